@@ -1,0 +1,3 @@
+//! The mailtrail program.
+
+fn main() {}

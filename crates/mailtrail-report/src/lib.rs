@@ -1,0 +1,1 @@
+//! The reports of Mailtrail: Email Log and broadcast summary, rebuilt from events.

@@ -1,0 +1,1 @@
+//! A durable embedded event store for Mailtrail on sled.

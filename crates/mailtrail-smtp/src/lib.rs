@@ -1,0 +1,1 @@
+//! Sending with a transcript, signed return paths and bounce intake for Mailtrail.

@@ -1,0 +1,1 @@
+//! Strategies, laws and the store conformance suite of Mailtrail.

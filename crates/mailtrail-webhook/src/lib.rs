@@ -1,0 +1,1 @@
+//! Provider webhooks and tracking hits to Mailtrail's feedback.

@@ -1,0 +1,1 @@
+//! What happened to each email after Send Now, with proof.

@@ -1,0 +1,3 @@
+//! The chores of the Mailtrail project.
+
+fn main() {}
