@@ -1,0 +1,186 @@
+//! The programs of others that tests start: Postfix and strace.
+
+mod apt;
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+
+use crate::project::{Project, program, variable};
+use crate::{output, process};
+
+/// A program that tests may start, if it is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Server {
+    Postfix,
+    Strace,
+}
+
+/// What was found of them.
+#[derive(Debug, Default)]
+pub(crate) struct Servers {
+    found: Vec<(Server, PathBuf)>,
+    missing: Vec<(Server, String)>,
+}
+
+impl Server {
+    const ALL: [Self; 2] = [Self::Postfix, Self::Strace];
+
+    /// The command, and the Debian package that holds it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Postfix => "postfix",
+            Self::Strace => "strace",
+        }
+    }
+
+    /// The variable that tells tests where it is.
+    fn variable(self) -> &'static str {
+        match self {
+            Self::Postfix => "MAILTRAIL_POSTFIX",
+            Self::Strace => "MAILTRAIL_STRACE",
+        }
+    }
+
+    /// Says why the command can't be used here, if so. Changes nothing.
+    fn trial(self, project: &Project, path: &Path) -> Result<()> {
+        match self {
+            Self::Postfix => {
+                let id = process::capture(arguments(process::command(project, "id"), &["-u"]))?;
+                anyhow::ensure!(id.trim() == "0", "a Postfix instance starts as root only");
+                let postconf = path.with_file_name("postconf");
+                process::capture(arguments(
+                    process::command(project, postconf),
+                    &["-d", "-h", "mail_version"],
+                ))?;
+            }
+            Self::Strace => {
+                process::capture(arguments(
+                    process::command(project, path),
+                    &["-o", "/dev/null", "true"],
+                ))
+                .context("it may not trace here")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a command of an unpacked package.
+    fn wrap(self, project: &Project, root: &Path) -> Result<PathBuf> {
+        let folders = apt::library_folders(root)?;
+        let libraries =
+            folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(":");
+        let template = match self {
+            Self::Postfix => include_str!("postfix.sh"),
+            Self::Strace => include_str!("strace.sh"),
+        };
+        let script = template
+            .replace("@ROOT@", &root.display().to_string())
+            .replace("@LIBRARIES@", &libraries);
+        let bin = self.unpacked(project).with_file_name("");
+        fs::create_dir_all(&bin)?;
+        let path = self.unpacked(project);
+        fs::write(&path, script)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+        if self == Self::Postfix {
+            for entry in fs::read_dir(root.join("usr/sbin"))? {
+                let sibling = bin.join(entry?.file_name());
+                if !sibling.exists() {
+                    symlink(self.name(), sibling)?;
+                }
+            }
+        }
+        Ok(path)
+    }
+
+    /// Where the command of its unpacked package lies.
+    fn unpacked(self, project: &Project) -> PathBuf {
+        project.target("servers").join(self.name()).join("bin").join(self.name())
+    }
+
+    /// Finds the command: as the environment says, else on the `PATH`, else unpacked before.
+    fn locate(self, project: &Project) -> Result<PathBuf> {
+        let unpacked = self.unpacked(project);
+        let path = variable(self.variable())
+            .map(PathBuf::from)
+            .or_else(|| program(self.name()))
+            .or_else(|| unpacked.is_file().then_some(unpacked))
+            .context("it is neither on the PATH nor below target/servers")?;
+        self.trial(project, &path).with_context(|| format!("{} can't be used", path.display()))?;
+        Ok(path)
+    }
+
+    /// Unpacks its package and tries it.
+    fn unpack(self, project: &Project) -> Result<PathBuf> {
+        output::line(&format!("{}: unpacking its package below target/servers", self.name()));
+        let root = apt::unpack(project, self.name())?;
+        let path = self.wrap(project, &root)?;
+        self.trial(project, &path).context("its unpacked package can't be used")?;
+        Ok(path)
+    }
+}
+
+impl Servers {
+    /// Finds what is there already.
+    pub(crate) fn locate(project: &Project) -> Self {
+        let mut servers = Self::default();
+        for server in Server::ALL {
+            servers.note(server, server.locate(project));
+        }
+        servers
+    }
+
+    /// Finds what is there, and brings what is missing: installed if asked, else unpacked.
+    pub(crate) fn provide(project: &Project, install: bool) -> Self {
+        let mut servers = Self::locate(project);
+        let missing: Vec<Server> = servers.missing.drain(..).map(|(server, _)| server).collect();
+        let names: Vec<&str> = missing.iter().map(|server| server.name()).collect();
+        if install
+            && !missing.is_empty()
+            && let Err(error) = apt::install(project, &names)
+        {
+            output::line(&format!("cannot install {}: {error:#}", names.join(" and ")));
+        }
+        for server in missing {
+            let found = server.locate(project).or_else(|_| server.unpack(project));
+            servers.note(server, found);
+        }
+        for (server, path) in &servers.found {
+            output::line(&format!("{}: {}", server.name(), path.display()));
+        }
+        for (server, why) in &servers.missing {
+            output::line(&format!("{}: missing: {why}", server.name()));
+        }
+        servers
+    }
+
+    /// What is missing, and why.
+    pub(crate) fn missing(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.missing.iter().map(|(server, why)| (server.name(), why.as_str()))
+    }
+
+    /// Tells a command where the servers are, and of no others.
+    pub(crate) fn tell(&self, command: &mut Command) {
+        for server in Server::ALL {
+            command.env_remove(server.variable());
+        }
+        for (server, path) in &self.found {
+            command.env(server.variable(), path);
+        }
+    }
+
+    fn note(&mut self, server: Server, found: Result<PathBuf>) {
+        match found {
+            Ok(path) => self.found.push((server, path)),
+            Err(error) => self.missing.push((server, format!("{error:#}"))),
+        }
+    }
+}
+
+fn arguments(mut command: Command, arguments: &[&str]) -> Command {
+    command.args(arguments);
+    command
+}
