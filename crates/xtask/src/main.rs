@@ -9,7 +9,7 @@
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `MAILTRAIL_POSTFIX` | a `postfix` command to call as `-c DIR start` and so on, as root; `postconf`, `postqueue` and the others lie beside it. Leave the data and queue folders to Postfix to create. May be set by hand |
+//! | `MAILTRAIL_POSTFIX` | a `postfix` command to call as `-c DIR start` and so on, as root; `postconf`, `postqueue` and the others lie beside it. Create the instance's queue folder, leave its data folder to Postfix. May be set by hand |
 //! | `MAILTRAIL_STRACE` | an `strace` command that may trace. May be set by hand |
 //! | `MAILTRAIL_QUICK` | `1`: start no server, even if one is there |
 //! | `MAILTRAIL_SOAK` | `1`: run the full form of a long test |

@@ -1,7 +1,7 @@
 //! Debian packages: unpacked below the target folder, or installed when asked.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +18,7 @@ pub(super) fn install(project: &Project, packages: &[&str]) -> Result<()> {
     ensure!(program("apt-get").is_some(), "this system has no apt-get");
     process::stream(apt(project, "apt-get", &["update", "-q"]))?.success()?;
     let _quiet = NoStart::set()?;
+    no_service(project)?;
     let mut command = apt(project, "apt-get", &["install", "-q", "-y", "--no-install-recommends"]);
     process::stream({
         command.args(packages);
@@ -25,6 +26,16 @@ pub(super) fn install(project: &Project, packages: &[&str]) -> Result<()> {
     })?
     .success()?;
     Ok(())
+}
+
+/// Tells Postfix's package not to set up a mail server for the system: tests have their own instances.
+fn no_service(project: &Project) -> Result<()> {
+    let mut command = process::command(project, "debconf-set-selections");
+    let (answers, mut writer) = std::io::pipe()?;
+    writer.write_all(b"postfix postfix/main_mailer_type select No configuration\n")?;
+    drop(writer);
+    command.stdin(answers);
+    process::capture(command).map(drop)
 }
 
 /// Downloads a package and the libraries that this system lacks for it, and unpacks all into one
@@ -147,7 +158,7 @@ impl NoStart {
         match written {
             Ok(mut file) => {
                 let policy = Self { ours: true };
-                std::io::Write::write_all(&mut file, b"#!/bin/sh\nexit 101\n")?;
+                file.write_all(b"#!/bin/sh\nexit 101\n")?;
                 file.set_permissions(fs::Permissions::from_mode(0o755))?;
                 Ok(policy)
             }

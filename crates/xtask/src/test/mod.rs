@@ -160,8 +160,8 @@ impl Run<'_> {
     fn deny(&mut self) -> Result<()> {
         let Some(program) = self.tool(CARGO_DENY)? else { return Ok(()) };
         let mut command = process::command(self.project, program);
-        command.args(["--all-features", "check", "--config", ".cargo/deny.toml"]);
-        command.args(["--hide-inclusion-graph", "bans", "licenses", "sources"]);
+        command.args(["--config", ".cargo/deny.toml", "--all-features"]);
+        command.args(["check", "--hide-inclusion-graph", "bans", "licenses", "sources"]);
         process::stream(command)?.success()?;
         let advisories = Skip::optional(
             "advisories",

@@ -32,12 +32,13 @@ impl Summary {
     pub(crate) fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         let slowest = self.tally.slowest(10);
-        if slowest.is_empty() {
+        if slowest.is_empty() && self.tally.runs > 0 {
             lines.push(
                 "slowest tests: unknown, as `cargo test` does not say; cargo-nextest does"
                     .to_owned(),
             );
-        } else {
+        }
+        if !slowest.is_empty() {
             lines.push("slowest tests:".to_owned());
             lines.extend(
                 slowest.iter().map(|(name, time)| format!("{:>12}  {name}", seconds(*time))),
