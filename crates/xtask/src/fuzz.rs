@@ -9,7 +9,7 @@ use clap::Args;
 
 use crate::output::{complain, line, seconds};
 use crate::process;
-use crate::project::{Project, program};
+use crate::project::Project;
 
 /// What to run.
 #[derive(Debug, Args)]
@@ -63,7 +63,7 @@ pub(crate) fn lacking(project: &Project) -> Option<String> {
             "no nightly toolchain: `rustup toolchain install nightly` brings it".to_owned(),
         );
     }
-    if program("cargo-fuzz").is_none() {
+    if project.program("cargo-fuzz").is_none() {
         return Some("no cargo-fuzz: `cargo install --locked cargo-fuzz` brings it".to_owned());
     }
     None

@@ -43,11 +43,14 @@ where
 
 /// A program in the project's root.
 ///
-/// What `cargo run` told us about our own package is not passed on: build scripts watch some of it,
-/// and would run again each time.
+/// It finds our own tools. What `cargo run` told us about our own package is not passed on: build
+/// scripts watch some of it, and would run again each time.
 pub(crate) fn command(project: &Project, program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.current_dir(project.root()).env("CARGO_TERM_COLOR", "never").stdin(Stdio::null());
+    if let Ok(path) = std::env::join_paths(project.path()) {
+        command.env("PATH", path);
+    }
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {

@@ -33,19 +33,24 @@ impl Project {
     pub(crate) fn target(&self, name: &str) -> PathBuf {
         self.target.join(name)
     }
+
+    /// Where programs are looked for: our own tools, the `PATH`, and folders for system programs.
+    pub(crate) fn path(&self) -> Vec<PathBuf> {
+        let path = variable("PATH").unwrap_or_default();
+        let mut folders = vec![self.target("tools/bin")];
+        folders.extend(env::split_paths(&path));
+        folders.extend([PathBuf::from("/usr/sbin"), PathBuf::from("/sbin")]);
+        folders
+    }
+
+    /// The first file of this name among these folders.
+    pub(crate) fn program(&self, name: &str) -> Option<PathBuf> {
+        self.path().into_iter().map(|folder| folder.join(name)).find(|file| file.is_file())
+    }
 }
 
 /// An environment variable that is set and not empty.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 pub(crate) fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
-}
-
-/// The first executable file of this name on the `PATH` or in a folder for system programs.
-pub(crate) fn program(name: &str) -> Option<PathBuf> {
-    let path = variable("PATH").unwrap_or_default();
-    env::split_paths(&path)
-        .chain([PathBuf::from("/usr/sbin"), PathBuf::from("/sbin")])
-        .map(|folder| folder.join(name))
-        .find(|file| file.is_file())
 }

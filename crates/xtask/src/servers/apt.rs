@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 
 use crate::process;
-use crate::project::{Project, program};
+use crate::project::Project;
 
 /// Where a package asks whether its server may be started.
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 
 /// Installs packages for the whole system, without starting what they bring.
 pub(super) fn install(project: &Project, packages: &[&str]) -> Result<()> {
-    ensure!(program("apt-get").is_some(), "this system has no apt-get");
+    ensure!(project.program("apt-get").is_some(), "this system has no apt-get");
     process::stream(apt(project, "apt-get", &["update", "-q"]))?.success()?;
     let _quiet = NoStart::set()?;
     no_service(project)?;
@@ -42,7 +42,7 @@ fn no_service(project: &Project) -> Result<()> {
 /// folder. Changes nothing else: the package lists lie below the target folder, too.
 pub(super) fn unpack(project: &Project, package: &str) -> Result<PathBuf> {
     for name in ["apt-get", "apt-cache", "dpkg", "dpkg-query"] {
-        ensure!(program(name).is_some(), "this system has no {name} to unpack it with");
+        ensure!(project.program(name).is_some(), "this system has no {name} to unpack it with");
     }
     let home = project.target("servers");
     let lists = home.join("apt");

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use crate::project::{Project, program, variable};
+use crate::project::{Project, variable};
 use crate::{output, process};
 
 /// A program that tests may start, if it is there.
@@ -106,7 +106,7 @@ impl Server {
         let unpacked = self.unpacked(project);
         let path = variable(self.variable())
             .map(PathBuf::from)
-            .or_else(|| program(self.name()))
+            .or_else(|| project.program(self.name()))
             .or_else(|| unpacked.is_file().then_some(unpacked))
             .context("it is neither on the PATH nor below target/servers")?;
         self.trial(project, &path).with_context(|| format!("{} can't be used", path.display()))?;

@@ -25,6 +25,8 @@ use crate::{book, deps, fuzz, process};
 pub(crate) use self::runner::Runner;
 pub(crate) use self::summary::Summary;
 
+/// A test that takes longer belongs into `soak`, with a small form here.
+const LONG: Duration = Duration::from_secs(20);
 /// How long each fuzz target runs here.
 const FUZZ: Duration = Duration::from_secs(20);
 
@@ -47,7 +49,8 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<bool> {
     let told = options.quick.then_some(("MAILTRAIL_QUICK", "1"));
     let servers = if options.quick { Servers::default() } else { Servers::locate(project) };
     let runner = Runner::new(project, servers, told)?;
-    let mut run = Run { project, options, runner, summary: Summary::default() };
+    let summary = Summary { long: Some(LONG), ..Summary::default() };
+    let mut run = Run { project, options, runner, summary };
     let started = Instant::now();
     for &step in Step::all() {
         if !options.only.is_empty() && !options.only.contains(&step) {
@@ -113,17 +116,8 @@ impl Run<'_> {
             Step::Tests => self.runner.tests(&mut self.summary.tally, &[], (&[], &[])),
             Step::Doctests => self.runner.doctests(&mut self.summary.tally),
             Step::Examples => self.examples(),
-            Step::Benches => self.cargo(
-                &[
-                    "test",
-                    "--package",
-                    "mailtrail-benches",
-                    "--all-features",
-                    "--benches",
-                    "--no-run",
-                ],
-                None,
-            ),
+            Step::Benches => self
+                .cargo(&["test", "--workspace", "--all-features", "--benches", "--no-run"], None),
             Step::Docs => self.cargo(
                 &["doc", "--workspace", "--no-deps", "--all-features"],
                 Some(("RUSTDOCFLAGS", "-D warnings")),

@@ -10,7 +10,7 @@ use super::skip::{self, Skip};
 use super::tally::Tally;
 use crate::output;
 use crate::process::{self, Finished};
-use crate::project::{Project, program};
+use crate::project::Project;
 use crate::servers::Servers;
 
 /// What the tests of one run are told, and the file that they answer in.
@@ -55,7 +55,7 @@ impl<'a> Runner<'a> {
         only: (&[&str], &[&str]),
     ) -> Result<()> {
         let runs = tally.runs;
-        let finished = if program("cargo-nextest").is_some() {
+        let finished = if self.project.program("cargo-nextest").is_some() {
             // The names of all skipped tests, where these are the ignored ones only.
             let level = if only.0.is_empty() { "skip" } else { "pass" };
             let mut command = process::cargo(self.project, ["nextest", "run", "--no-fail-fast"]);

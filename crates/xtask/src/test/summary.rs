@@ -6,9 +6,6 @@ use super::skip::Skip;
 use super::tally::Tally;
 use crate::output::seconds;
 
-/// A test that takes longer belongs into `soak`, with a small form here.
-const LONG: Duration = Duration::from_secs(20);
-
 /// What is said at the end of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Summary {
@@ -19,6 +16,8 @@ pub(crate) struct Summary {
     pub(crate) skipped_steps: Vec<Skip>,
     /// The steps that failed, with how.
     pub(crate) failure: Option<String>,
+    /// A test that takes longer is warned about.
+    pub(crate) long: Option<Duration>,
 }
 
 impl Summary {
@@ -45,9 +44,9 @@ impl Summary {
             );
         }
         for (name, time) in &self.tally.times {
-            if *time > LONG {
+            if self.long.is_some_and(|long| *time > long) {
                 lines.push(format!(
-                    "warning: {name} took {}: give it a small form here",
+                    "warning: {name} took {}: give it a small form here, and its full form to `soak`",
                     seconds(*time)
                 ));
             }
@@ -112,7 +111,7 @@ mod tests {
 
     #[test]
     fn long_tests_are_warned_about_and_at_most_ten_are_listed() {
-        let mut summary = Summary::default();
+        let mut summary = Summary { long: Some(Duration::from_secs(20)), ..Summary::default() };
         for n in 0..12 {
             summary.tally.times.insert(format!("core test{n}"), Duration::from_secs(10 + n));
         }

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, ensure};
 
 use crate::process;
-use crate::project::{Project, program};
+use crate::project::Project;
 
 /// A tool from the registry, and the line of versions that this project is known to pass.
 #[derive(Clone, Copy, Debug)]
@@ -21,9 +21,7 @@ pub(super) const MDBOOK: Tool = Tool { name: "mdbook", version: "0.5" };
 
 /// Where a tool is; `None` if it is missing and was not to be installed.
 pub(super) fn provide(project: &Project, tool: Tool, install: bool) -> Result<Option<PathBuf>> {
-    let own = project.target("tools");
-    let path = own.join("bin").join(tool.name);
-    if let Some(found) = path.is_file().then(|| path.clone()).or_else(|| program(tool.name)) {
+    if let Some(found) = project.program(tool.name) {
         return Ok(Some(found));
     }
     if !install {
@@ -33,10 +31,9 @@ pub(super) fn provide(project: &Project, tool: Tool, install: bool) -> Result<Op
         project,
         ["install", "--locked", "--quiet", tool.name, "--version", tool.version],
     );
-    command.arg("--root").arg(&own).env_remove("CARGO_TARGET_DIR");
+    command.arg("--root").arg(project.target("tools")).env_remove("CARGO_TARGET_DIR");
     process::stream(command)?.success()?;
-    if !path.is_file() {
-        bail!("`cargo install {}` left no {}", tool.name, path.display());
-    }
-    Ok(Some(path))
+    let found = project.program(tool.name);
+    ensure!(found.is_some(), "`cargo install {}` brought no program of that name", tool.name);
+    Ok(found)
 }
