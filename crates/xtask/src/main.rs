@@ -64,7 +64,8 @@ enum Chore {
     Deps,
     /// Run the benches, print their figures, and fail if a bound is missed.
     Bench(bench::Options),
-    /// Run the full forms of the tests that have a small form in `test`.
+    /// Run the full forms of the tests that have a small form in `test`: those with `soak` in their
+    /// name, and the stories.
     Soak(soak::Options),
     /// Run the fuzz targets for a while.
     Fuzz(fuzz::Options),

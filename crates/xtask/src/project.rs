@@ -25,6 +25,12 @@ impl Project {
         Ok(Self { root, target })
     }
 
+    /// A project of nothing but a folder.
+    #[cfg(test)]
+    pub(crate) fn for_tests(root: &Path) -> Self {
+        Self { root: root.to_path_buf(), target: root.join("target") }
+    }
+
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }

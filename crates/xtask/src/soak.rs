@@ -1,7 +1,7 @@
 //! `cargo xtask soak`: the full forms of the long tests, in release builds.
 //!
 //! These are the tests with `soak` in their name and all tests of binaries with `stories` in their
-//! name. They find `MAILTRAIL_SOAK=1` in their environment.
+//! name. They find `MAILTRAIL_SOAK=1` in their environment. Without cargo-nextest only the former run.
 
 use anyhow::Result;
 use clap::Args;

@@ -80,9 +80,9 @@ impl Server {
         let script = template
             .replace("@ROOT@", &root.display().to_string())
             .replace("@LIBRARIES@", &libraries);
-        let bin = self.unpacked(project).with_file_name("");
-        fs::create_dir_all(&bin)?;
         let path = self.unpacked(project);
+        let bin = path.parent().context("the target folder is no folder")?;
+        fs::create_dir_all(bin)?;
         fs::write(&path, script)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
         if self == Self::Postfix {
@@ -183,4 +183,64 @@ impl Servers {
 fn arguments(mut command: Command, arguments: &[&str]) -> Command {
     command.args(arguments);
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A stand-in for each command: says how it was called.
+    const STAND_IN: &str = "#!/bin/sh\necho \"$(basename \"$0\") $* $LD_LIBRARY_PATH\"\n";
+
+    #[test]
+    fn an_unpacked_postfix_is_told_once_where_its_parts_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let project = Project::for_tests(folder.path());
+        let root = project.target("servers/postfix/root");
+        fs::create_dir_all(root.join("usr/sbin")).unwrap();
+        fs::create_dir_all(root.join("usr/lib/postfix")).unwrap();
+        fs::write(root.join("usr/lib/postfix/libpostfix-util.so"), "").unwrap();
+        for name in ["postfix", "postqueue"] {
+            let file = root.join("usr/sbin").join(name);
+            fs::write(&file, STAND_IN).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let instance = folder.path().join("instance");
+        fs::create_dir(&instance).unwrap();
+        fs::write(instance.join("main.cf"), "queue_directory = /q").unwrap();
+
+        let path = Server::Postfix.wrap(&project, &root).unwrap();
+        let mut said = String::new();
+        for name in ["postfix", "postqueue"] {
+            let mut command = process::command(&project, path.with_file_name(name));
+            command.arg("-c").arg(&instance).arg("x");
+            said += &process::capture(command).unwrap();
+        }
+        let libraries = root.join("usr/lib/postfix");
+        let instance = instance.display();
+        assert_eq!(
+            said,
+            format!(
+                "postfix -c {instance} x {0}\npostqueue -c {instance} x {0}\n",
+                libraries.display()
+            )
+        );
+        let settings = fs::read_to_string(format!("{instance}/main.cf")).unwrap();
+        assert!(settings.starts_with("queue_directory = /q\n"), "{settings}");
+        assert_eq!(settings.matches("daemon_directory = ").count(), 1, "{settings}");
+    }
+
+    #[test]
+    fn tests_hear_only_of_servers_that_were_found() {
+        let servers = Servers {
+            found: vec![(Server::Strace, PathBuf::from("/usr/bin/strace"))],
+            missing: vec![(Server::Postfix, "not here".to_owned())],
+        };
+        let mut command = Command::new("true");
+        servers.tell(&mut command);
+        let told: Vec<_> =
+            command.get_envs().filter_map(|(name, value)| value.map(|_| name)).collect();
+        assert_eq!(told, ["MAILTRAIL_STRACE"]);
+        assert_eq!(servers.missing().collect::<Vec<_>>(), [("postfix", "not here")]);
+    }
 }

@@ -56,6 +56,7 @@ impl Summary {
             self.skipped_tests.iter().chain(&self.skipped_steps).cloned().chain(ignored).collect();
         lines.extend(skips.iter().map(Skip::line));
         lines.push(format!("skipped in all: {}", skips.len()));
+        lines.extend(self.tally.failures.iter().map(|name| format!("failed test: {name}")));
         if let Some(failure) = &self.failure {
             lines.push(format!("failed: {failure}"));
         }

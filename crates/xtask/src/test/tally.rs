@@ -10,6 +10,8 @@ pub(crate) struct Tally {
     pub(crate) failed: u64,
     /// Names of tests that the runner did not run.
     pub(crate) ignored: Vec<String>,
+    /// Names of tests that failed.
+    pub(crate) failures: Vec<String>,
     /// How long each test took, if its runner says it.
     pub(crate) times: BTreeMap<String, Duration>,
     /// Test runs whose closing line was read.
@@ -23,15 +25,12 @@ impl Tally {
             if let Some(rest) = line.strip_prefix("Summary [") {
                 self.read_nextest_summary(rest);
             } else if let Some((label, time, name)) = nextest_test(line) {
-                match time {
-                    None if label == "SKIP" && !self.ignored.contains(&name) => {
-                        self.ignored.push(name);
-                    }
-                    None => {}
-                    Some(time) => {
-                        self.times.insert(name, time);
-                    }
+                match (label, time) {
+                    ("SKIP", _) => note(&mut self.ignored, &name),
+                    ("PASS" | "LEAK" | "FLAKY", _) => {}
+                    _ => note(&mut self.failures, &name),
                 }
+                self.times.extend(time.map(|time| (name, time)));
             }
         }
     }
@@ -58,12 +57,14 @@ impl Tally {
                 self.runs += 1;
                 self.passed += count_before(rest, " passed");
                 self.failed += count_before(rest, " failed");
-            } else if let Some((name, "ignored")) = line
-                .strip_prefix("test ")
-                .and_then(|rest| rest.rsplit_once(" ... "))
-                .map(|(name, how)| (name, how.split(',').next().unwrap_or(how)))
+            } else if let Some((name, how)) =
+                line.strip_prefix("test ").and_then(|rest| rest.rsplit_once(" ... "))
             {
-                self.ignored.push(name.to_owned());
+                match how.split(',').next() {
+                    Some("ignored") => note(&mut self.ignored, name),
+                    Some("FAILED") => note(&mut self.failures, name),
+                    _ => {}
+                }
             }
         }
     }
@@ -78,14 +79,20 @@ impl Tally {
     }
 }
 
+fn note(names: &mut Vec<String>, name: &str) {
+    if !names.iter().any(|known| known == name) {
+        names.push(name.to_owned());
+    }
+}
+
 /// `PASS [   0.012s] ( 1/10) binary test::name`: the label, the time, the binary and the name.
 fn nextest_test(line: &str) -> Option<(&str, Option<Duration>, String)> {
     let (label, rest) = line.split_once(" [")?;
-    let first = label.split(' ').next()?;
+    let label = label.split(' ').next()?;
     let is_end = matches!(
-        first,
+        label,
         "PASS" | "FAIL" | "LEAK" | "LEAK-FAIL" | "TIMEOUT" | "ABORT" | "FLAKY" | "SKIP"
-    ) || first.starts_with("SIG");
+    ) || label.starts_with("SIG");
     if !is_end {
         return None;
     }
@@ -152,6 +159,7 @@ error: test run failed
         tally.read_nextest(NEXTEST);
         assert_eq!((tally.passed, tally.failed, tally.runs), (2, 2, 1));
         assert_eq!(tally.ignored, ["mailtrail-core::it later"]);
+        assert_eq!(tally.failures, ["mailtrail-core::it law::join", "mailtrail-sled::it hangs"]);
         assert_eq!(tally.times.len(), 4);
         assert_eq!(
             tally.slowest(2),
@@ -174,11 +182,12 @@ error: test run failed
     fn every_result_of_libtest_is_added_up() {
         let mut tally = Tally::default();
         tally.read_libtest(
-            "test a ... ok\ntest src/lib.rs - x (line 3) ... ignored\ntest b ... ignored, needs a disk\n\
+            "test a ... ok\ntest c ... FAILED\ntest src/lib.rs - x (line 3) ... ignored\ntest b ... ignored, needs a disk\n\
              test result: ok. 12 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.1s\n\n\
              test result: FAILED. 3 passed; 4 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.1s\n",
         );
         assert_eq!((tally.passed, tally.failed, tally.runs), (15, 4, 2));
+        assert_eq!(tally.failures, ["c"]);
         assert_eq!(tally.ignored, ["src/lib.rs - x (line 3)", "b"]);
     }
 

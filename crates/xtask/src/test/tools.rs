@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 
-use crate::process;
 use crate::project::Project;
+use crate::{output, process};
 
 /// A tool from the registry, and the line of versions that this project is known to pass.
 #[derive(Clone, Copy, Debug)]
@@ -15,9 +15,9 @@ pub(super) struct Tool {
 }
 
 /// About two minutes to build on two cores.
-pub(super) const CARGO_DENY: Tool = Tool { name: "cargo-deny", version: "0.20" };
+pub(super) const CARGO_DENY: Tool = Tool { name: "cargo-deny", version: "^0.20" };
 /// About a minute and a half to build on two cores.
-pub(super) const MDBOOK: Tool = Tool { name: "mdbook", version: "0.5" };
+pub(super) const MDBOOK: Tool = Tool { name: "mdbook", version: "^0.5" };
 
 /// Where a tool is; `None` if it is missing and was not to be installed.
 pub(super) fn provide(project: &Project, tool: Tool, install: bool) -> Result<Option<PathBuf>> {
@@ -27,6 +27,7 @@ pub(super) fn provide(project: &Project, tool: Tool, install: bool) -> Result<Op
     if !install {
         return Ok(None);
     }
+    output::line(&format!("installing {} below target/tools: some minutes", tool.name));
     let mut command = process::cargo(
         project,
         ["install", "--locked", "--quiet", tool.name, "--version", tool.version],
