@@ -1,0 +1,19 @@
+//! Events: what happened, with its metadata, and the JSON in which it is stored.
+
+mod envelope;
+mod fact;
+mod json;
+mod kinds;
+mod provenance;
+
+pub use envelope::{ChainHash, Envelope, EventType, NewEvent, Origin, Salt, Source};
+pub use fact::{DecodeError, EncodeError, Event, Fact, RawHash};
+pub use json::{EnvelopeLine, LineError};
+pub use kinds::{
+    AddressBlocked, AddressClaimed, AddressUnblocked, Agent, Attempted, AutoReplied, BlockCause,
+    Bounced, BroadcastClosed, BroadcastCreated, Clicked, Complained, ConfirmedBy, Custom, Deferred,
+    Delivered, Duplicated, Hit, HitKind, Malformed, NotSelected, Opened, Private, Queued, Reading,
+    Reclassified, Resubscribed, Row, Sent, SentStage, Suppressed, SuppressedBy, Unsubscribed,
+    UnsubscribedHow,
+};
+pub use provenance::{Authenticity, Provenance};

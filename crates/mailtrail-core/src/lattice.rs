@@ -1,0 +1,249 @@
+//! What evidence is made of: values that only grow, whatever the order and repetition of facts.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use crate::id::EventId;
+
+/// A join semilattice: commutative, associative, idempotent; `Default` is its identity.
+///
+/// ```
+/// use mailtrail_core::lattice::{Distinct, Join};
+/// let mut seen = Distinct::of("a");
+/// assert!(seen.join(Distinct::of("b")));        // it grew
+/// assert!(!seen.join(Distinct::of("a")));       // nothing new
+/// assert_eq!(seen.len(), 2);
+/// ```
+pub trait Join: Default {
+    /// Takes in what the other knows. Says whether anything of it was new.
+    fn join(&mut self, other: Self) -> bool;
+}
+
+/// When a fact was, as far as its source says, and which fact it is. Ordered by time, then id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_structs, reason = "a pair by definition")]
+pub struct Moment {
+    /// The claimed time.
+    pub at: Option<DateTime<Utc>>,
+    /// The fact.
+    pub event: EventId,
+}
+
+/// The first of some facts: a fact without a time counts only if none has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct First<T>(Option<(Moment, T)>);
+
+/// The last of some facts: a fact without a time counts only if none has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Last<T>(Option<(Moment, T)>);
+
+impl<T> First<T> {
+    /// Of one fact.
+    pub fn of(moment: Moment, value: T) -> Self {
+        Self(Some((moment, value)))
+    }
+
+    /// Its moment.
+    pub fn moment(&self) -> Option<Moment> {
+        self.0.as_ref().map(|(moment, _)| *moment)
+    }
+
+    /// Its claimed time.
+    pub fn at(&self) -> Option<DateTime<Utc>> {
+        self.moment().and_then(|moment| moment.at)
+    }
+
+    /// Its value.
+    pub fn value(&self) -> Option<&T> {
+        self.0.as_ref().map(|(_, value)| value)
+    }
+}
+
+impl<T> Last<T> {
+    /// Of one fact.
+    pub fn of(moment: Moment, value: T) -> Self {
+        Self(Some((moment, value)))
+    }
+
+    /// Its moment.
+    pub fn moment(&self) -> Option<Moment> {
+        self.0.as_ref().map(|(moment, _)| *moment)
+    }
+
+    /// Its claimed time.
+    pub fn at(&self) -> Option<DateTime<Utc>> {
+        self.moment().and_then(|moment| moment.at)
+    }
+
+    /// Its value.
+    pub fn value(&self) -> Option<&T> {
+        self.0.as_ref().map(|(_, value)| value)
+    }
+}
+
+impl<T> Default for First<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T> Default for Last<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T> Join for First<T> {
+    fn join(&mut self, other: Self) -> bool {
+        let earlier = |new: Moment, old: Moment| {
+            (new.at.is_none(), new.at, new.event) < (old.at.is_none(), old.at, old.event)
+        };
+        replace_if(&mut self.0, other.0, earlier)
+    }
+}
+
+impl<T> Join for Last<T> {
+    fn join(&mut self, other: Self) -> bool {
+        replace_if(&mut self.0, other.0, |new, old| (new.at, new.event) > (old.at, old.event))
+    }
+}
+
+fn replace_if<T>(
+    held: &mut Option<(Moment, T)>,
+    other: Option<(Moment, T)>,
+    wins: impl Fn(Moment, Moment) -> bool,
+) -> bool {
+    let grows = match (&held, &other) {
+        (_, None) => false,
+        (None, Some(_)) => true,
+        (Some((old, _)), Some((new, _))) => wins(*new, *old),
+    };
+    if grows {
+        *held = other;
+    }
+    grows
+}
+
+/// A set that only grows, in order. Nearly always of a few elements: a sorted vector.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Distinct<T>(Vec<T>);
+
+impl<T: Ord> Distinct<T> {
+    /// Of one element.
+    pub fn of(element: T) -> Self {
+        Self(vec![element])
+    }
+
+    /// Adds an element. Says whether it was new.
+    pub fn insert(&mut self, element: T) -> bool {
+        match self.0.binary_search(&element) {
+            Ok(_) => false,
+            Err(at) => {
+                self.0.insert(at, element);
+                true
+            }
+        }
+    }
+
+    /// Whether it holds the element.
+    pub fn contains(&self, element: &T) -> bool {
+        self.0.binary_search(element).is_ok()
+    }
+
+    /// The elements in order.
+    pub fn as_slice(&self) -> &[T] {
+        &self.0
+    }
+
+    /// How many they are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<T> Default for Distinct<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Ord> Join for Distinct<T> {
+    fn join(&mut self, other: Self) -> bool {
+        if self.0.is_empty() {
+            self.0 = other.0;
+            return !self.0.is_empty();
+        }
+        other.0.into_iter().fold(false, |grew, element| self.insert(element) | grew)
+    }
+}
+
+/// Per key a value that grows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Each<K, V>(BTreeMap<K, V>);
+
+impl<K: Ord, V: Join> Each<K, V> {
+    /// Joins a value into that of a key. Says whether it grew.
+    pub fn join_at(&mut self, key: K, value: V) -> bool {
+        match self.0.entry(key) {
+            std::collections::btree_map::Entry::Occupied(mut held) => held.get_mut().join(value),
+            std::collections::btree_map::Entry::Vacant(place) => {
+                place.insert(value);
+                true
+            }
+        }
+    }
+
+    /// The value of a key.
+    pub fn get(&self, key: &K) -> Option<&V> {
+        self.0.get(key)
+    }
+
+    /// All keys and values, by key.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.0.iter()
+    }
+}
+
+impl<K, V> Default for Each<K, V> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<K: Ord, V: Join> Join for Each<K, V> {
+    fn join(&mut self, other: Self) -> bool {
+        other.0.into_iter().fold(false, |grew, (key, value)| self.join_at(key, value) | grew)
+    }
+}
+
+/// The greatest of some values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Greatest<T>(Option<T>);
+
+impl<T: Ord> Greatest<T> {
+    /// Of one value.
+    pub fn of(value: T) -> Self {
+        Self(Some(value))
+    }
+
+    /// The value.
+    pub fn value(&self) -> Option<&T> {
+        self.0.as_ref()
+    }
+}
+
+impl<T: Ord + Default> Join for Greatest<T> {
+    fn join(&mut self, other: Self) -> bool {
+        let grows = other.0 > self.0;
+        if grows {
+            self.0 = other.0;
+        }
+        grows
+    }
+}

@@ -1,0 +1,399 @@
+//! The group commit that embedded stores share: one thread takes all queued batches, checks each,
+//! writes them as one group with one sync, then answers each and publishes. It needs no runtime.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, mpsc};
+use std::thread;
+
+use chrono::{DateTime, Utc};
+use futures_channel::oneshot;
+
+use super::append::{AppendBatch, Appended, Known, StoredAt};
+use super::capability::Limits;
+use super::error::{AppendError, BoxError, Mismatch, ReadError};
+use super::head::{Head, HeadWatch};
+use super::position::{Position, Version};
+use crate::clock::Clock;
+use crate::event::{Envelope, EventType, NewEvent, Salt};
+use crate::id::{EventId, StreamId};
+
+/// What an embedded store does for its writer. Only the writer's thread calls it.
+pub trait Engine: Send + 'static {
+    /// Where an event is, if it is stored.
+    ///
+    /// # Errors
+    /// [`ReadError`], which fails the batch that asked.
+    fn find(&self, id: EventId) -> Result<Option<Found>, ReadError>;
+
+    /// The version of a stream's last event.
+    ///
+    /// # Errors
+    /// [`ReadError`], which fails the batch that asked.
+    fn last_version(&self, stream: StreamId) -> Result<Option<Version>, ReadError>;
+
+    /// Writes a group, all of it or nothing, and returns when it is as durable as the store promises.
+    ///
+    /// # Errors
+    /// Whatever happened: the group's outcome is then unknown, and the writer takes no more.
+    fn commit(&mut self, group: &[Envelope]) -> Result<(), BoxError>;
+}
+
+/// Where an event is, and of which type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Found {
+    /// Its stream.
+    pub stream: StreamId,
+    /// Its type.
+    pub event_type: EventType,
+    /// Its place in the stream.
+    pub version: Version,
+    /// Its place in the store.
+    pub position: Position,
+}
+
+impl From<&Envelope> for Found {
+    fn from(envelope: &Envelope) -> Self {
+        Self {
+            stream: envelope.stream,
+            event_type: envelope.event.event_type.clone(),
+            version: envelope.version,
+            position: envelope.position,
+        }
+    }
+}
+
+/// What a writer starts from.
+#[non_exhaustive]
+pub struct WriterOptions {
+    /// The end of the log on disk.
+    pub head: Head,
+    /// `recorded_at` of the record there: the next one is never earlier.
+    pub last_recorded_at: Option<DateTime<Utc>>,
+    /// Where time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Draws the salt of each record that has a private part.
+    pub salt: Box<dyn FnMut() -> Salt + Send>,
+    /// The bounds of one batch.
+    pub limits: Limits,
+}
+
+impl WriterOptions {
+    /// For a log that ends here.
+    pub fn new(head: Head, clock: Arc<dyn Clock>, salt: Box<dyn FnMut() -> Salt + Send>) -> Self {
+        Self { head, last_recorded_at: None, clock, salt, limits: Limits::default() }
+    }
+}
+
+impl fmt::Debug for WriterOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WriterOptions").field("head", &self.head).finish_non_exhaustive()
+    }
+}
+
+/// The writer's thread. Dropping it waits for what is queued, then ends the thread.
+#[derive(Debug)]
+pub struct Writer {
+    queue: Option<mpsc::Sender<Job>>,
+    thread: Option<thread::JoinHandle<()>>,
+    watch: Arc<HeadWatch>,
+}
+
+impl Writer {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// That of the operating system, if it gives no thread.
+    pub fn start(engine: impl Engine, options: WriterOptions) -> std::io::Result<Self> {
+        let watch = Arc::new(HeadWatch::new(options.head));
+        let (queue, jobs) = mpsc::channel();
+        let published = Arc::clone(&watch);
+        let thread = thread::Builder::new().name("mailtrail-writer".into()).spawn(move || {
+            Committer::new(engine, options, published).run(&jobs);
+        })?;
+        Ok(Self { queue: Some(queue), thread: Some(thread), watch })
+    }
+
+    /// The end of the log as readers may see it: what lies behind is not durable yet.
+    pub fn watch(&self) -> &Arc<HeadWatch> {
+        &self.watch
+    }
+
+    /// Queues a batch and waits for its answer.
+    ///
+    /// # Errors
+    /// As [`EventStore::append`](super::EventStore::append) says.
+    pub async fn append(&self, batch: AppendBatch) -> Result<Appended, AppendError> {
+        let (answer, answered) = oneshot::channel();
+        let gone = || AppendError::Unavailable { cause: "the store's writer has ended".into() };
+        let queue = self.queue.as_ref().ok_or_else(gone)?;
+        queue.send(Job { batch, answer }).map_err(|_| gone())?;
+        let unknown =
+            |cause: oneshot::Canceled| AppendError::OutcomeUnknown { cause: cause.into() };
+        answered.await.map_err(unknown)?
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic of the engine has answered every caller with OutcomeUnknown already.
+            thread.join().ok();
+        }
+    }
+}
+
+struct Job {
+    batch: AppendBatch,
+    answer: oneshot::Sender<Result<Appended, AppendError>>,
+}
+
+struct Committer<E> {
+    engine: E,
+    clock: Arc<dyn Clock>,
+    salt: Box<dyn FnMut() -> Salt + Send>,
+    limits: Limits,
+    watch: Arc<HeadWatch>,
+    head: Head,
+    recorded_at: DateTime<Utc>,
+    group: Group,
+    failed: Option<Arc<str>>,
+}
+
+/// What the present group adds to what the engine has.
+#[derive(Default)]
+struct Group {
+    envelopes: Vec<Envelope>,
+    ids: HashMap<EventId, Found>,
+    versions: HashMap<StreamId, Version>,
+    bytes: usize,
+}
+
+impl<E: Engine> Committer<E> {
+    fn new(engine: E, options: WriterOptions, watch: Arc<HeadWatch>) -> Self {
+        let WriterOptions { head, last_recorded_at, clock, salt, limits } = options;
+        let recorded_at = last_recorded_at.unwrap_or(DateTime::<Utc>::MIN_UTC);
+        let group = Group::default();
+        Self { engine, clock, salt, limits, watch, head, recorded_at, group, failed: None }
+    }
+
+    fn run(mut self, jobs: &mpsc::Receiver<Job>) {
+        while let Ok(first) = jobs.recv() {
+            let mut answers = Vec::new();
+            self.recorded_at = self.recorded_at.max(self.clock.now());
+            let mut next = Some(first);
+            while let Some(job) = next {
+                answers.push((self.take(&job.batch), job.answer));
+                next = if self.group.is_full() { None } else { jobs.try_recv().ok() };
+            }
+            self.finish(answers);
+        }
+    }
+
+    fn take(&mut self, batch: &AppendBatch) -> Result<Appended, AppendError> {
+        if let Some(cause) = &self.failed {
+            let cause = cause.to_string().into();
+            return Err(AppendError::Unavailable { cause });
+        }
+        if batch.len() > self.limits.batch_events {
+            return Err(AppendError::TooLarge { limit: self.limits.batch_events, unit: "events" });
+        }
+        if batch.payload_bytes() > self.limits.batch_bytes {
+            return Err(AppendError::TooLarge { limit: self.limits.batch_bytes, unit: "bytes" });
+        }
+        self.decide(batch)
+    }
+
+    fn decide(&mut self, batch: &AppendBatch) -> Result<Appended, AppendError> {
+        if batch.events().any(|(_, event)| event.origin.is_some()) {
+            return Err(AppendError::Unsupported { capability: "origin outside of import" });
+        }
+        let known = self.known(batch)?;
+        let all_known = !known.is_empty() && known.iter().all(Option::is_some);
+        if !batch.skips_known() {
+            let clashes: Vec<_> = known.iter().flatten().copied().collect();
+            if clashes.iter().any(|clash| clash.known == Known::Elsewhere) {
+                return Err(AppendError::IdReused { events: clashes });
+            }
+            if !clashes.is_empty() && !all_known {
+                return Err(AppendError::PartialDuplicate { events: clashes });
+            }
+        }
+        if all_known {
+            return Ok(Appended::of(known.into_iter().flatten().collect()));
+        }
+        self.check(batch, &known)?;
+        Ok(Appended::of(self.add(batch, &known)?))
+    }
+
+    /// For each event of the batch where it is known, in order.
+    fn known(&self, batch: &AppendBatch) -> Result<Vec<Option<StoredAt>>, AppendError> {
+        let mut known = Vec::with_capacity(batch.len());
+        let mut seen = HashMap::new();
+        let mut repeated = Vec::new();
+        for (stream, event) in batch.events() {
+            known.push(self.find(event.event_id)?.map(|found| found.seen_as(stream, event)));
+            if seen.insert(event.event_id, ()).is_some() {
+                repeated.push(event.event_id);
+            }
+        }
+        if !repeated.is_empty() && !batch.skips_known() {
+            return Err(AppendError::RepeatedId { ids: repeated });
+        }
+        Ok(known)
+    }
+
+    fn check(&self, batch: &AppendBatch, known: &[Option<StoredAt>]) -> Result<(), AppendError> {
+        let mut streams = Vec::new();
+        let mut known = known.iter();
+        for write in batch.writes() {
+            let of_write = known.by_ref().take(write.events.len());
+            let new = of_write.filter(|place| place.is_none()).count() > 0;
+            if new || write.events.is_empty() {
+                streams.push((write.stream, write.expected));
+            }
+        }
+        streams.extend_from_slice(batch.requires());
+        let mut mismatches: Vec<Mismatch> = Vec::new();
+        for (stream, expected) in streams {
+            let actual = self.last_version(stream)?;
+            let mismatch = Mismatch::new(stream, expected, actual);
+            if !expected.holds(actual) && !mismatches.contains(&mismatch) {
+                mismatches.push(mismatch);
+            }
+        }
+        if mismatches.is_empty() {
+            Ok(())
+        } else {
+            Err(AppendError::Conflict { streams: mismatches })
+        }
+    }
+
+    fn add(
+        &mut self,
+        batch: &AppendBatch,
+        known: &[Option<StoredAt>],
+    ) -> Result<Vec<StoredAt>, AppendError> {
+        let mut places = Vec::with_capacity(known.len());
+        // Read before anything is added, so that a failing read leaves no half of a batch behind.
+        let mut versions = HashMap::new();
+        for write in batch.writes() {
+            if let std::collections::hash_map::Entry::Vacant(place) = versions.entry(write.stream) {
+                place.insert(self.last_version(write.stream)?);
+            }
+        }
+        for ((stream, event), known) in batch.events().zip(known) {
+            if let Some(place) = known {
+                places.push(*place);
+            } else if let Some(found) = self.group.ids.get(&event.event_id) {
+                places.push(found.seen_as(stream, event));
+            } else {
+                let last = versions.entry(stream).or_default();
+                let version = Version::after(*last);
+                *last = Some(version);
+                places.push(self.push(stream, version, event.clone()));
+            }
+        }
+        Ok(places)
+    }
+
+    fn push(&mut self, stream: StreamId, version: Version, event: NewEvent) -> StoredAt {
+        let place = (self.head.position.next(), stream, version);
+        let (event_id, bytes) = (event.event_id, event.payload_bytes());
+        let salt = if event.private.is_some() { (self.salt)() } else { Salt::default() };
+        let envelope = Envelope::seal(place, self.recorded_at, event, salt, self.head.hash);
+        self.head = Head::new(envelope.position, envelope.hash);
+        self.group.bytes = self.group.bytes.saturating_add(bytes);
+        self.group.versions.insert(stream, version);
+        self.group.ids.insert(event_id, Found::from(&envelope));
+        let place = StoredAt::new(event_id, stream, version, envelope.position, Known::No);
+        self.group.envelopes.push(envelope);
+        place
+    }
+
+    fn finish(&mut self, answers: Vec<Answer>) {
+        let group = std::mem::take(&mut self.group);
+        let committed =
+            if group.envelopes.is_empty() { Ok(()) } else { self.engine.commit(&group.envelopes) };
+        match committed {
+            Ok(()) => {
+                self.watch.publish(self.head);
+                for (result, answer) in answers {
+                    // A caller that has gone left its outcome unknown to itself only.
+                    answer.send(result).ok();
+                }
+            }
+            Err(cause) => self.fail(&*cause, answers),
+        }
+    }
+
+    /// What the engine holds now is unknown. Nothing more is written until the store is opened anew.
+    fn fail(&mut self, cause: &dyn std::error::Error, answers: Vec<Answer>) {
+        let cause: Arc<str> =
+            format!("a write failed ({}): open the store again", chain(cause)).into();
+        for (result, answer) in answers {
+            let result = match result {
+                Err(error) => Err(error),
+                Ok(Appended { .. }) => {
+                    Err(AppendError::OutcomeUnknown { cause: cause.to_string().into() })
+                }
+            };
+            answer.send(result).ok();
+        }
+        self.failed = Some(cause);
+    }
+
+    fn find(&self, id: EventId) -> Result<Option<Found>, AppendError> {
+        match self.group.ids.get(&id) {
+            Some(found) => Ok(Some(found.clone())),
+            None => self.engine.find(id).map_err(unreadable),
+        }
+    }
+
+    fn last_version(&self, stream: StreamId) -> Result<Option<Version>, AppendError> {
+        match self.group.versions.get(&stream) {
+            Some(version) => Ok(Some(*version)),
+            None => self.engine.last_version(stream).map_err(unreadable),
+        }
+    }
+}
+
+type Answer = (Result<Appended, AppendError>, oneshot::Sender<Result<Appended, AppendError>>);
+
+impl Group {
+    fn is_full(&self) -> bool {
+        self.envelopes.len() >= GROUP_EVENTS || self.bytes >= GROUP_BYTES
+    }
+}
+
+impl Found {
+    fn seen_as(&self, stream: StreamId, event: &NewEvent) -> StoredAt {
+        let same = self.stream == stream && self.event_type == event.event_type;
+        let known = if same { Known::Here } else { Known::Elsewhere };
+        StoredAt::new(event.event_id, self.stream, self.version, self.position, known)
+    }
+}
+
+fn unreadable(error: ReadError) -> AppendError {
+    match error {
+        ReadError::Unavailable { cause } => AppendError::Unavailable { cause },
+        ReadError::Corrupt { position } => AppendError::Corrupt { position },
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// A group is written when it holds this many events …
+const GROUP_EVENTS: usize = 16_384;
+/// … or this many bytes: what waits behind it is the next group.
+const GROUP_BYTES: usize = 64 << 20;
