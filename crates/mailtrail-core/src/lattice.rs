@@ -223,8 +223,14 @@ impl<K: Ord, V: Join> Join for Each<K, V> {
 }
 
 /// The greatest of some values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Greatest<T>(Option<T>);
+
+impl<T> Default for Greatest<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
 
 impl<T: Ord> Greatest<T> {
     /// Of one value.
@@ -238,7 +244,7 @@ impl<T: Ord> Greatest<T> {
     }
 }
 
-impl<T: Ord + Default> Join for Greatest<T> {
+impl<T: Ord> Join for Greatest<T> {
     fn join(&mut self, other: Self) -> bool {
         let grows = other.0 > self.0;
         if grows {

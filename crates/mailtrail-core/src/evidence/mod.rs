@@ -1,0 +1,538 @@
+//! What is known about one delivery: the join of its events.
+
+mod explain;
+
+pub use explain::{Explanation, Step};
+
+use chrono::{DateTime, Utc};
+
+use crate::diagnosis::{EnhancedCode, ReplyCode};
+use crate::event::{
+    Agent, BlockCause, Envelope, Event, Fact, Reading, Reclassified, SuppressedBy, UnsubscribedHow,
+};
+use crate::id::{DeliveryId, EventId, StreamId};
+use crate::lattice::{Distinct, Each, First, Greatest, Join, Last, Moment};
+use crate::reason::Reason;
+use crate::status::Status;
+
+/// The join of a delivery's events: the same whatever their order, repetition and lateness.
+///
+/// # What decides the status?
+/// The highest floor among its events. It never moves back:
+/// ```
+/// use mailtrail_core::event::{Bounced, Sent};
+/// use mailtrail_core::reason::Reason;
+/// use mailtrail_core::{Event, EventId, Evidence, Fact, Status};
+/// let mut evidence = Evidence::default();
+/// let facts: [Event; 2] = [Bounced::because(Reason::UserUnknown).into(), Sent::default().into()];
+/// for (n, event) in facts.into_iter().enumerate() {
+///     evidence.add(EventId::from_bytes([n as u8; 16]), None, &Fact::new(event));
+/// }
+/// assert_eq!(evidence.status(), Status::Failed);
+/// assert_eq!(evidence.why().unwrap().reason, Some(Reason::UserUnknown));
+/// ```
+/// # Which facts speak against it?
+/// [`contradictions`](Self::contradictions): a delivery that arrived, and yet was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Evidence {
+    decisive: Decisive,
+    planned: First<Planned>,
+    attempted: Distinct<(u32, EventId)>,
+    concluded: Distinct<u32>,
+    keys: Distinct<StreamId>,
+    sent: First<()>,
+    deferred: Last<Deferral>,
+    deferrals: Distinct<EventId>,
+    refusals: Distinct<EventId>,
+    delivered: First<()>,
+    opened: First<()>,
+    opens: Distinct<(EventId, Agent)>,
+    clicks: Distinct<(EventId, Agent)>,
+    readings: Each<EventId, Greatest<CurrentReading>>,
+    complained: First<()>,
+    unsubscribed: First<()>,
+    auto_replied: First<()>,
+    last: Last<()>,
+    foreign: Distinct<EventId>,
+}
+
+/// How a row was planned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Planned {
+    /// To be sent.
+    Queued,
+    /// The contact has no address for this kind of broadcast.
+    NotSelected,
+    /// This delivery has the address.
+    Duplicated(DeliveryId),
+    /// The address was blocked.
+    Suppressed,
+    /// The text is no address.
+    Malformed,
+}
+
+/// The event that decided the status, and what it stated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Why {
+    /// The reason of a failure.
+    pub reason: Option<Reason>,
+    /// The reply code.
+    pub reply_code: Option<ReplyCode>,
+    /// The enhanced code.
+    pub enhanced_code: Option<EnhancedCode>,
+    /// Who blocked it, and why.
+    pub blocked: Option<(SuppressedBy, BlockCause, Option<DateTime<Utc>>)>,
+    /// Who opened it.
+    pub agent: Option<Agent>,
+}
+
+/// What the last deferral said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Deferral {
+    /// Why.
+    pub reason: Reason,
+    /// Which attempt it was.
+    pub attempt: Option<u32>,
+    /// When the next one is.
+    pub next_attempt: Option<DateTime<Utc>>,
+}
+
+/// Opens by who opened, by current readings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Opens {
+    /// By persons.
+    pub human: usize,
+    /// By the mailbox's provider.
+    pub machine: usize,
+    /// Nobody can tell.
+    pub unknown: usize,
+}
+
+impl Evidence {
+    /// The evidence of one fact.
+    pub fn of(id: EventId, occurred_at: Option<DateTime<Utc>>, fact: &Fact) -> Self {
+        let mut evidence = Self::default();
+        evidence.add(id, occurred_at, fact);
+        evidence
+    }
+
+    /// Takes in a fact. Says whether it was new.
+    pub fn add(&mut self, id: EventId, occurred_at: Option<DateTime<Utc>>, fact: &Fact) -> bool {
+        let moment = Moment { at: occurred_at, event: id };
+        let mut grew = self.last.join(Last::of(moment, ()));
+        if let Some(floor) = fact.floor() {
+            let why = Why::of(&fact.event);
+            grew |= self.decisive.join(Decisive::of(floor, moment, why));
+            if matches!(floor, Status::Blocked | Status::Bounced | Status::Failed) {
+                grew |= self.refusals.insert(id);
+            }
+            grew |= self.add_raising(moment, fact, floor);
+        }
+        grew | self.add_neutral(moment, &fact.event)
+    }
+
+    /// Takes in a stored event; one that this version can't read is counted as foreign.
+    pub fn add_envelope(&mut self, envelope: &Envelope) -> bool {
+        let event = &envelope.event;
+        match envelope.fact() {
+            Ok(fact) => self.add(event.event_id, event.occurred_at, &fact),
+            Err(_) => self.add_foreign(event.event_id, event.occurred_at),
+        }
+    }
+
+    /// Counts an event that this version can't read.
+    pub fn add_foreign(&mut self, id: EventId, occurred_at: Option<DateTime<Utc>>) -> bool {
+        let moment = Moment { at: occurred_at, event: id };
+        self.last.join(Last::of(moment, ())) | self.foreign.insert(id)
+    }
+
+    /// What people see.
+    pub fn status(&self) -> Status {
+        self.decisive.status()
+    }
+
+    /// What decided the status; `None` if nothing is known.
+    pub fn why(&self) -> Option<&Why> {
+        self.decisive.0.as_ref().map(|(_, _, why)| why)
+    }
+
+    /// The event that decided the status, and when it claims to have happened.
+    pub fn decided_by(&self) -> Option<Moment> {
+        self.decisive.0.as_ref().map(|(_, moment, _)| *moment)
+    }
+
+    /// The events that speak against a status of at least Delivered.
+    pub fn contradictions(&self) -> &[EventId] {
+        if self.status() >= Status::Delivered { self.refusals.as_slice() } else { &[] }
+    }
+
+    /// How the row was planned; `None` if it has no planning event (*unmatched feedback*).
+    pub fn planned(&self) -> Option<Planned> {
+        self.planned.value().copied()
+    }
+
+    /// When the row was planned.
+    pub fn planned_at(&self) -> Option<DateTime<Utc>> {
+        self.planned.at()
+    }
+
+    /// When someone first took it.
+    pub fn sent_at(&self) -> Option<DateTime<Utc>> {
+        self.sent.at()
+    }
+
+    /// Whether someone took it.
+    pub fn is_sent(&self) -> bool {
+        self.sent.value().is_some()
+    }
+
+    /// When delivery was first confirmed.
+    pub fn delivered_at(&self) -> Option<DateTime<Utc>> {
+        self.delivered.at()
+    }
+
+    /// When it was first opened by a person, or by nobody can tell whom.
+    pub fn first_opened_at(&self) -> Option<DateTime<Utc>> {
+        self.opened.at()
+    }
+
+    /// What the last deferral said, and when.
+    pub fn deferred(&self) -> Option<(Option<DateTime<Utc>>, &Deferral)> {
+        self.deferred.value().map(|deferral| (self.deferred.at(), deferral))
+    }
+
+    /// How many attempts were deferred.
+    pub fn deferrals(&self) -> usize {
+        self.deferrals.len()
+    }
+
+    /// How many attempts we made.
+    pub fn attempts(&self) -> usize {
+        self.attempted.len()
+    }
+
+    /// The number of our last attempt.
+    pub fn last_attempt(&self) -> Option<u32> {
+        self.attempted.as_slice().last().map(|(number, _)| *number)
+    }
+
+    /// Our attempts of which no outcome is known: the message may have been taken, or not.
+    pub fn in_doubt(&self) -> impl Iterator<Item = u32> {
+        let numbers = self.attempted.as_slice().iter().map(|(number, _)| *number);
+        numbers.filter(|number| !self.concluded.contains(number))
+    }
+
+    /// The streams of the keys by which feedback may name this delivery.
+    pub fn keys(&self) -> &[StreamId] {
+        self.keys.as_slice()
+    }
+
+    /// Opens by who opened, by current readings.
+    pub fn opens(&self) -> Opens {
+        let mut opens = Opens::default();
+        for (id, agent) in self.opens.as_slice() {
+            let count = match self.current_agent(*id).unwrap_or(*agent) {
+                Agent::Human => &mut opens.human,
+                Agent::MailboxMachine => &mut opens.machine,
+                Agent::Unknown => &mut opens.unknown,
+                Agent::Scanner | Agent::Foreign => continue,
+            };
+            *count = count.saturating_add(1);
+        }
+        opens
+    }
+
+    /// How many clicks there were, without those of machines.
+    pub fn clicks(&self) -> usize {
+        let by_a_person = |(id, agent): &&(EventId, Agent)| {
+            matches!(self.current_agent(*id).unwrap_or(*agent), Agent::Human | Agent::Unknown)
+        };
+        self.clicks.as_slice().iter().filter(by_a_person).count()
+    }
+
+    /// When the recipient complained; the outer `None` says never.
+    pub fn complained(&self) -> Option<Option<DateTime<Utc>>> {
+        self.complained.value().map(|()| self.complained.at())
+    }
+
+    /// When the recipient unsubscribed; the outer `None` says never.
+    pub fn unsubscribed(&self) -> Option<Option<DateTime<Utc>>> {
+        self.unsubscribed.value().map(|()| self.unsubscribed.at())
+    }
+
+    /// When an automatic answer came; the outer `None` says never.
+    pub fn auto_replied(&self) -> Option<Option<DateTime<Utc>>> {
+        self.auto_replied.value().map(|()| self.auto_replied.at())
+    }
+
+    /// When the last fact about it claims to have happened.
+    pub fn last_at(&self) -> Option<DateTime<Utc>> {
+        self.last.at()
+    }
+
+    /// How many events this version can't read: the status may be higher.
+    pub fn foreign(&self) -> usize {
+        self.foreign.len()
+    }
+
+    /// The current reading of an event of this delivery, if it was ever read again.
+    pub fn current_reading(&self, event: EventId) -> Option<Reading> {
+        self.readings.get(&event)?.value().map(|current| current.reading)
+    }
+
+    /// The current reason of the event that decided the status, where it differs from the first.
+    pub fn corrected_reason(&self) -> Option<Reason> {
+        let first = self.why()?.reason;
+        match self.current_reading(self.decided_by()?.event)? {
+            Reading::Reason(reason) => (first != Some(reason)).then_some(reason),
+            Reading::Agent(_) => None,
+        }
+    }
+
+    fn current_agent(&self, event: EventId) -> Option<Agent> {
+        match self.current_reading(event)? {
+            Reading::Agent(agent) => Some(agent),
+            Reading::Reason(_) => None,
+        }
+    }
+
+    /// Facts that raise a status: what is message-level never comes here.
+    fn add_raising(&mut self, moment: Moment, fact: &Fact, floor: Status) -> bool {
+        let once = First::of(moment, ());
+        match &fact.event {
+            Event::Queued(_) => self.plan(moment, Planned::Queued),
+            Event::NotSelected(_) => self.plan(moment, Planned::NotSelected),
+            Event::Duplicated(event) => self.plan(moment, Planned::Duplicated(event.of)),
+            Event::Malformed(_) => self.plan(moment, Planned::Malformed),
+            Event::Suppressed(event) if event.row.is_some() => {
+                self.plan(moment, Planned::Suppressed)
+            }
+            Event::Sent(event) => self.sent.join(once) | self.conclude(event.attempt, &event.keys),
+            Event::Deferred(event) => {
+                let reason = event.diagnosis.reason;
+                let deferral =
+                    Deferral { reason, attempt: event.attempt, next_attempt: event.next_attempt };
+                self.deferred.join(Last::of(moment, deferral))
+                    | self.deferrals.insert(moment.event)
+                    | self.conclude(event.attempt, &event.keys)
+            }
+            Event::Bounced(event) => self.conclude(event.attempt, &event.keys),
+            Event::Delivered(event) => {
+                self.delivered.join(once) | self.conclude(event.attempt, &event.keys)
+            }
+            Event::Opened(event) => {
+                let opened = floor == Status::Opened && self.opened.join(once);
+                self.opens.insert((moment.event, event.agent)) | opened
+            }
+            Event::Clicked(event) => {
+                let opened = floor == Status::Opened && self.opened.join(once);
+                self.clicks.insert((moment.event, event.agent)) | opened
+            }
+            Event::Complained(_) => self.complained.join(once),
+            Event::Unsubscribed(_) => self.unsubscribed.join(once),
+            Event::AutoReplied(_) => self.auto_replied.join(once),
+            Event::Suppressed(_)
+            | Event::Reclassified(_)
+            | Event::BroadcastCreated(_)
+            | Event::BroadcastClosed(_)
+            | Event::Attempted(_)
+            | Event::Hit(_)
+            | Event::Resubscribed(_)
+            | Event::Custom(_)
+            | Event::AddressClaimed(_)
+            | Event::AddressBlocked(_)
+            | Event::AddressUnblocked(_) => false,
+        }
+    }
+
+    /// Facts that matter whatever their floor.
+    fn add_neutral(&mut self, moment: Moment, event: &Event) -> bool {
+        match event {
+            Event::Attempted(event) => {
+                self.attempted.insert((event.attempt, moment.event))
+                    | self.conclude(None, &event.keys)
+            }
+            Event::Reclassified(event) => {
+                let current = CurrentReading::of(event, moment.event);
+                self.readings.join_at(event.of, Greatest::of(current))
+            }
+            Event::Bounced(event) if event.diagnosis.reason == Reason::Foreign => {
+                self.foreign.insert(moment.event)
+            }
+            Event::Deferred(event) if event.diagnosis.reason == Reason::Foreign => {
+                self.foreign.insert(moment.event)
+            }
+            Event::Opened(event) if event.agent == Agent::Foreign => {
+                self.foreign.insert(moment.event)
+            }
+            Event::Clicked(event) if event.agent == Agent::Foreign => {
+                self.foreign.insert(moment.event)
+            }
+            Event::Opened(event) if event.agent == Agent::Scanner => {
+                self.opens.insert((moment.event, event.agent))
+            }
+            Event::Clicked(event) if event.agent == Agent::Scanner => {
+                self.clicks.insert((moment.event, event.agent))
+            }
+            Event::BroadcastCreated(_)
+            | Event::BroadcastClosed(_)
+            | Event::Queued(_)
+            | Event::NotSelected(_)
+            | Event::Duplicated(_)
+            | Event::Suppressed(_)
+            | Event::Malformed(_)
+            | Event::Sent(_)
+            | Event::Deferred(_)
+            | Event::Bounced(_)
+            | Event::Delivered(_)
+            | Event::Hit(_)
+            | Event::Opened(_)
+            | Event::Clicked(_)
+            | Event::Complained(_)
+            | Event::Unsubscribed(_)
+            | Event::Resubscribed(_)
+            | Event::AutoReplied(_)
+            | Event::Custom(_)
+            | Event::AddressClaimed(_)
+            | Event::AddressBlocked(_)
+            | Event::AddressUnblocked(_) => false,
+        }
+    }
+
+    fn plan(&mut self, moment: Moment, planned: Planned) -> bool {
+        self.planned.join(First::of(moment, planned))
+    }
+
+    fn conclude(&mut self, attempt: Option<u32>, keys: &[StreamId]) -> bool {
+        let concluded = attempt.is_some_and(|number| self.concluded.insert(number));
+        keys.iter().fold(concluded, |grew, key| self.keys.insert(*key) | grew)
+    }
+}
+
+impl Join for Evidence {
+    fn join(&mut self, other: Self) -> bool {
+        let mut grew = self.decisive.join(other.decisive);
+        grew |= self.planned.join(other.planned);
+        grew |= self.attempted.join(other.attempted);
+        grew |= self.concluded.join(other.concluded);
+        grew |= self.keys.join(other.keys);
+        grew |= self.sent.join(other.sent);
+        grew |= self.deferred.join(other.deferred);
+        grew |= self.deferrals.join(other.deferrals);
+        grew |= self.refusals.join(other.refusals);
+        grew |= self.delivered.join(other.delivered);
+        grew |= self.opened.join(other.opened);
+        grew |= self.opens.join(other.opens);
+        grew |= self.clicks.join(other.clicks);
+        grew |= self.readings.join(other.readings);
+        grew |= self.complained.join(other.complained);
+        grew |= self.unsubscribed.join(other.unsubscribed);
+        grew |= self.auto_replied.join(other.auto_replied);
+        grew |= self.last.join(other.last);
+        grew | self.foreign.join(other.foreign)
+    }
+}
+
+/// The highest floor, with the fact that decided it: at one floor a fact that knows its reason goes
+/// before one that doesn't, then the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Decisive(Option<(Status, Moment, Why)>);
+
+impl Decisive {
+    fn of(floor: Status, moment: Moment, why: Why) -> Self {
+        Self(Some((floor, moment, why)))
+    }
+
+    fn status(&self) -> Status {
+        self.0.as_ref().map_or(Status::Unsent, |(status, _, _)| *status)
+    }
+}
+
+impl Join for Decisive {
+    fn join(&mut self, other: Self) -> bool {
+        let Some((status, moment, why)) = other.0 else { return false };
+        let wins = self.0.as_ref().is_none_or(|(held, held_moment, held_why)| {
+            let rank = |moment: &Moment, why: &Why| {
+                (!why.is_specific(), moment.at.is_none(), moment.at, moment.event)
+            };
+            status > *held || (status == *held && rank(&moment, &why) < rank(held_moment, held_why))
+        });
+        if wins {
+            self.0 = other.0;
+        }
+        wins
+    }
+}
+
+impl Why {
+    fn of(event: &Event) -> Self {
+        let failure = |diagnosis: &crate::diagnosis::Diagnosis| Self {
+            reason: Some(diagnosis.reason),
+            reply_code: diagnosis.reply_code,
+            enhanced_code: diagnosis.enhanced_code,
+            ..Self::default()
+        };
+        match event {
+            Event::Bounced(event) => failure(&event.diagnosis),
+            Event::Deferred(event) => failure(&event.diagnosis),
+            Event::Suppressed(event) => Self {
+                blocked: Some((event.by, event.cause, event.since)),
+                ..event.diagnosis.as_ref().map(failure).unwrap_or_default()
+            },
+            Event::Malformed(event) => Self { reason: Some(event.reason), ..Self::default() },
+            Event::Opened(event) => Self { agent: Some(event.agent), ..Self::default() },
+            Event::Clicked(event) => Self { agent: Some(event.agent), ..Self::default() },
+            Event::Reclassified(Reclassified { reading: Reading::Reason(reason), .. }) => {
+                Self { reason: Some(*reason), ..Self::default() }
+            }
+            Event::Reclassified(Reclassified { reading: Reading::Agent(agent), .. }) => {
+                Self { agent: Some(*agent), ..Self::default() }
+            }
+            Event::Unsubscribed(event) if event.how == UnsubscribedHow::Page => {
+                Self { agent: Some(Agent::Human), ..Self::default() }
+            }
+            Event::BroadcastCreated(_)
+            | Event::BroadcastClosed(_)
+            | Event::Queued(_)
+            | Event::NotSelected(_)
+            | Event::Duplicated(_)
+            | Event::Attempted(_)
+            | Event::Sent(_)
+            | Event::Delivered(_)
+            | Event::Hit(_)
+            | Event::Complained(_)
+            | Event::Unsubscribed(_)
+            | Event::Resubscribed(_)
+            | Event::AutoReplied(_)
+            | Event::Custom(_)
+            | Event::AddressClaimed(_)
+            | Event::AddressBlocked(_)
+            | Event::AddressUnblocked(_) => Self::default(),
+        }
+    }
+
+    fn is_specific(&self) -> bool {
+        self.reason.is_none_or(Reason::is_known)
+            && self.agent.is_none_or(|agent| agent != Agent::Unknown)
+    }
+}
+
+/// Ordered as the design says: by the rules' sequence, their digest, then the event.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct CurrentReading {
+    rules_sequence: u64,
+    rules_digest: Box<str>,
+    event: EventId,
+    reading: Reading,
+}
+
+impl CurrentReading {
+    fn of(reclassified: &Reclassified, event: EventId) -> Self {
+        let Reclassified { rules_sequence, rules_digest, reading, .. } = reclassified.clone();
+        Self { rules_sequence, rules_digest, event, reading }
+    }
+}
