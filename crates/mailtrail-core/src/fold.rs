@@ -32,11 +32,10 @@ impl Fold {
         let evidence = self.streams.entry(stream).or_default();
         let keys = evidence.keys().len();
         let grew = evidence.add_envelope(envelope);
-        if evidence.keys().len() > keys {
-            if let Some(delivery) = stream.as_delivery() {
-                for key in evidence.keys() {
-                    self.named_by.entry(*key).or_default().insert(delivery);
-                }
+        let new_keys = evidence.keys().len() > keys;
+        if let Some(delivery) = stream.as_delivery().filter(|_| new_keys) {
+            for key in evidence.keys() {
+                self.named_by.entry(*key).or_default().insert(delivery);
             }
         }
         grew

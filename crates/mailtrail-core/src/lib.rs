@@ -44,7 +44,7 @@ pub mod feedback;
 pub mod fold;
 pub mod id;
 pub mod lattice;
-// pub mod plan;
+pub mod plan;
 pub mod projection;
 pub mod reason;
 pub mod status;

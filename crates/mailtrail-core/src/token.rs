@@ -1,6 +1,6 @@
 //! Signed tokens that name a delivery wherever a message carries them.
 //!
-//! A token is 30 bytes: version (1), key id (1), DeliveryId (16), MAC (12, the head of
+//! A token is 30 bytes: version (1), key id (1), delivery id (16), MAC (12, the head of
 //! HMAC-SHA-256 over the purpose and the bytes before it), written as 48 characters of lower-case
 //! base32 (RFC 4648, no padding). Its key is `HKDF-SHA-256(secret, info = "mailtrail/" + purpose)`.
 //! It is read case-insensitively, so that it survives what mail servers do to local parts.

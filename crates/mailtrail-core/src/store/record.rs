@@ -282,6 +282,7 @@ impl Reader<'_> {
         DateTime::from_timestamp(seconds, u32::from_be_bytes(self.array()?))
     }
 
+    #[expect(clippy::option_option, reason = "the outer one is damage, the inner one is absence")]
     fn option<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
         match self.u8()? {
             0 => Some(None),

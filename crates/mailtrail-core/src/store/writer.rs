@@ -1,7 +1,7 @@
 //! The group commit that embedded stores share: one thread takes all queued batches, checks each,
 //! writes them as one group with one sync, then answers each and publishes. It needs no runtime.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -231,11 +231,11 @@ impl<E: Engine> Committer<E> {
     /// For each event of the batch where it is known, in order.
     fn known(&self, batch: &AppendBatch) -> Result<Vec<Option<StoredAt>>, AppendError> {
         let mut known = Vec::with_capacity(batch.len());
-        let mut seen = HashMap::new();
+        let mut seen = HashSet::new();
         let mut repeated = Vec::new();
         for (stream, event) in batch.events() {
             known.push(self.find(event.event_id)?.map(|found| found.seen_as(stream, event)));
-            if seen.insert(event.event_id, ()).is_some() {
+            if !seen.insert(event.event_id) {
                 repeated.push(event.event_id);
             }
         }

@@ -1,0 +1,8 @@
+//! Planning: contacts × kind of broadcast × blocked list → rows.
+
+mod broadcast;
+mod chunk;
+mod planner;
+
+pub use broadcast::{Broadcast, Contact, ContactAddress};
+pub use planner::{PlanError, PlanReport, Planner};
