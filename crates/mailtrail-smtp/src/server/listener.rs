@@ -1,0 +1,162 @@
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+
+use super::envelope::{Envelope, Protocol, Recipient};
+use super::handler::{Answer, Handler};
+use super::limits::Limits;
+use super::reply::Reply;
+use super::session::{Session, Shared, stopped};
+
+/// A server that is not listening yet: what it speaks, to whom it gives the mail, and its limits.
+///
+/// The [module](super) has an example.
+#[derive(Debug)]
+pub struct Server {
+    shared: Shared,
+}
+
+impl Server {
+    /// A server with the default [`Limits`].
+    pub fn new(protocol: Protocol, handler: impl Handler) -> Self {
+        let hostname = "localhost".to_owned();
+        Self {
+            shared: Shared {
+                protocol,
+                limits: Limits::default(),
+                hostname,
+                handler: Box::new(handler),
+            },
+        }
+    }
+
+    /// Other limits.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.shared.limits = limits;
+        self
+    }
+
+    /// What the server calls itself in its greeting; `localhost` if not told.
+    pub fn hostname(mut self, hostname: impl Into<String>) -> Self {
+        self.shared.hostname = hostname.into();
+        self
+    }
+
+    /// Listens, and serves until stopped. Port 0 takes any free one.
+    ///
+    /// # Errors
+    /// If the address can't be listened on.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with I/O and time.
+    pub async fn bind(self, addr: SocketAddr) -> Result<Running, BindError> {
+        let listen = |cause| BindError::Listen { addr, cause };
+        let listener = TcpListener::bind(addr).await.map_err(listen)?;
+        let local_addr = listener.local_addr().map_err(listen)?;
+        let (stop, stopping) = watch::channel(false);
+        let task = tokio::spawn(serve(listener, Arc::new(self.shared), stopping));
+        Ok(Running { local_addr, stop, task })
+    }
+}
+
+/// A server that listens. Dropped, it stops as with [`stop`](Self::stop), in the background.
+#[derive(Debug)]
+pub struct Running {
+    local_addr: SocketAddr,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Takes no more clients, tells those who are idle to go (421), and waits for messages under way,
+    /// at most [`stop_grace`](Limits::stop_grace) long.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        // It ends by itself; an error would be a panic of it, and then it has stopped too.
+        drop(self.task.await);
+    }
+}
+
+/// Why a server doesn't listen.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// The address is taken, or not ours. Choose another one.
+    #[error("can't listen on {addr}: choose another address or port, or stop what has it")]
+    Listen {
+        /// The address asked for.
+        addr: SocketAddr,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
+}
+
+#[async_trait]
+impl<H: Handler + ?Sized> Handler for Arc<H> {
+    async fn recipient(&self, envelope: &Envelope, recipient: &Recipient) -> Reply {
+        (**self).recipient(envelope, recipient).await
+    }
+
+    async fn message(&self, envelope: Envelope, message: Bytes) -> Answer {
+        (**self).message(envelope, message).await
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("protocol", &self.protocol)
+            .field("limits", &self.limits)
+            .field("hostname", &self.hostname)
+            .finish_non_exhaustive()
+    }
+}
+
+async fn serve(listener: TcpListener, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+    let mut sessions = JoinSet::new();
+    loop {
+        tokio::select! {
+            biased;
+            () = stopped(&mut stop) => break,
+            Some(_) = sessions.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) if sessions.len() >= shared.limits.connections => refuse(stream).await,
+                Ok((stream, peer)) => {
+                    let session = Session::new(Arc::clone(&shared), stream, peer, stop.clone());
+                    sessions.spawn(session.run());
+                }
+                // Out of descriptors, for one: wait for some to be closed instead of spinning.
+                Err(_) => sleep(ACCEPT_PAUSE).await,
+            },
+        }
+    }
+    drop(listener);
+    let ended = async { while sessions.join_next().await.is_some() {} };
+    if timeout(shared.limits.stop_grace, ended).await.is_err() {
+        sessions.shutdown().await;
+    }
+}
+
+/// A new connection's buffer is empty, so this doesn't wait for the client.
+async fn refuse(mut stream: TcpStream) {
+    let reply = b"421 4.3.2 too many clients, come again\r\n";
+    drop(timeout(ACCEPT_PAUSE, stream.write_all(reply)).await);
+}
+
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
