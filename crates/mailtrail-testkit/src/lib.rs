@@ -1,1 +1,11 @@
 //! Strategies, laws and the store conformance suite of Mailtrail.
+
+pub mod law;
+pub mod strategy;
+
+mod clock;
+mod feeder;
+
+pub use clock::VirtualClock;
+pub use feeder::Feeder;
+pub use proptest;

@@ -1,0 +1,62 @@
+//! Generated addresses, contacts, broadcasts, facts and whole histories.
+
+mod fact;
+mod history;
+
+pub use fact::{event, fact, time};
+pub use history::{History, Shape, history};
+
+use mailtrail_core::plan::{Broadcast, Contact, ContactAddress};
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::*;
+
+/// Texts that are addresses, of few enough domains and people that they meet again.
+pub fn address() -> impl Strategy<Value = String> {
+    let local = prop_oneof!["[a-e]{1,2}", "[A-E][a-e]", "[a-c]\\+[x-z]", "[a-c]\\.[a-c]"];
+    let domain = prop_oneof![Just("a.example"), Just("B.example"), Just("bücher.example")];
+    (local, domain).prop_map(|(local, domain)| format!("{local}@{domain}"))
+}
+
+/// Texts that people enter where an address is asked for.
+pub fn address_text() -> impl Strategy<Value = String> {
+    prop_oneof![8 => address(), 1 => "[a-z ]{0,8}", 1 => Just("ann@".to_owned())]
+}
+
+/// Contacts with none to four addresses, some for some kinds only, with labels.
+pub fn contacts(
+    count: impl Into<proptest::collection::SizeRange>,
+) -> impl Strategy<Value = Vec<Contact>> {
+    let kinds = option::of(vec(prop_oneof![Just("emergency"), Just("general")], 0..=2));
+    let addresses = vec((address_text(), kinds), 0..=4);
+    let labels = btree_map("(school|language)", "[A-C]", 0..=2);
+    vec((option::of("[A-Z][a-z]{1,6}"), addresses, labels), count).prop_map(|people| {
+        let numbered = people.into_iter().enumerate();
+        numbered
+            .filter_map(|(n, (name, addresses, labels))| {
+                let mut contact = Contact::new(format!("c{n:04}").parse().ok()?);
+                contact.name = name.map(Into::into);
+                contact.labels = labels;
+                for (text, kinds) in addresses {
+                    let mut address = ContactAddress::new(text);
+                    address.kinds =
+                        kinds.map(|kinds| kinds.iter().filter_map(|k| k.parse().ok()).collect());
+                    contact = contact.address(address);
+                }
+                Some(contact)
+            })
+            .collect()
+    })
+}
+
+/// Broadcasts of the kinds `emergency` and `general`.
+pub fn broadcast() -> impl Strategy<Value = Broadcast> {
+    let kind = prop_oneof![Just("emergency"), Just("general")];
+    ("[a-z]{3,8}", kind, "[A-Z][a-z ]{0,12}").prop_filter_map(
+        "a valid id",
+        |(id, kind, subject)| {
+            let broadcast = Broadcast::new(id.parse().ok()?, kind.parse().ok()?);
+            Some(broadcast.from_address("office@school.example").subject(subject))
+        },
+    )
+}
