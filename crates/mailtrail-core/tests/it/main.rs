@@ -1,4 +1,5 @@
 //! What the design promises of the core, as laws over generated histories.
+#![cfg(test)]
 
 mod golden;
 mod laws;
