@@ -1,1 +1,60 @@
-//! What happened to each email after Send Now, with proof.
+//! What happened to each email after "Send Now", with proof.
+//!
+//! Mailtrail keeps an append-only event stream for every delivery, folds it into a status that only
+//! moves forward, and rebuilds every report from the events. This crate is what services depend on:
+//! [`Tracker`] and, by feature, the adapters.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `memory` (default) | [`memory`]: the reference store |
+//! | `sled` | [`sled`]: a durable embedded store |
+//! | `report` | [`report`]: Email Log and summary |
+//! | `bounce` | [`bounce`], [`classify`]: bounce mails and reply texts |
+//! | `webhook` | [`webhook`]: provider webhooks, the pixel |
+//! | `smtp` | [`smtp`]: sending, bounce intake |
+//!
+//! # Example
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+//! use mailtrail::prelude::*;
+//! use mailtrail::core::plan::{Broadcast, Contact, ContactAddress};
+//!
+//! let tracker = Tracker::builder(mailtrail::memory::MemoryStore::new()).open();
+//! let broadcast = Broadcast::new("snow-day".parse()?, "emergency".parse()?).subject("Closed today");
+//! let ann = Contact::new("c1".parse()?).address(ContactAddress::new("ann@a.example"));
+//! let plan = tracker.plan(broadcast, [ann]).await?;
+//! assert_eq!(plan.queued, 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod keys;
+mod tracker;
+
+pub use keys::{KeysError, keys_file};
+pub use tracker::{Builder, RecordError, Tracker};
+
+pub use mailtrail_core as core;
+
+#[cfg(feature = "bounce")]
+pub use mailtrail_bounce as bounce;
+#[cfg(any(feature = "bounce", feature = "webhook"))]
+pub use mailtrail_classify as classify;
+#[cfg(feature = "memory")]
+pub use mailtrail_memory as memory;
+#[cfg(feature = "report")]
+pub use mailtrail_report as report;
+#[cfg(feature = "sled")]
+pub use mailtrail_sled as sled;
+#[cfg(feature = "smtp")]
+pub use mailtrail_smtp as smtp;
+#[cfg(feature = "webhook")]
+pub use mailtrail_webhook as webhook;
+
+/// What nearly every user of the crate needs.
+pub mod prelude {
+    pub use crate::Tracker;
+    pub use mailtrail_core::{
+        DeliveryId, EmailAddress, Event, EventStore, EventStoreExt, Evidence, Feedback, Status,
+    };
+}
