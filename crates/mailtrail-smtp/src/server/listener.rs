@@ -160,3 +160,78 @@ async fn refuse(mut stream: TcpStream) {
 }
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    struct Nobody;
+
+    #[async_trait]
+    impl Handler for Nobody {
+        async fn recipient(&self, _: &Envelope, _: &Recipient) -> Reply {
+            Reply::NO_SUCH_USER
+        }
+
+        async fn message(&self, _: Envelope, _: Bytes) -> Answer {
+            Answer::HangUp
+        }
+    }
+
+    async fn serve_one() -> Running {
+        let limits = Limits { connections: 1, ..Limits::default() };
+        let server = Server::new(Protocol::Smtp, Nobody).limits(limits).hostname("mx.example");
+        server.bind(([127, 0, 0, 1], 0).into()).await.unwrap()
+    }
+
+    async fn greeted(server: &Running) -> TcpStream {
+        let mut client = TcpStream::connect(server.local_addr()).await.unwrap();
+        let mut greeting = *b"220 mx.example ESMTP Mailtrail\r\n";
+        let expected = greeting;
+        client.read_exact(&mut greeting).await.unwrap();
+        assert_eq!(greeting, expected);
+        client
+    }
+
+    async fn rest(mut client: TcpStream) -> String {
+        let mut text = String::new();
+        client.read_to_string(&mut text).await.unwrap();
+        text
+    }
+
+    #[tokio::test]
+    async fn one_client_too_many_is_sent_away() {
+        let server = serve_one().await;
+        let _first = greeted(&server).await;
+        let second = TcpStream::connect(server.local_addr()).await.unwrap();
+        assert_eq!(rest(second).await, "421 4.3.2 too many clients, come again\r\n");
+    }
+
+    #[tokio::test]
+    async fn a_stopped_server_lets_clients_know_and_the_port_go() {
+        let server = serve_one().await;
+        let addr = server.local_addr();
+        let idle = greeted(&server).await;
+        server.stop().await;
+        assert!(rest(idle).await.ends_with("421 4.3.2 stopping, come again\r\n"));
+        TcpListener::bind(addr).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_dropped_server_stops_too() {
+        let server = serve_one().await;
+        let idle = greeted(&server).await;
+        drop(server);
+        assert!(rest(idle).await.ends_with("421 4.3.2 stopping, come again\r\n"));
+    }
+
+    #[tokio::test]
+    async fn a_taken_port_is_said_to_be() {
+        let server = serve_one().await;
+        let again = Server::new(Protocol::Smtp, Nobody).bind(server.local_addr()).await;
+        let BindError::Listen { addr, cause } = again.unwrap_err();
+        assert_eq!((addr, cause.kind()), (server.local_addr(), io::ErrorKind::AddrInUse));
+    }
+}

@@ -181,3 +181,6 @@ impl SinkBuilder {
         Ok(Sink { running, mailboxes, given: Mutex::new(0) })
     }
 }
+
+#[cfg(test)]
+mod tests;

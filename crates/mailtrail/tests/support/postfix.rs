@@ -26,19 +26,19 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// What an instance is to do.
-pub struct PostfixConfig {
+pub(crate) struct PostfixConfig {
     relay: Vec<(String, String)>,
     return_path_domain: String,
     lmtp: SocketAddr,
     /// How long it tries before it gives up and reports failure, in whole seconds.
-    pub queue_lifetime: Duration,
+    pub(crate) queue_lifetime: Duration,
     /// Further lines of `main.cf`, such as `delay_warning_time = 2s`.
-    pub settings: Vec<String>,
+    pub(crate) settings: Vec<String>,
 }
 
 impl PostfixConfig {
     /// Relays nothing yet; gives up after 20 seconds.
-    pub fn new(return_path_domain: &str, lmtp: SocketAddr) -> Self {
+    pub(crate) fn new(return_path_domain: &str, lmtp: SocketAddr) -> Self {
         Self {
             relay: Vec::new(),
             return_path_domain: return_path_domain.to_owned(),
@@ -49,7 +49,7 @@ impl PostfixConfig {
     }
 
     /// Mail for this domain goes to `HOST:PORT`: a sink's, or a dead one.
-    pub fn relay(&mut self, domain: &str, next_hop: impl Display) {
+    pub(crate) fn relay(&mut self, domain: &str, next_hop: impl Display) {
         self.relay.push((domain.to_owned(), next_hop.to_string()));
     }
 
@@ -75,7 +75,7 @@ impl PostfixConfig {
 }
 
 /// A running instance.
-pub struct Postfix {
+pub(crate) struct Postfix {
     command: PathBuf,
     folder: PathBuf,
     smtp_addr: SocketAddr,
@@ -83,7 +83,7 @@ pub struct Postfix {
 
 /// Why there is no instance.
 #[derive(Debug)]
-pub enum NotStarted {
+pub(crate) enum NotStarted {
     /// There is none to start here: a reason to skip a test.
     Unavailable(String),
     /// There is, but it doesn't start: a reason to fail.
@@ -92,7 +92,7 @@ pub enum NotStarted {
 
 impl Postfix {
     /// Starts an instance; it listens when this returns.
-    pub fn start(config: &PostfixConfig) -> Result<Self, NotStarted> {
+    pub(crate) fn start(config: &PostfixConfig) -> Result<Self, NotStarted> {
         let command = command()?;
         let mut failed = String::new();
         for _ in 0..PORT_TRIES {
@@ -113,12 +113,12 @@ impl Postfix {
     }
 
     /// Where it takes mail.
-    pub fn smtp_addr(&self) -> SocketAddr {
+    pub(crate) fn smtp_addr(&self) -> SocketAddr {
         self.smtp_addr
     }
 
     /// What it has logged.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.folder.join("mail.log")).unwrap_or_default()
     }
 
@@ -160,10 +160,14 @@ impl Drop for Postfix {
         let master = fs::read_to_string(self.folder.join("queue/pid/master.pid"));
         // Nothing more can be done about an error here.
         drop(self.control("abort"));
-        if let Ok(pid) = master {
-            await_end(pid.trim());
+        let pid = master.unwrap_or_default();
+        // `abort` returns before the last process has ended, which may still write into the folder.
+        for _ in 0..END_TRIES {
+            if has_ended(pid.trim()) && fs::remove_dir_all(&self.folder).is_ok() {
+                return;
+            }
+            std::thread::sleep(END_PAUSE);
         }
-        drop(fs::remove_dir_all(&self.folder));
     }
 }
 
@@ -221,15 +225,9 @@ fn folder_for_all(folder: &Path) -> io::Result<()> {
     fs::DirBuilder::new().mode(0o755).create(folder)
 }
 
-/// `abort` returns before the last process has ended, which would write into the folder again.
-fn await_end(pid: &str) {
-    let process = Path::new("/proc").join(pid);
-    for _ in 0..END_TRIES {
-        if !process.exists() {
-            return;
-        }
-        std::thread::sleep(END_PAUSE);
-    }
+/// A process that has ended has no command line, even while nobody has asked for its end.
+fn has_ended(pid: &str) -> bool {
+    pid.is_empty() || fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default().is_empty()
 }
 
 const PORT_TRIES: u32 = 5;

@@ -247,8 +247,8 @@ async fn the_yes_waits_for_the_handler_and_stopping_waits_for_the_yes() {
 /// Pieces of real sessions, broken ones and noise, in any order.
 fn noise() -> impl Strategy<Value = Vec<u8>> {
     let words: Vec<&'static [u8]> = vec![
-        b"EHLO x\r\n",
-        b"LHLO x\r\n",
+        b"EHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<a@b.example>\r\nDATA\r\n",
+        b"LHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<a@b.example>\r\nDATA\r\n",
         b"MAIL FROM:<a@b.example>\r\n",
         b"MAIL FROM:<> SIZE=99999999999999999999\r\n",
         b"RCPT TO:<a@b.example> ORCPT=rfc822;+\r\n",
@@ -267,7 +267,7 @@ fn noise() -> impl Strategy<Value = Vec<u8>> {
         4 => proptest::sample::select(words).prop_map(<[u8]>::to_vec),
         1 => vec(any::<u8>(), 0..150),
     ];
-    vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+    vec(piece, 0..80).prop_map(|pieces| pieces.concat())
 }
 
 proptest! {
