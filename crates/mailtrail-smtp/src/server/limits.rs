@@ -24,8 +24,8 @@ pub struct Limits {
     pub skipped_octets: usize,
     /// Recipients of a message (RFC 5321 asks for 100 at least); more get 452 4.5.3.
     pub recipients: usize,
-    /// Commands in a row that bring no message nearer (errors, `NOOP`, `RSET` of nothing …); more
-    /// get 421 4.7.0 and goodbye.
+    /// Errors, `NOOP`, `RSET` of nothing and the like without a recipient between them; more get
+    /// 421 4.7.0 and goodbye.
     pub junk_commands: usize,
     /// Clients at a time; more get 421 4.3.2.
     pub connections: usize,

@@ -184,6 +184,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         if envelope.recipients.len() >= shared.limits.recipients {
             return self.say(&TOO_MANY);
         }
+        // Clients that reuse a connection say NOOP or RSET between recipients, also refused ones.
+        self.junk = 0;
         let reply = shared.handler.recipient(envelope, &recipient).await;
         if reply.is_positive() {
             envelope.recipients.push(recipient);
@@ -196,7 +198,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         else {
             return Ok(self.junk(&RECIPIENT_FIRST));
         };
-        self.junk = 0;
         self.wire.reply(&Reply::plain(354, "end with a dot on a line of its own"));
         let Ok(read) = timeout(self.shared.limits.data_timeout, self.read_data()).await else {
             return Ok(self.last_words(&TOO_SLOW));
