@@ -120,8 +120,12 @@ impl Hasher for IdHasher {
             for (to, from) in word.iter_mut().zip(chunk) {
                 *to = *from;
             }
-            self.0 = (self.0.rotate_left(5) ^ u64::from_le_bytes(word)).wrapping_mul(SPREAD);
+            self.write_u64(u64::from_le_bytes(word));
         }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(SPREAD);
     }
 }
 

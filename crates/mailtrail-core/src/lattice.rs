@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use smallvec::SmallVec;
 
 use crate::id::EventId;
 
@@ -125,14 +126,15 @@ fn replace_if<T>(
     grows
 }
 
-/// A set that only grows, in order. Nearly always of a few elements: a sorted vector.
+/// A set that only grows, in order. Nearly always of one or a few elements: a sorted vector that
+/// holds its first element in place.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Distinct<T>(Vec<T>);
+pub struct Distinct<T>(SmallVec<[T; 1]>);
 
 impl<T: Ord> Distinct<T> {
     /// Of one element.
     pub fn of(element: T) -> Self {
-        Self(vec![element])
+        Self(SmallVec::from_buf([element]))
     }
 
     /// Adds an element. Says whether it was new.
@@ -169,7 +171,7 @@ impl<T: Ord> Distinct<T> {
 
 impl<T> Default for Distinct<T> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self(SmallVec::new())
     }
 }
 
@@ -251,5 +253,42 @@ impl<T: Ord> Join for Greatest<T> {
             self.0 = other.0;
         }
         grows
+    }
+}
+
+/// Something that most evidence doesn't have: a pointer until it does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sparse<T>(Option<Box<T>>);
+
+impl<T> Sparse<T> {
+    /// What it holds, if anything.
+    pub fn value(&self) -> Option<&T> {
+        self.0.as_deref()
+    }
+}
+
+impl<T: Default> Sparse<T> {
+    /// What it holds, made if there is nothing: to be grown at once, or it would not be its default.
+    pub fn grow(&mut self) -> &mut T {
+        self.0.get_or_insert_default()
+    }
+}
+
+impl<T> Default for Sparse<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T: Join> Join for Sparse<T> {
+    fn join(&mut self, other: Self) -> bool {
+        match (&mut self.0, other.0) {
+            (_, None) => false,
+            (Some(held), Some(other)) => held.join(*other),
+            (held @ None, other @ Some(_)) => {
+                *held = other;
+                true
+            }
+        }
     }
 }

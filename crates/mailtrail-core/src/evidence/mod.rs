@@ -11,7 +11,7 @@ use crate::event::{
     Agent, BlockCause, Envelope, Event, Fact, Reading, Reclassified, SuppressedBy, UnsubscribedHow,
 };
 use crate::id::{DeliveryId, EventId, StreamId};
-use crate::lattice::{Distinct, Each, First, Greatest, Join, Last, Moment};
+use crate::lattice::{Distinct, Each, First, Greatest, Join, Last, Moment, Sparse};
 use crate::reason::Reason;
 use crate::status::Status;
 
@@ -41,18 +41,36 @@ pub struct Evidence {
     concluded: Distinct<u32>,
     keys: Distinct<StreamId>,
     sent: First<()>,
-    deferred: Last<Deferral>,
-    deferrals: Distinct<EventId>,
-    refusals: Distinct<EventId>,
     delivered: First<()>,
+    last: Last<()>,
+    seen: Sparse<Seen>,
+    trouble: Sparse<Trouble>,
+    rare: Sparse<Rare>,
+}
+
+/// Who opened and clicked.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Seen {
     opened: First<()>,
     opens: Distinct<(EventId, Agent)>,
     clicks: Distinct<(EventId, Agent)>,
+}
+
+/// Deferrals and refusals.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Trouble {
+    deferred: Last<Deferral>,
+    deferrals: Distinct<EventId>,
+    refusals: Distinct<EventId>,
+}
+
+/// What few deliveries have.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Rare {
     readings: Each<EventId, Greatest<CurrentReading>>,
     complained: First<()>,
     unsubscribed: First<()>,
     auto_replied: First<()>,
-    last: Last<()>,
     foreign: Distinct<EventId>,
 }
 
@@ -128,7 +146,7 @@ impl Evidence {
             let why = Why::of(&fact.event);
             grew |= self.decisive.join(Decisive::of(floor, moment, why));
             if matches!(floor, Status::Blocked | Status::Bounced | Status::Failed) {
-                grew |= self.refusals.insert(id);
+                grew |= self.trouble.grow().refusals.insert(id);
             }
             grew |= self.add_raising(moment, fact, floor);
         }
@@ -147,7 +165,7 @@ impl Evidence {
     /// Counts an event that this version can't read.
     pub fn add_foreign(&mut self, id: EventId, occurred_at: Option<DateTime<Utc>>) -> bool {
         let moment = Moment { at: occurred_at, event: id };
-        self.last.join(Last::of(moment, ())) | self.foreign.insert(id)
+        self.last.join(Last::of(moment, ())) | self.rare.grow().foreign.insert(id)
     }
 
     /// What people see.
@@ -167,7 +185,10 @@ impl Evidence {
 
     /// The events that speak against a status of at least Delivered.
     pub fn contradictions(&self) -> &[EventId] {
-        if self.status() >= Status::Delivered { self.refusals.as_slice() } else { &[] }
+        match self.trouble.value() {
+            Some(trouble) if self.status() >= Status::Delivered => trouble.refusals.as_slice(),
+            Some(_) | None => &[],
+        }
     }
 
     /// How the row was planned; `None` if it has no planning event (*unmatched feedback*).
@@ -197,17 +218,18 @@ impl Evidence {
 
     /// When it was first opened by a person, or by nobody can tell whom.
     pub fn first_opened_at(&self) -> Option<DateTime<Utc>> {
-        self.opened.at()
+        self.seen.value()?.opened.at()
     }
 
     /// What the last deferral said, and when.
     pub fn deferred(&self) -> Option<(Option<DateTime<Utc>>, &Deferral)> {
-        self.deferred.value().map(|deferral| (self.deferred.at(), deferral))
+        let deferred = &self.trouble.value()?.deferred;
+        deferred.value().map(|deferral| (deferred.at(), deferral))
     }
 
     /// How many attempts were deferred.
     pub fn deferrals(&self) -> usize {
-        self.deferrals.len()
+        self.trouble.value().map_or(0, |trouble| trouble.deferrals.len())
     }
 
     /// How many attempts we made.
@@ -234,7 +256,7 @@ impl Evidence {
     /// Opens by who opened, by current readings.
     pub fn opens(&self) -> Opens {
         let mut opens = Opens::default();
-        for (id, agent) in self.opens.as_slice() {
+        for (id, agent) in self.seen.value().map_or(&[][..], |seen| seen.opens.as_slice()) {
             let count = match self.current_agent(*id).unwrap_or(*agent) {
                 Agent::Human => &mut opens.human,
                 Agent::MailboxMachine => &mut opens.machine,
@@ -251,22 +273,26 @@ impl Evidence {
         let by_a_person = |(id, agent): &&(EventId, Agent)| {
             matches!(self.current_agent(*id).unwrap_or(*agent), Agent::Human | Agent::Unknown)
         };
-        self.clicks.as_slice().iter().filter(by_a_person).count()
+        let clicks = self.seen.value().map_or(&[][..], |seen| seen.clicks.as_slice());
+        clicks.iter().filter(by_a_person).count()
     }
 
     /// When the recipient complained; the outer `None` says never.
     pub fn complained(&self) -> Option<Option<DateTime<Utc>>> {
-        self.complained.value().map(|()| self.complained.at())
+        let first = &self.rare.value()?.complained;
+        first.value().map(|()| first.at())
     }
 
     /// When the recipient unsubscribed; the outer `None` says never.
     pub fn unsubscribed(&self) -> Option<Option<DateTime<Utc>>> {
-        self.unsubscribed.value().map(|()| self.unsubscribed.at())
+        let first = &self.rare.value()?.unsubscribed;
+        first.value().map(|()| first.at())
     }
 
     /// When an automatic answer came; the outer `None` says never.
     pub fn auto_replied(&self) -> Option<Option<DateTime<Utc>>> {
-        self.auto_replied.value().map(|()| self.auto_replied.at())
+        let first = &self.rare.value()?.auto_replied;
+        first.value().map(|()| first.at())
     }
 
     /// When the last fact about it claims to have happened.
@@ -276,12 +302,12 @@ impl Evidence {
 
     /// How many events this version can't read: the status may be higher.
     pub fn foreign(&self) -> usize {
-        self.foreign.len()
+        self.rare.value().map_or(0, |rare| rare.foreign.len())
     }
 
     /// The current reading of an event of this delivery, if it was ever read again.
     pub fn current_reading(&self, event: EventId) -> Option<Reading> {
-        self.readings.get(&event)?.value().map(|current| current.reading)
+        self.rare.value()?.readings.get(&event)?.value().map(|current| current.reading)
     }
 
     /// The current reason of the event that decided the status, where it differs from the first.
@@ -316,8 +342,9 @@ impl Evidence {
                 let reason = event.diagnosis.reason;
                 let deferral =
                     Deferral { reason, attempt: event.attempt, next_attempt: event.next_attempt };
-                self.deferred.join(Last::of(moment, deferral))
-                    | self.deferrals.insert(moment.event)
+                let trouble = self.trouble.grow();
+                trouble.deferred.join(Last::of(moment, deferral))
+                    | trouble.deferrals.insert(moment.event)
                     | self.conclude(event.attempt, &event.keys)
             }
             Event::Bounced(event) => self.conclude(event.attempt, &event.keys),
@@ -325,16 +352,18 @@ impl Evidence {
                 self.delivered.join(once) | self.conclude(event.attempt, &event.keys)
             }
             Event::Opened(event) => {
-                let opened = floor == Status::Opened && self.opened.join(once);
-                self.opens.insert((moment.event, event.agent)) | opened
+                let seen = self.seen.grow();
+                let opened = floor == Status::Opened && seen.opened.join(once);
+                seen.opens.insert((moment.event, event.agent)) | opened
             }
             Event::Clicked(event) => {
-                let opened = floor == Status::Opened && self.opened.join(once);
-                self.clicks.insert((moment.event, event.agent)) | opened
+                let seen = self.seen.grow();
+                let opened = floor == Status::Opened && seen.opened.join(once);
+                seen.clicks.insert((moment.event, event.agent)) | opened
             }
-            Event::Complained(_) => self.complained.join(once),
-            Event::Unsubscribed(_) => self.unsubscribed.join(once),
-            Event::AutoReplied(_) => self.auto_replied.join(once),
+            Event::Complained(_) => self.rare.grow().complained.join(once),
+            Event::Unsubscribed(_) => self.rare.grow().unsubscribed.join(once),
+            Event::AutoReplied(_) => self.rare.grow().auto_replied.join(once),
             Event::Suppressed(_)
             | Event::Reclassified(_)
             | Event::BroadcastCreated(_)
@@ -358,25 +387,25 @@ impl Evidence {
             }
             Event::Reclassified(event) => {
                 let current = CurrentReading::of(event, moment.event);
-                self.readings.join_at(event.of, Greatest::of(current))
+                self.rare.grow().readings.join_at(event.of, Greatest::of(current))
             }
             Event::Bounced(event) if event.diagnosis.reason == Reason::Foreign => {
-                self.foreign.insert(moment.event)
+                self.rare.grow().foreign.insert(moment.event)
             }
             Event::Deferred(event) if event.diagnosis.reason == Reason::Foreign => {
-                self.foreign.insert(moment.event)
+                self.rare.grow().foreign.insert(moment.event)
             }
             Event::Opened(event) if event.agent == Agent::Foreign => {
-                self.foreign.insert(moment.event)
+                self.rare.grow().foreign.insert(moment.event)
             }
             Event::Clicked(event) if event.agent == Agent::Foreign => {
-                self.foreign.insert(moment.event)
+                self.rare.grow().foreign.insert(moment.event)
             }
             Event::Opened(event) if event.agent == Agent::Scanner => {
-                self.opens.insert((moment.event, event.agent))
+                self.seen.grow().opens.insert((moment.event, event.agent))
             }
             Event::Clicked(event) if event.agent == Agent::Scanner => {
-                self.clicks.insert((moment.event, event.agent))
+                self.seen.grow().clicks.insert((moment.event, event.agent))
             }
             Event::BroadcastCreated(_)
             | Event::BroadcastClosed(_)
@@ -421,18 +450,34 @@ impl Join for Evidence {
         grew |= self.concluded.join(other.concluded);
         grew |= self.keys.join(other.keys);
         grew |= self.sent.join(other.sent);
-        grew |= self.deferred.join(other.deferred);
-        grew |= self.deferrals.join(other.deferrals);
-        grew |= self.refusals.join(other.refusals);
         grew |= self.delivered.join(other.delivered);
-        grew |= self.opened.join(other.opened);
-        grew |= self.opens.join(other.opens);
-        grew |= self.clicks.join(other.clicks);
-        grew |= self.readings.join(other.readings);
+        grew |= self.last.join(other.last);
+        grew |= self.seen.join(other.seen);
+        grew |= self.trouble.join(other.trouble);
+        grew | self.rare.join(other.rare)
+    }
+}
+
+impl Join for Seen {
+    fn join(&mut self, other: Self) -> bool {
+        let grew = self.opened.join(other.opened) | self.opens.join(other.opens);
+        grew | self.clicks.join(other.clicks)
+    }
+}
+
+impl Join for Trouble {
+    fn join(&mut self, other: Self) -> bool {
+        let grew = self.deferred.join(other.deferred) | self.deferrals.join(other.deferrals);
+        grew | self.refusals.join(other.refusals)
+    }
+}
+
+impl Join for Rare {
+    fn join(&mut self, other: Self) -> bool {
+        let mut grew = self.readings.join(other.readings);
         grew |= self.complained.join(other.complained);
         grew |= self.unsubscribed.join(other.unsubscribed);
         grew |= self.auto_replied.join(other.auto_replied);
-        grew |= self.last.join(other.last);
         grew | self.foreign.join(other.foreign)
     }
 }
