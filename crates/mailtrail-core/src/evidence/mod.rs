@@ -206,6 +206,18 @@ impl Evidence {
         self.sent.at()
     }
 
+    /// Whether it waits to be sent: planned for it, and nothing final has come since.
+    pub fn is_waiting(&self) -> bool {
+        self.planned() == Some(Planned::Queued)
+            && matches!(self.status(), Status::Unsent | Status::SoftBounced)
+            && !self.is_sent()
+    }
+
+    /// Whether its delivery was confirmed, and not only shown by what came back.
+    pub fn is_confirmed(&self) -> bool {
+        self.delivered.value().is_some()
+    }
+
     /// Whether someone took it.
     pub fn is_sent(&self) -> bool {
         self.sent.value().is_some()

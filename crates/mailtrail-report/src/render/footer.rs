@@ -1,0 +1,58 @@
+//! Where a report comes from: the last lines of a table, a file beside CSV and JSON.
+
+use mailtrail_core::store::Head;
+use serde::Serialize;
+
+/// Where a report comes from, so that anyone can check it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Footer {
+    /// The last position that is in it.
+    pub position: u64,
+    /// The chain hash there.
+    pub chain_head: String,
+    /// The bound: `now` or a time or position.
+    pub as_of: String,
+    /// The program's version.
+    pub program: String,
+    /// The version of the rules that read replies and bounces.
+    pub rules: Option<String>,
+    /// The version of the table of machines that open mail.
+    pub machines: Option<String>,
+}
+
+impl Footer {
+    /// Of a report up to this head.
+    pub fn new(head: Head, as_of: impl Into<String>, program: impl Into<String>) -> Self {
+        Self {
+            position: head.position.get(),
+            chain_head: head.hash.to_string(),
+            as_of: as_of.into(),
+            program: program.into(),
+            rules: None,
+            machines: None,
+        }
+    }
+
+    /// With the versions of the rules and of the machine table.
+    pub fn versions(mut self, rules: Option<String>, machines: Option<String>) -> Self {
+        (self.rules, self.machines) = (rules, machines);
+        self
+    }
+
+    /// The last lines of a table.
+    pub fn lines(&self) -> String {
+        let versions = [("rules", &self.rules), ("machines", &self.machines)];
+        let named = versions.iter().filter_map(|(name, version)| {
+            version.as_ref().map(|version| format!(", {name} {version}"))
+        });
+        format!(
+            "position {}, chain head {}, as of {}\n{}{}\n",
+            self.position,
+            self.chain_head,
+            self.as_of,
+            self.program,
+            named.collect::<String>()
+        )
+    }
+}

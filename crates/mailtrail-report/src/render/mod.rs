@@ -1,0 +1,34 @@
+//! Renderings: the same numbers for a terminal, a spreadsheet and a program.
+
+mod csv;
+mod footer;
+mod json;
+mod table;
+
+pub use csv::{Cells, CsvError, email_log_csv};
+pub use footer::Footer;
+pub use json::email_log_json;
+pub use table::{email_log_table, summary_table};
+
+/// Text of others, safe to show: C0, C1 and bidirectional controls are escaped.
+///
+/// ```
+/// use mailtrail_report::render::safe;
+/// assert_eq!(safe("a\u{1b}[2Jb\u{202e}c\nd"), "a\\u{1b}[2Jb\\u{202e}c\\nd");
+/// ```
+pub fn safe(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || is_bidi_control(c) {
+            safe.extend(c.escape_default());
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}
+
+/// Unicode's `Bidi_Control` characters, which can make one text look like another.
+fn is_bidi_control(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}

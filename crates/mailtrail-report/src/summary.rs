@@ -1,0 +1,94 @@
+//! The counts of a broadcast: ten exclusive statuses that add up to its rows.
+
+use std::collections::BTreeMap;
+
+use mailtrail_core::{Evidence, Status};
+use serde::Serialize;
+
+/// The counts of some rows.
+///
+/// ```
+/// use mailtrail_core::{Evidence, Status};
+/// use mailtrail_report::Summary;
+/// let mut summary = Summary::default();
+/// summary.count(&Evidence::default());
+/// assert_eq!(summary.of(Status::Unsent), 1);
+/// assert_eq!(summary.rows(), 1);
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Summary {
+    /// Rows by status; a status without rows is absent.
+    pub statuses: BTreeMap<Status, u64>,
+    /// Rows of at least Delivered that a refusal speaks against.
+    pub bounced_after_delivery: u64,
+    /// Rows whose recipient complained.
+    pub complained: u64,
+    /// Rows whose recipient unsubscribed.
+    pub unsubscribed: u64,
+    /// Rows with an attempt in doubt.
+    pub in_doubt: u64,
+}
+
+/// A count with its base.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Rate {
+    /// How many.
+    pub count: u64,
+    /// Of how many.
+    pub of: u64,
+}
+
+impl Rate {
+    /// In tenths of a percent, rounded; `None` of nothing.
+    pub fn per_mille(self) -> Option<u64> {
+        let half = self.of.checked_div(2)?;
+        self.count.checked_mul(1_000)?.checked_add(half)?.checked_div(self.of)
+    }
+}
+
+impl Summary {
+    /// Counts one row.
+    pub fn count(&mut self, evidence: &Evidence) {
+        let one = |count: &mut u64, more: bool| *count = count.saturating_add(u64::from(more));
+        one(self.statuses.entry(evidence.status()).or_default(), true);
+        one(&mut self.bounced_after_delivery, !evidence.contradictions().is_empty());
+        one(&mut self.complained, evidence.complained().is_some());
+        one(&mut self.unsubscribed, evidence.unsubscribed().is_some());
+        one(&mut self.in_doubt, evidence.in_doubt().next().is_some());
+    }
+
+    /// The rows of a status.
+    pub fn of(&self, status: Status) -> u64 {
+        self.statuses.get(&status).copied().unwrap_or(0)
+    }
+
+    /// All rows: the sum over the ten statuses.
+    pub fn rows(&self) -> u64 {
+        self.statuses.values().copied().fold(0, u64::saturating_add)
+    }
+
+    /// Delivered + Opened, of the rows that could be sent.
+    pub fn reached(&self) -> Rate {
+        self.rate(&[Status::Delivered, Status::Opened])
+    }
+
+    /// Opened, of the rows that could be sent.
+    pub fn read(&self) -> Rate {
+        self.rate(&[Status::Opened])
+    }
+
+    /// Bounced + Failed, of the rows that could be sent.
+    pub fn needs_attention(&self) -> Rate {
+        self.rate(&[Status::Bounced, Status::Failed])
+    }
+
+    fn rate(&self, statuses: &[Status]) -> Rate {
+        let count = statuses.iter().map(|status| self.of(*status)).fold(0, u64::saturating_add);
+        let left_out = [Status::NoEmailSelected, Status::Duplicate];
+        let of =
+            left_out.iter().fold(self.rows(), |of, status| of.saturating_sub(self.of(*status)));
+        Rate { count, of }
+    }
+}

@@ -1,0 +1,150 @@
+//! *Why* and *What To Do*, in plain words: the sentences are core's, the numbers the evidence's.
+
+use chrono::{DateTime, Utc};
+use mailtrail_core::event::{Agent, SuppressedBy};
+use mailtrail_core::evidence::Why;
+use mailtrail_core::{Evidence, Status};
+
+/// Why a row has its status.
+pub(crate) fn why(evidence: &Evidence) -> String {
+    let words = match evidence.status() {
+        Status::Unsent => unsent(evidence),
+        Status::Sent => sent(evidence),
+        Status::SoftBounced => soft_bounced(evidence),
+        Status::Blocked => blocked(evidence),
+        Status::Bounced | Status::Failed => failed(evidence),
+        Status::Delivered => delivered(evidence),
+        Status::Opened => opened(evidence),
+        status @ (Status::NoEmailSelected | Status::Duplicate) => status.sentence().to_owned(),
+    };
+    let refusals = evidence.contradictions().len();
+    let yet = match refusals {
+        0 => String::new(),
+        1 => " Yet a report says that it bounced: see the trail.".into(),
+        _ => " Yet reports say that it bounced: see the trail.".into(),
+    };
+    let foreign = match evidence.foreign() {
+        0 => String::new(),
+        count => format!(
+            " {count} events of types that this version doesn't know: the status may be higher."
+        ),
+    };
+    format!("{words}{yet}{foreign}")
+}
+
+/// What to do about it; empty where there is nothing to do.
+pub(crate) fn what_to_do(evidence: &Evidence) -> &'static str {
+    let reason = evidence.corrected_reason().or_else(|| evidence.why()?.reason);
+    match evidence.status() {
+        Status::Bounced | Status::Failed => reason.map_or("", |reason| reason.advice()),
+        Status::NoEmailSelected => "Ask the contact for an address for this type of broadcast.",
+        Status::Blocked => "Unblock the address if the contact agrees.",
+        Status::Unsent if evidence.in_doubt().next().is_some() => {
+            "Send again, if a second copy does no harm."
+        }
+        Status::Unsent
+        | Status::Duplicate
+        | Status::Sent
+        | Status::SoftBounced
+        | Status::Delivered
+        | Status::Opened => "",
+    }
+}
+
+fn unsent(evidence: &Evidence) -> String {
+    if evidence.in_doubt().next().is_some() {
+        return "An attempt is in doubt: the message may have been taken, or not.".into();
+    }
+    Status::Unsent.sentence().into()
+}
+
+fn sent(evidence: &Evidence) -> String {
+    Status::Sent.sentence().replacen("Handed over", &handed_over(evidence), 1)
+}
+
+fn handed_over(evidence: &Evidence) -> String {
+    match evidence.deferrals() {
+        0 => "Handed over".into(),
+        1 => "Handed over after a failed attempt".into(),
+        failed => format!("Handed over after {failed} failed attempts"),
+    }
+}
+
+fn soft_bounced(evidence: &Evidence) -> String {
+    if evidence.is_sent() {
+        return format!("{}, no word since.", handed_over(evidence));
+    }
+    let Some((last, deferral)) = evidence.deferred() else { return reason(evidence) };
+    let tried = last.map(|at| format!("last tried {}", minute(at)));
+    let next = deferral.next_attempt.map(|at| format!("next try {}", minute(at)));
+    let times: Vec<String> = tried.into_iter().chain(next).collect();
+    let times = if times.is_empty() { String::new() } else { format!(": {}", times.join(", ")) };
+    format!("{} It is still tried{times}.", reason(evidence))
+}
+
+fn blocked(evidence: &Evidence) -> String {
+    let Some((by, cause, since)) = evidence.why().and_then(|why| why.blocked) else {
+        return Status::Blocked.sentence().into();
+    };
+    let list = match by {
+        SuppressedBy::Provider => "the provider's own list",
+        _ => "the Blocked Email list",
+    };
+    let since = since.map_or_else(String::new, |at| format!(" since {}", minute(at)));
+    format!("The address is on {list}{since}: {}.", cause.words())
+}
+
+fn failed(evidence: &Evidence) -> String {
+    let words = reason(evidence);
+    match evidence.corrected_reason() {
+        Some(corrected) => {
+            format!("{words} (Since corrected: {}.)", corrected.name().replace('_', " "))
+        }
+        None => words,
+    }
+}
+
+fn delivered(evidence: &Evidence) -> String {
+    let by_machine = evidence.opens().machine > 0;
+    match (by_machine, evidence.is_confirmed()) {
+        (true, _) => {
+            format!("{} So far it was opened by a machine only.", Status::Delivered.sentence())
+        }
+        (false, true) => Status::Delivered.sentence().into(),
+        (false, false) if evidence.complained().is_some() => {
+            "The recipient complained about it, so it arrived.".into()
+        }
+        (false, false) if evidence.auto_replied().is_some() => {
+            "An automatic answer came, so it arrived.".into()
+        }
+        (false, false) => "What came back shows that it arrived.".into(),
+    }
+}
+
+fn opened(evidence: &Evidence) -> String {
+    let unsure = evidence.why().and_then(|why| why.agent) == Some(Agent::Unknown);
+    if unsure {
+        return "It was opened, by a person as far as anyone can tell.".into();
+    }
+    Status::Opened.sentence().into()
+}
+
+fn reason(evidence: &Evidence) -> String {
+    let Some(why) = evidence.why() else { return String::new() };
+    let sentence = why.reason.map_or_else(|| evidence.status().sentence(), |r| r.sentence());
+    match codes(why) {
+        Some(codes) => format!("{} ({codes}).", sentence.trim_end_matches('.')),
+        None => sentence.to_owned(),
+    }
+}
+
+fn codes(why: &Why) -> Option<String> {
+    let reply = why.reply_code.map(|code| code.to_string());
+    let enhanced = why.enhanced_code.map(|code| code.to_string());
+    let codes: Vec<String> = reply.into_iter().chain(enhanced).collect();
+    (!codes.is_empty()).then(|| codes.join(" "))
+}
+
+fn minute(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M UTC").to_string()
+}

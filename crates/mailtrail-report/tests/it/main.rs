@@ -1,0 +1,5 @@
+//! The reports, over generated histories and over one realistic log.
+#![cfg(test)]
+
+mod golden;
+mod laws;
