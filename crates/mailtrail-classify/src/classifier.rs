@@ -102,8 +102,11 @@ impl Classifier {
             return rule.verdict();
         }
         if let Some(reason) = by_enhanced {
-            // A code for any policy says less than a text that names the policy.
-            let vague = matches!(reason, Reason::PolicyRejected | Reason::SystemError);
+            // A code for any policy says less than a text that names it; and servers give a domain
+            // that does not exist the code of one that can't be looked up (Postfix: 5.4.4).
+            let final_code = reply.enhanced_code.is_some_and(|code| code.class() == 5);
+            let vague = matches!(reason, Reason::PolicyRejected | Reason::SystemError)
+                || (reason == Reason::DnsError && final_code);
             return match found {
                 Some(rule) if vague => rule.verdict(),
                 Some(_) | None => Verdict::by_code(reason, "enhanced_code"),

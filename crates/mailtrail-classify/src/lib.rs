@@ -9,7 +9,7 @@
 //! let classifier = Classifier::builtin()?;
 //! let verdict = classifier.classify(&Reply::parse("552 5.2.2 <ann@a.example>: mailbox is full"));
 //! assert_eq!(verdict.reason, Reason::MailboxFull);
-//! assert_eq!(verdict.rule, "text/full");
+//! assert_eq!(&*verdict.rule, "text/full");
 //! # Ok::<(), mailtrail_classify::RulesError>(())
 //! ```
 #![warn(

@@ -43,7 +43,7 @@ impl Reply {
             words.map(|w| w.trim_matches('.')).filter(|w| !w.is_empty()).collect();
         for (index, word) in words.iter().enumerate() {
             if reply.enhanced_code.is_none() {
-                reply.enhanced_code = word.parse().ok().filter(is_stated);
+                reply.enhanced_code = word.parse().ok().filter(|code| is_stated(*code));
             }
             if reply.reply_code.is_none() {
                 let next = words.get(index.saturating_add(1)).copied().unwrap_or_default();
@@ -56,7 +56,7 @@ impl Reply {
 
 /// Three numbers with dots are a code only if their class and subject can be one: no IP address or
 /// version is.
-fn is_stated(code: &EnhancedCode) -> bool {
+fn is_stated(code: EnhancedCode) -> bool {
     code.subject() <= 7 && code.detail() <= 999
 }
 
@@ -72,4 +72,4 @@ fn reply_code(word: &str, index: usize, next: &str) -> Option<ReplyCode> {
 }
 
 /// So many words may stand before the code: `smtp`, `host`, `said`.
-const FRONT: usize = 3;
+const FRONT: usize = 2;

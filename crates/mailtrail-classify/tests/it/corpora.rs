@@ -22,6 +22,7 @@ fn corpus(name: &str) -> Option<Vec<Value>> {
     Some(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
 }
 
+#[expect(clippy::cast_precision_loss, reason = "a few hundred samples")]
 fn share(name: &str) -> Option<f64> {
     let classifier = Classifier::builtin().unwrap();
     let samples = corpus(name)?;
