@@ -1,1 +1,60 @@
 //! Provider webhooks and tracking hits to Mailtrail's feedback.
+//!
+//! Every provider is a value with the same three pure functions: *verify* what came, *split* it into
+//! elements, *read* each. The pixel is another source of facts: a hit first, a verdict on who made it
+//! later. [`Intake`] does the little I/O: it answers only after the events are durable.
+//!
+//! ```text
+//!  request ─▶ verify ─▶ split ─▶ read ─▶ Feedback ─▶ EventStore ─▶ answer
+//!               │ refused: counted, no event
+//!  pixel ───▶ Hit (+ Opened, if its agent alone decides) ─▶ … 10 s … ─▶ judge ─▶ Opened
+//! ```
+//!
+//! It does not listen by itself: feature `axum` gives a router, which the caller serves.
+//!
+//! # Example
+//! ```
+//! use mailtrail_classify::Classifier;
+//! use mailtrail_core::id::Endpoint;
+//! use mailtrail_core::token::{Key, Keys};
+//! use mailtrail_core::{Event, Namespace};
+//! use mailtrail_webhook::provider::{Access, Postmark, Reader, receive};
+//! use mailtrail_webhook::{Headers, Request, Secret};
+//!
+//! let access = Access::new().credential(Secret::basic("mail", "trail"));
+//! let postmark = Postmark::new(Endpoint::new("postmark")?, access);
+//! let (keys, classifier) = (Keys::new(Key::new(1, [7; 32])), Classifier::builtin()?);
+//! let reader = Reader::new(&keys, Namespace::from_random([1; 16]), &classifier);
+//!
+//! let now = chrono::DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+//! let body = br#"{"RecordType":"Delivery","MessageID":"m-1","Recipient":"ann@a.example"}"#;
+//! let request = Request::new(body, now);
+//! assert!(receive(&postmark, &request, &reader, None).is_err());           // no credentials: no event
+//!
+//! let request = request.headers(Headers::new().with("Authorization", "Basic bWFpbDp0cmFpbA=="));
+//! let feedback = receive(&postmark, &request, &reader, None)?;
+//! assert!(matches!(feedback[0].fact.event, Event::Delivered(_)));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![warn(
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions
+)]
+
+pub mod intake;
+pub mod provider;
+pub mod track;
+
+mod request;
+#[cfg(feature = "axum")]
+mod router;
+mod secret;
+mod text;
+
+pub use intake::Intake;
+pub use request::{Headers, Request};
+#[cfg(feature = "axum")]
+pub use router::router;
+pub use secret::Secret;

@@ -1,0 +1,134 @@
+//! What came, and what came of it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use mailtrail_core::store::Appended;
+
+use crate::provider::Refused;
+
+/// What came to one endpoint since the start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Requests whose events are durable.
+    pub accepted: u64,
+    /// Events that were new.
+    pub new_events: u64,
+    /// Events that were known already.
+    pub known_events: u64,
+    /// Requests that we failed to take; the provider tries again.
+    pub failed: u64,
+    /// Requests that are no evidence, by cause.
+    pub refused: BTreeMap<Refused, u64>,
+}
+
+/// What came of requests for the pixel since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PixelCounts {
+    /// Recorded.
+    pub recorded: u64,
+    /// Over the limit of hits that are kept.
+    pub dropped: u64,
+    /// Without a valid token.
+    pub no_token: u64,
+    /// Not recorded, because the store failed.
+    pub failed: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Counters {
+    accepted: AtomicU64,
+    new_events: AtomicU64,
+    known_events: AtomicU64,
+    failed: AtomicU64,
+    /// Has every cause from the start, so that counting needs no lock.
+    refused: BTreeMap<Refused, AtomicU64>,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        let refused = Refused::ALL.iter().map(|cause| (*cause, AtomicU64::default())).collect();
+        Self {
+            accepted: AtomicU64::default(),
+            new_events: AtomicU64::default(),
+            known_events: AtomicU64::default(),
+            failed: AtomicU64::default(),
+            refused,
+        }
+    }
+}
+
+impl Counters {
+    pub(super) fn accepted(&self, appended: &Appended) {
+        let new = appended.new_events();
+        add(&self.accepted, 1);
+        add(&self.new_events, new);
+        add(&self.known_events, appended.events.len().saturating_sub(new));
+    }
+
+    pub(super) fn failed(&self) {
+        add(&self.failed, 1);
+    }
+
+    pub(super) fn refused(&self, cause: Refused) {
+        if let Some(count) = self.refused.get(&cause) {
+            add(count, 1);
+        }
+    }
+
+    pub(super) fn read(&self) -> Counts {
+        let refused = self.refused.iter().map(|(cause, count)| (*cause, read(count)));
+        Counts {
+            accepted: read(&self.accepted),
+            new_events: read(&self.new_events),
+            known_events: read(&self.known_events),
+            failed: read(&self.failed),
+            refused: refused.filter(|(_, count)| *count > 0).collect(),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct PixelCounters {
+    recorded: AtomicU64,
+    dropped: AtomicU64,
+    no_token: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl PixelCounters {
+    pub(super) fn recorded(&self) {
+        add(&self.recorded, 1);
+    }
+
+    pub(super) fn dropped(&self) {
+        add(&self.dropped, 1);
+    }
+
+    pub(super) fn no_token(&self) {
+        add(&self.no_token, 1);
+    }
+
+    pub(super) fn failed(&self) {
+        add(&self.failed, 1);
+    }
+
+    pub(super) fn read(&self) -> PixelCounts {
+        PixelCounts {
+            recorded: read(&self.recorded),
+            dropped: read(&self.dropped),
+            no_token: read(&self.no_token),
+            failed: read(&self.failed),
+        }
+    }
+}
+
+fn add(counter: &AtomicU64, count: usize) {
+    counter.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
+}
+
+fn read(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}

@@ -1,0 +1,304 @@
+//! The little I/O of webhooks and pixel: verify, keep the raw bytes, record, then answer.
+
+mod counters;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use mailtrail_classify::Classifier;
+use mailtrail_core::clock::Clock;
+use mailtrail_core::correlation::Correlation;
+use mailtrail_core::event::RawHash;
+use mailtrail_core::store::{AppendError, Appended, EventStoreExt, RawError, RawStore};
+use mailtrail_core::token::Keys;
+use mailtrail_core::{EventId, EventStore, Feedback};
+
+use crate::Request;
+use crate::provider::{Provider, Reader, Refused, read_verified};
+use crate::track::{
+    Admission, HitLimiter, PixelRequest, hit, hits_capped, token_of, verdict_at_once,
+};
+
+use counters::{Counters, PixelCounters};
+pub use counters::{Counts, PixelCounts};
+
+/// Takes webhooks and pixel requests into a store.
+///
+/// # Guarantees
+/// A webhook is answered with success only after its events are durable. What is refused leaves no
+/// event, and is counted with its cause. What we fail at is answered so that the provider tries again.
+///
+/// # Example
+/// ```
+/// # futures_executor::block_on(async {
+/// use std::sync::Arc;
+/// use mailtrail_classify::Classifier;
+/// use mailtrail_core::{id::Endpoint, store::{EventStore, Position}, token::{Key, Keys}};
+/// use mailtrail_webhook::provider::{Access, Postmark};
+/// use mailtrail_webhook::{Headers, Intake, Request, Secret};
+///
+/// let store = Arc::new(mailtrail_memory::MemoryStore::new());
+/// let now = chrono::DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+/// let keys = Keys::new(Key::new(1, [7; 32]));
+/// let access = Access::new().credential(Secret::basic("mail", "trail"));
+/// let intake = Intake::new(store.clone(), keys, Classifier::builtin()?, move || now, || [3; 10])
+///     .provider(Postmark::new(Endpoint::new("postmark")?, access));
+///
+/// let body = br#"{"RecordType":"Delivery","MessageID":"m-1","Recipient":"ann@a.example"}"#;
+/// let request = Request::new(body, now);
+/// assert_eq!(intake.webhook("postmark", &request).await.status, 401);
+/// assert_eq!(store.head().await?.position, Position::START);
+///
+/// let request = request.headers(Headers::new().with("Authorization", "Basic bWFpbDp0cmFpbA=="));
+/// assert_eq!(intake.webhook("postmark", &request).await.status, 200);
+/// assert_ne!(store.head().await?.position, Position::START);
+/// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+/// ```
+pub struct Intake {
+    store: Arc<dyn EventStore>,
+    raw: Option<Arc<dyn RawStore>>,
+    keys: Keys,
+    classifier: Classifier,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Fn() -> [u8; 10] + Send + Sync>,
+    accounts: BTreeMap<Box<str>, Account>,
+    unknown_endpoints: Counters,
+    limiter: Mutex<HitLimiter>,
+    pixels: PixelCounters,
+    body_limit: usize,
+}
+
+struct Account {
+    provider: Arc<dyn Provider>,
+    counters: Counters,
+}
+
+/// What a request is answered with. The body is empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// Seconds after which the sender should try again.
+    pub retry_after: Option<u16>,
+    /// Whether to ask for HTTP Basic credentials.
+    pub challenge: bool,
+}
+
+impl Answer {
+    fn of(status: u16) -> Self {
+        Self { status, retry_after: None, challenge: false }
+    }
+
+    fn later(status: u16, retry_after: u16) -> Self {
+        Self { status, retry_after: Some(retry_after), challenge: false }
+    }
+}
+
+impl Intake {
+    /// Of no provider yet. `random` gives fresh random bytes, for the ids of what we observe.
+    pub fn new(
+        store: Arc<dyn EventStore>,
+        keys: Keys,
+        classifier: Classifier,
+        clock: impl Clock + 'static,
+        random: impl Fn() -> [u8; 10] + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            store,
+            raw: None,
+            keys,
+            classifier,
+            clock: Arc::new(clock),
+            random: Arc::new(random),
+            accounts: BTreeMap::new(),
+            unknown_endpoints: Counters::default(),
+            limiter: Mutex::default(),
+            pixels: PixelCounters::default(),
+            body_limit: BODY_LIMIT,
+        }
+    }
+
+    /// Keeps every verified request there before its events are recorded.
+    pub fn raw_store(mut self, raw: Arc<dyn RawStore>) -> Self {
+        self.raw = Some(raw);
+        self
+    }
+
+    /// With an account at a provider, at `/webhooks/<its endpoint>`.
+    pub fn provider(mut self, provider: impl Provider + 'static) -> Self {
+        self.add(Arc::new(provider));
+        self
+    }
+
+    /// The same, for a provider that was chosen at run time.
+    pub fn add(&mut self, provider: Arc<dyn Provider>) {
+        let name = provider.endpoint().as_str().into();
+        self.accounts.insert(name, Account { provider, counters: Counters::default() });
+    }
+
+    /// With another limit than [`BODY_LIMIT`].
+    pub fn body_limit(mut self, bytes: usize) -> Self {
+        self.body_limit = bytes;
+        self
+    }
+
+    /// The present time.
+    pub fn now(&self) -> chrono::DateTime<chrono::Utc> {
+        self.clock.now()
+    }
+
+    /// How many bytes a body may have.
+    pub fn max_body(&self) -> usize {
+        self.body_limit
+    }
+
+    /// Takes a request to an endpoint, and says what to answer.
+    pub async fn webhook(&self, endpoint: &str, request: &Request<'_>) -> Answer {
+        let Some(account) = self.accounts.get(endpoint) else {
+            // Perhaps it is not configured yet: 429 is what no provider takes for a final answer.
+            self.unknown_endpoints.refused(Refused::NotConfigured);
+            return Answer::later(LATER, RETRY_AFTER);
+        };
+        match self.take(account, request).await {
+            Ok(appended) => account.counters.accepted(&appended),
+            Err(Failure::Refused(refused)) => return account.refuse(refused),
+            Err(Failure::Passing) => return account.fail(),
+        }
+        Answer::of(account.provider.answers().stored)
+    }
+
+    /// Counts a request whose body is over the limit, and says what to answer.
+    pub fn too_large(&self, endpoint: &str) -> Answer {
+        let account = self.accounts.get(endpoint);
+        account.map_or(Answer::of(413), |account| account.refuse(Refused::TooLarge))
+    }
+
+    /// Takes a request for the pixel of this last segment of its path. Whatever comes of it, the
+    /// answer is the [`GIF`](crate::track::GIF).
+    pub async fn pixel(&self, segment: &str, peer: Option<IpAddr>, user_agent: Option<&str>) {
+        let (ip, now) = (peer.map(|ip| ip.to_string()), self.now());
+        let request =
+            PixelRequest::new(token_of(segment), now).ip(ip.as_deref()).user_agent(user_agent);
+        let id = EventId::observed(now, (self.random)());
+        let Ok(hit) = hit(&self.keys, &request, id) else { return self.pixels.no_token() };
+        let facts = match self.admit(&hit) {
+            Admission::Keep => {
+                let verdict = verdict_at_once(&hit, id);
+                [hit].into_iter().chain(verdict).collect()
+            }
+            Admission::FirstDropped => vec![hits_capped(&hit, id, now)],
+            Admission::Drop => return self.pixels.dropped(),
+        };
+        match self.record(facts).await {
+            Ok(_) => self.pixels.recorded(),
+            Err(_) => self.pixels.failed(),
+        }
+    }
+
+    /// What came to an endpoint, and what came of it; `None` if no provider has it.
+    pub fn counts(&self, endpoint: &str) -> Option<Counts> {
+        self.accounts.get(endpoint).map(|account| account.counters.read())
+    }
+
+    /// How many requests came to endpoints that no provider has.
+    pub fn unknown_endpoints(&self) -> u64 {
+        self.unknown_endpoints.read().refused.values().sum()
+    }
+
+    /// What came of requests for the pixel.
+    pub fn pixel_counts(&self) -> PixelCounts {
+        self.pixels.read()
+    }
+
+    async fn take(&self, account: &Account, request: &Request<'_>) -> Result<Appended, Failure> {
+        if request.body.len() > self.body_limit {
+            return Err(Failure::Refused(Refused::TooLarge));
+        }
+        let provider = &*account.provider;
+        let authenticity = provider.verify(request)?;
+        let raw = self.raw.as_ref().map(|_| RawHash::of(request.body));
+        let reader = Reader::new(&self.keys, self.store.namespace(), &self.classifier);
+        let feedback = read_verified(provider, request, &reader, authenticity, raw)?;
+        if let Some(raw) = &self.raw {
+            raw.put(Bytes::copy_from_slice(request.body)).await?;
+        }
+        self.record(feedback).await
+    }
+
+    async fn record(&self, feedback: Vec<Feedback>) -> Result<Appended, Failure> {
+        let namespace = self.store.namespace();
+        let facts = feedback.into_iter().map(|feedback| feedback.into_event(&namespace));
+        let facts = facts.collect::<Result<_, _>>().map_err(|_| Failure::Passing)?;
+        Ok(self.store.record(facts).await?)
+    }
+
+    fn admit(&self, hit: &Feedback) -> Admission {
+        let Correlation::Token { delivery, .. } = hit.correlation else { return Admission::Drop };
+        let at = hit.occurred_at.unwrap_or_default();
+        let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
+        limiter.admit(delivery, None, hit.private.user_agent.as_deref(), at)
+    }
+}
+
+impl Account {
+    fn refuse(&self, refused: Refused) -> Answer {
+        self.counters.refused(refused);
+        let answers = self.provider.answers();
+        if refused.is_ours() {
+            return Answer::later(answers.later, answers.retry_after);
+        }
+        let status = if refused == Refused::TooLarge { 413 } else { answers.unverified };
+        Answer { challenge: refused == Refused::MissingCredentials, ..Answer::of(status) }
+    }
+
+    fn fail(&self) -> Answer {
+        self.counters.failed();
+        let answers = self.provider.answers();
+        Answer::later(answers.later, answers.retry_after)
+    }
+}
+
+/// Why a request was not taken.
+enum Failure {
+    Refused(Refused),
+    /// We failed, and may not the next time.
+    Passing,
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl From<AppendError> for Failure {
+    fn from(_: AppendError) -> Self {
+        Self::Passing
+    }
+}
+
+impl From<RawError> for Failure {
+    fn from(_: RawError) -> Self {
+        Self::Passing
+    }
+}
+
+impl fmt::Debug for Intake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Intake")
+            .field("endpoints", &self.accounts.keys())
+            .field("body_limit", &self.body_limit)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How many bytes a body may have, unless set otherwise: several times of what providers send.
+pub const BODY_LIMIT: usize = 2 * 1024 * 1024;
+/// The status of a passing failure where no provider says another.
+const LATER: u16 = 429;
+/// Seconds.
+const RETRY_AFTER: u16 = 60;

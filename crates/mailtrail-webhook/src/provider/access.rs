@@ -1,0 +1,99 @@
+//! What a request must show besides, or instead of, a signature.
+
+use std::net::IpAddr;
+
+use mailtrail_core::event::Authenticity;
+
+use super::Refused;
+use crate::text::base64;
+use crate::{Request, Secret};
+
+/// The credentials and addresses that an endpoint accepts, and whether it asks for any.
+///
+/// What is configured is always asked for: a request without credentials is refused where
+/// credentials are configured, also where authenticity is not required.
+///
+/// ```
+/// use mailtrail_core::event::Authenticity;
+/// use mailtrail_webhook::provider::{Access, Refused};
+/// use mailtrail_webhook::{Headers, Request, Secret};
+/// let now = chrono::DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+/// let request = Request::new(b"{}", now);
+/// assert_eq!(Access::new().check(&request), Err(Refused::NotConfigured));
+/// assert_eq!(Access::new().unauthenticated().check(&request), Ok(Authenticity::None));
+///
+/// // Two credentials: the old and the new, while they are rotated.
+/// let access = Access::new().credential(Secret::basic("a", "old")).credential(Secret::basic("a", "new"));
+/// assert_eq!(access.check(&request), Err(Refused::MissingCredentials));
+/// let request = request.headers(Headers::new().with("Authorization", "Basic YTpuZXc="));
+/// assert_eq!(access.check(&request), Ok(Authenticity::SharedSecret));
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Access {
+    credentials: Vec<Secret>,
+    peers: Vec<IpAddr>,
+    open: bool,
+}
+
+impl Access {
+    /// Asks for authenticity, and has nothing to verify it with yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// With one more pair of user and password that is accepted.
+    pub fn credential(mut self, credential: Secret) -> Self {
+        self.credentials.push(credential);
+        self
+    }
+
+    /// With one more address that requests may come from.
+    pub fn peer(mut self, peer: IpAddr) -> Self {
+        self.peers.push(peer.to_canonical());
+        self
+    }
+
+    /// Accepts requests that prove nothing, where nothing is configured to prove it with. Their
+    /// events say so.
+    pub fn unauthenticated(mut self) -> Self {
+        self.open = true;
+        self
+    }
+
+    /// What the request proves: all that is configured must hold.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn check(&self, request: &Request<'_>) -> Result<Authenticity, Refused> {
+        if self.is_empty() {
+            let open = self.open.then_some(Authenticity::None);
+            return open.ok_or(Refused::NotConfigured);
+        }
+        self.check_peer(request)?;
+        if self.credentials.is_empty() {
+            return Ok(Authenticity::Ip);
+        }
+        let shown = basic_credentials(request).ok_or(Refused::MissingCredentials)?;
+        // Every one is compared, so that the time does not tell which one was close.
+        let matching = self.credentials.iter().filter(|known| known.matches(&shown)).count();
+        if matching > 0 { Ok(Authenticity::SharedSecret) } else { Err(Refused::WrongCredentials) }
+    }
+
+    /// Whether there is nothing to verify with.
+    pub(super) fn is_empty(&self) -> bool {
+        self.credentials.is_empty() && self.peers.is_empty()
+    }
+
+    fn check_peer(&self, request: &Request<'_>) -> Result<(), Refused> {
+        let known = |peer: IpAddr| self.peers.contains(&peer.to_canonical());
+        let allowed = self.peers.is_empty() || request.peer.is_some_and(known);
+        if allowed { Ok(()) } else { Err(Refused::PeerNotAllowed) }
+    }
+}
+
+/// The `user:password` of HTTP Basic authentication (RFC 7617 §2).
+fn basic_credentials(request: &Request<'_>) -> Option<Vec<u8>> {
+    let (scheme, encoded) = request.headers.text("authorization")?.split_once(' ')?;
+    let basic = scheme.eq_ignore_ascii_case("basic");
+    basic.then(|| base64(encoded)).flatten()
+}

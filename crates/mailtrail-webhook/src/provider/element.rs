@@ -1,0 +1,88 @@
+//! One element of a request: what stands for itself, in whatever batch it comes.
+
+use mailtrail_core::event::RawHash;
+use serde_json::{Map, Value};
+
+/// One element of a request, as the provider wrote it.
+#[derive(Debug, Clone)]
+pub struct Element<'a> {
+    bytes: &'a [u8],
+    value: Option<Value>,
+}
+
+impl<'a> Element<'a> {
+    /// The element that these bytes are.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, value: serde_json::from_slice(bytes).ok() }
+    }
+
+    /// The elements of a JSON array; a body that is none is one element.
+    ///
+    /// ```
+    /// use mailtrail_webhook::provider::Element;
+    /// let elements = Element::all(br#"[{"a":"],"}, {"b":nonsense}, {"c":[1]}]"#);
+    /// let read: Vec<bool> = elements.iter().map(|element| element.object().is_some()).collect();
+    /// assert_eq!(read, [true, false, true]);                  // one bad element does no harm
+    /// ```
+    pub fn all(body: &'a [u8]) -> Vec<Self> {
+        match body.trim_ascii_start().strip_prefix(b"[") {
+            Some(items) => pieces(items).into_iter().map(Self::new).collect(),
+            None => vec![Self::new(body)],
+        }
+    }
+
+    /// Its members, if it is a JSON object.
+    pub fn object(&self) -> Option<&Map<String, Value>> {
+        self.value.as_ref()?.as_object()
+    }
+
+    /// What an id can be derived from: canonical JSON (RFC 8785), else a hash of the bytes.
+    pub fn identity(&self) -> Box<str> {
+        let canonical = self.canonical().and_then(|bytes| String::from_utf8(bytes).ok());
+        canonical.unwrap_or_else(|| format!("sha-256:{}", RawHash::of(self.bytes))).into_boxed_str()
+    }
+
+    /// The element as a `Custom` event keeps it: JSON, else text.
+    pub fn kept(&self) -> Value {
+        let fits = self.bytes.len() <= KEPT_BYTES && self.canonical().is_some();
+        self.value.clone().filter(|_| fits).unwrap_or_else(|| {
+            let (head, _) = self.bytes.split_at(self.bytes.len().min(KEPT_BYTES));
+            Value::String(String::from_utf8_lossy(head).into_owned())
+        })
+    }
+
+    /// Canonical JSON, unless that would lose something, as of integers over 2^53.
+    fn canonical(&self) -> Option<Vec<u8>> {
+        let value = self.value.as_ref()?;
+        let bytes = serde_jcs::to_vec(value).ok()?;
+        let same = serde_json::from_slice::<Value>(&bytes).is_ok_and(|read| read == *value);
+        same.then_some(bytes)
+    }
+}
+
+/// The items of an array, of which the opening bracket is gone. Looks at strings and brackets only,
+/// so that what is wrong inside of an item stays there.
+fn pieces(items: &[u8]) -> Vec<&[u8]> {
+    let (mut pieces, mut start, mut depth) = (Vec::new(), 0_usize, 0_usize);
+    let (mut in_string, mut escaped) = (false, false);
+    for (at, byte) in items.iter().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'[' | b'{' => depth = depth.saturating_add(1),
+            b',' | b']' if depth == 0 => {
+                pieces.extend(items.get(start..at));
+                start = at.saturating_add(1);
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    pieces.extend(items.get(start..));
+    pieces.into_iter().map(<[u8]>::trim_ascii).filter(|piece| !piece.is_empty()).collect()
+}
+
+/// How much of an element a `Custom` event keeps; the raw store has the rest.
+const KEPT_BYTES: usize = 65_536;

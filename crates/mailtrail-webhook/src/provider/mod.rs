@@ -1,0 +1,173 @@
+//! Providers: values that know how to verify, to split and to read what they send us.
+
+mod access;
+mod diagnose;
+mod element;
+mod fields;
+mod postmark;
+mod reader;
+mod sendgrid;
+mod signature;
+
+use std::fmt;
+
+use mailtrail_core::Feedback;
+use mailtrail_core::event::{Authenticity, RawHash};
+use mailtrail_core::id::Endpoint;
+
+pub use access::Access;
+pub use element::Element;
+pub use postmark::Postmark;
+pub use reader::{Context, Reader};
+pub use sendgrid::SendGrid;
+pub use signature::{PublicKey, PublicKeyError};
+
+use crate::Request;
+
+/// An account at a provider: three pure functions from a request to feedback.
+///
+/// # For implementors
+/// Never fail on what is authentic: what can't be read becomes a `Custom` event, by
+/// [`Context::unparsed`]. Never look at a clock, a store or the network.
+pub trait Provider: Send + Sync + fmt::Debug {
+    /// The provider's name, as in `webhook:postmark`.
+    fn name(&self) -> &'static str;
+
+    /// The account.
+    fn endpoint(&self) -> &Endpoint;
+
+    /// What its requests are answered with.
+    fn answers(&self) -> Answers;
+
+    /// Says how the request proves to be the provider's.
+    ///
+    /// # Errors
+    /// [`Refused`]: it doesn't; nothing may be recorded of it.
+    fn verify(&self, request: &Request<'_>) -> Result<Authenticity, Refused>;
+
+    /// The elements of the request, each of which stands for itself.
+    ///
+    /// # Errors
+    /// [`Refused::WrongEndpoint`]: these are no events, but something for another URL.
+    fn split<'a>(&self, request: &Request<'a>) -> Result<Vec<Element<'a>>, Refused>;
+
+    /// Reads one element.
+    fn read(&self, element: &Element<'_>, context: &Context<'_>) -> Vec<Feedback>;
+}
+
+/// What a provider is answered, by what each answer makes it do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Answers {
+    /// All is durable.
+    pub stored: u16,
+    /// It did not verify. Never a status that makes the provider give up.
+    pub unverified: u16,
+    /// A passing failure of ours: the provider tries again.
+    pub later: u16,
+    /// Seconds after which it should.
+    pub retry_after: u16,
+    /// Statuses that make it give up for good, and are therefore never given.
+    pub never: &'static [u16],
+}
+
+/// Why a request is no evidence. Nothing of it is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refused {
+    /// Authenticity is required, but there is nothing to verify with.
+    #[error("no credential, key or address is configured for the endpoint: configure one")]
+    NotConfigured,
+    /// It has no credentials.
+    #[error("the request has no credentials")]
+    MissingCredentials,
+    /// It has other ones than configured.
+    #[error("the credentials of the request are not among those configured")]
+    WrongCredentials,
+    /// It came from elsewhere.
+    #[error("the request comes from an address that is not among those configured")]
+    PeerNotAllowed,
+    /// It has no signature.
+    #[error("the request has no signature")]
+    MissingSignature,
+    /// What stands for a signature is none.
+    #[error("the signature of the request is not one")]
+    MalformedSignature,
+    /// No configured key made the signature over this body.
+    #[error("the signature of the request is by none of the configured keys, or for another body")]
+    WrongSignature,
+    /// It belongs to another URL.
+    #[error("the request is not about events: give the provider another URL for it")]
+    WrongEndpoint,
+    /// It is larger than requests of the provider are.
+    #[error("the request is over the size limit")]
+    TooLarge,
+}
+
+impl Refused {
+    /// All causes.
+    pub const ALL: &'static [Self] = &[
+        Self::NotConfigured,
+        Self::MissingCredentials,
+        Self::WrongCredentials,
+        Self::PeerNotAllowed,
+        Self::MissingSignature,
+        Self::MalformedSignature,
+        Self::WrongSignature,
+        Self::WrongEndpoint,
+        Self::TooLarge,
+    ];
+
+    /// The cause's name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotConfigured => "not_configured",
+            Self::MissingCredentials => "missing_credentials",
+            Self::WrongCredentials => "wrong_credentials",
+            Self::PeerNotAllowed => "peer_not_allowed",
+            Self::MissingSignature => "missing_signature",
+            Self::MalformedSignature => "malformed_signature",
+            Self::WrongSignature => "wrong_signature",
+            Self::WrongEndpoint => "wrong_endpoint",
+            Self::TooLarge => "too_large",
+        }
+    }
+
+    /// Whether it is our configuration that has to change, so that the provider should try again.
+    pub fn is_ours(self) -> bool {
+        matches!(self, Self::NotConfigured | Self::WrongEndpoint)
+    }
+}
+
+/// All that a request says, or why it is no evidence. A pure function.
+///
+/// # Errors
+/// [`Refused`].
+///
+/// # Example
+/// See the [crate's](crate) example.
+pub fn receive(
+    provider: &dyn Provider,
+    request: &Request<'_>,
+    reader: &Reader<'_>,
+    raw: Option<RawHash>,
+) -> Result<Vec<Feedback>, Refused> {
+    let authenticity = provider.verify(request)?;
+    read_verified(provider, request, reader, authenticity, raw)
+}
+
+/// All that a request says, which verified like this.
+///
+/// # Errors
+/// [`Refused::WrongEndpoint`].
+pub fn read_verified(
+    provider: &dyn Provider,
+    request: &Request<'_>,
+    reader: &Reader<'_>,
+    authenticity: Authenticity,
+    raw: Option<RawHash>,
+) -> Result<Vec<Feedback>, Refused> {
+    let elements = provider.split(request)?;
+    let context = Context::new(reader, provider, authenticity, raw, request.now);
+    Ok(elements.iter().flat_map(|element| provider.read(element, &context)).collect())
+}

@@ -1,0 +1,215 @@
+//! From what an element says to feedback: correlation, trust, diagnosis, identity.
+
+use chrono::{DateTime, Utc};
+use mailtrail_classify::Classifier;
+use mailtrail_core::correlation::{Attribution, Correlation, CorrelationKey};
+use mailtrail_core::event::{Authenticity, Custom, Private, RawHash, Source};
+use mailtrail_core::id::{Endpoint, Identity};
+use mailtrail_core::token::{Keys, Purpose, SeenIn, Verified};
+use mailtrail_core::{Event, Feedback, Namespace, StreamId};
+
+use super::fields::Claim;
+use super::{Element, Provider};
+use crate::text::cut;
+
+/// What reading needs of an installation.
+///
+/// ```
+/// use mailtrail_classify::Classifier;
+/// use mailtrail_core::{Namespace, token::{Key, Keys}};
+/// use mailtrail_webhook::provider::Reader;
+/// let (keys, classifier) = (Keys::new(Key::new(1, [7; 32])), Classifier::builtin()?);
+/// let reader = Reader::new(&keys, Namespace::from_random([1; 16]), &classifier);
+/// # let _ = reader;
+/// # Ok::<(), mailtrail_classify::RulesError>(())
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Reader<'a> {
+    keys: &'a Keys,
+    namespace: Namespace,
+    classifier: &'a Classifier,
+}
+
+impl<'a> Reader<'a> {
+    /// With these keys for tokens, for this store, and these rules for replies.
+    pub fn new(keys: &'a Keys, namespace: Namespace, classifier: &'a Classifier) -> Self {
+        Self { keys, namespace, classifier }
+    }
+}
+
+/// What is common to all elements of a request.
+#[derive(Debug, Clone)]
+pub struct Context<'a> {
+    reader: Reader<'a>,
+    provider: &'static str,
+    endpoint: &'a Endpoint,
+    authenticity: Authenticity,
+    raw: Option<RawHash>,
+    now: DateTime<Utc>,
+}
+
+/// Whose an element is, and what it is called: as the provider states it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Stated<'a> {
+    /// The provider's own name of the event.
+    pub(super) event: &'a str,
+    /// Its own id of the event, if that is the same whenever it tries again.
+    pub(super) event_id: Option<String>,
+    /// The one recipient.
+    pub(super) recipient: Option<&'a str>,
+    /// The provider's message id, normalised.
+    pub(super) message_id: Option<&'a str>,
+    /// The RFC 5322 Message-ID.
+    pub(super) header_id: Option<&'a str>,
+    /// What may be our token.
+    pub(super) token: Option<&'a str>,
+    pub(super) occurred: Claim,
+    /// A server's words.
+    pub(super) text: Option<&'a str>,
+    pub(super) ip: Option<&'a str>,
+    pub(super) user_agent: Option<&'a str>,
+}
+
+impl<'a> Context<'a> {
+    /// For the elements of a request of this provider, which verified like this.
+    pub fn new(
+        reader: &Reader<'a>,
+        provider: &'a dyn Provider,
+        authenticity: Authenticity,
+        raw: Option<RawHash>,
+        now: DateTime<Utc>,
+    ) -> Self {
+        let (reader, endpoint, provider) = (*reader, provider.endpoint(), provider.name());
+        Self { reader, provider, endpoint, authenticity, raw, now }
+    }
+
+    /// An element that nobody can read: kept, raises nothing.
+    pub fn unparsed(&self, element: &Element<'_>) -> Feedback {
+        self.custom(element, &Stated::default(), "unparsed")
+    }
+
+    pub(super) fn classifier(&self) -> &'a Classifier {
+        self.reader.classifier
+    }
+
+    /// Something that is no event of ours: kept whole, raises nothing.
+    pub(super) fn custom(
+        &self,
+        element: &Element<'_>,
+        stated: &Stated<'_>,
+        custom_type: &str,
+    ) -> Feedback {
+        let mut custom = Custom::default();
+        let custom_type = name(custom_type);
+        custom.custom_type = custom_type.into();
+        let mut feedback = self.feedback(element, stated, custom.into(), custom_type);
+        feedback.private.custom = Some(element.kept());
+        feedback
+    }
+
+    /// The feedback that an element is, by the rule that read it.
+    pub(super) fn feedback(
+        &self,
+        element: &Element<'_>,
+        stated: &Stated<'_>,
+        event: Event,
+        rule: &str,
+    ) -> Feedback {
+        let token =
+            stated.token.and_then(|text| self.reader.keys.verify(Purpose::Metadata, text).ok());
+        let event = if token.is_some() { with_keys(event, self.keys(stated)) } else { event };
+        let correlation = self.correlation(stated, token);
+        let identity = Identity::Webhook {
+            endpoint: self.endpoint.clone(),
+            element: stated.event_id.as_deref().map_or_else(|| element.identity(), Into::into),
+            event: stated.event.into(),
+            recipient: stated.recipient.unwrap_or_default().into(),
+        };
+        let source = Source::from(format!("webhook:{}", self.provider));
+        let mut feedback = Feedback::new(correlation, event, identity, source)
+            .private(stated.private())
+            .claimed_at(stated.occurred.at, self.now);
+        if stated.recipient.is_none() {
+            feedback.fact.attribution = Attribution::Message;
+        }
+        if feedback.occurred_at.is_none() {
+            feedback.private.occurred_at_text = kept(stated.occurred.text.as_deref());
+        }
+        feedback.fact.raw = self.raw;
+        let provenance = &mut feedback.provenance;
+        // What the whole request proved says more than a token inside of it, and a token more than
+        // nothing or an address.
+        if token.is_none() || self.authenticity.is_authenticated() {
+            provenance.authenticity = self.authenticity.clone();
+        }
+        provenance.rule = Some(format!("{}/{}", self.provider, name(rule)).into());
+        provenance.rules_version = Some(MAPPING_VERSION.into());
+        feedback
+    }
+
+    fn correlation(&self, stated: &Stated<'_>, token: Option<Verified>) -> Correlation {
+        if let Some(Verified { delivery, key_id, .. }) = token {
+            return Correlation::Token { delivery, key_id, seen_in: SeenIn::Metadata };
+        }
+        let (endpoint, message_id) = match (stated.message_id, stated.header_id) {
+            (Some(id), _) => (self.endpoint.clone(), id),
+            (None, Some(id)) => (Endpoint::message_id(), id),
+            (None, None) => (self.endpoint.clone(), ""),
+        };
+        match stated.recipient {
+            Some(to) => Correlation::Key(CorrelationKey::new(endpoint, message_id, to)),
+            None => Correlation::message(endpoint, message_id),
+        }
+    }
+
+    /// The keys by which later events may name the delivery of a token: a late bounce has no token.
+    fn keys(&self, stated: &Stated<'_>) -> Vec<StreamId> {
+        let ours = stated.message_id.map(|id| (self.endpoint.clone(), id));
+        let header = stated.header_id.map(|id| (Endpoint::message_id(), id));
+        let ids = ours.into_iter().chain(header);
+        let key = |(endpoint, id)| {
+            let key = CorrelationKey::new(endpoint, id, stated.recipient?);
+            Some(StreamId::key(&self.reader.namespace, &key))
+        };
+        ids.filter_map(key).collect()
+    }
+}
+
+impl Stated<'_> {
+    fn private(&self) -> Private {
+        let mut private = Private::default();
+        private.recipient = kept(self.recipient);
+        private.text = kept(self.text);
+        private.ip = kept(self.ip);
+        private.user_agent = kept(self.user_agent);
+        private
+    }
+}
+
+fn with_keys(mut event: Event, keys: Vec<StreamId>) -> Event {
+    match &mut event {
+        Event::Sent(sent) => sent.keys = keys,
+        Event::Deferred(deferred) => deferred.keys = keys,
+        Event::Bounced(bounced) => bounced.keys = keys,
+        Event::Delivered(delivered) => delivered.keys = keys,
+        _ => {}
+    }
+    event
+}
+
+/// A text as an event keeps it; the raw store has the rest.
+pub(super) fn kept(text: Option<&str>) -> Option<Box<str>> {
+    text.map(|text| cut(text, TEXT_BYTES).into())
+}
+
+/// A name in the words of others, if it can be one: what is no name may be anything, also a person.
+fn name(text: &str) -> &str {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
+    let fits = !text.is_empty() && text.len() <= NAME_BYTES && text.chars().all(is_name);
+    if fits { text } else { "unnamed" }
+}
+
+/// The version of the tables that turn a provider's words into ours.
+const MAPPING_VERSION: &str = "1";
+const TEXT_BYTES: usize = 8_192;
+const NAME_BYTES: usize = 100;

@@ -1,0 +1,118 @@
+//! The router: HTTP to [`Intake`], and nothing else.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Path, Request as HttpRequest, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use futures_util::StreamExt;
+
+use crate::intake::Answer;
+use crate::track::{GIF, NO_STORE};
+use crate::{Headers, Intake, Request};
+
+/// `POST /webhooks/{endpoint}` and `GET /o/{token}.gif`.
+///
+/// Serve it with [`into_make_service_with_connect_info`](Router::into_make_service_with_connect_info)
+/// of [`SocketAddr`], so that peers are known.
+///
+/// ```no_run
+/// # async fn serve(intake: mailtrail_webhook::Intake) -> std::io::Result<()> {
+/// use std::net::SocketAddr;
+/// let app = axum::Router::new().nest("/mail", mailtrail_webhook::router(intake.into()));
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:8025").await?;
+/// axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await
+/// # }
+/// ```
+pub fn router(intake: Arc<Intake>) -> Router {
+    Router::new()
+        .route("/webhooks/{endpoint}", post(webhook))
+        .route("/o/{pixel}", get(pixel))
+        .with_state(intake)
+}
+
+async fn webhook(
+    State(intake): State<Arc<Intake>>,
+    Path(endpoint): Path<String>,
+    request: HttpRequest,
+) -> Response {
+    let peer = peer(&request);
+    let (parts, body) = request.into_parts();
+    let body = match read(body, intake.max_body()).await {
+        Ok(body) => body,
+        Err(Unread::TooLarge) => return respond(intake.too_large(&endpoint)),
+        Err(Unread::Broken) => return StatusCode::BAD_REQUEST.into_response(),
+    };
+    let request = Request::new(&body, intake.now())
+        .headers(headers(&parts.headers))
+        .query(parts.uri.query())
+        .peer(peer);
+    respond(intake.webhook(&endpoint, &request).await)
+}
+
+async fn pixel(
+    State(intake): State<Arc<Intake>>,
+    Path(segment): Path<String>,
+    request: HttpRequest,
+) -> Response {
+    // A HEAD shows nobody anything.
+    if request.method() == Method::GET {
+        let user_agent = request.headers().get(header::USER_AGENT);
+        let user_agent = user_agent.map(|value| String::from_utf8_lossy(value.as_bytes()));
+        intake.pixel(&segment, peer(&request), user_agent.as_deref()).await;
+    }
+    let headers = [
+        (header::CONTENT_TYPE, "image/gif"),
+        (header::CACHE_CONTROL, NO_STORE),
+        (header::PRAGMA, "no-cache"),
+        (header::EXPIRES, "0"),
+    ];
+    (headers, GIF).into_response()
+}
+
+fn respond(answer: Answer) -> Response {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::TOO_MANY_REQUESTS);
+    let mut response = status.into_response();
+    if let Some(seconds) = answer.retry_after {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if answer.challenge {
+        let realm = HeaderValue::from_static("Basic realm=\"webhooks\"");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, realm);
+    }
+    response
+}
+
+fn peer(request: &HttpRequest) -> Option<IpAddr> {
+    request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip())
+}
+
+fn headers(map: &HeaderMap) -> Headers {
+    let add = |headers: Headers, (name, value): (&header::HeaderName, &HeaderValue)| {
+        headers.with(name.as_str(), value.as_bytes())
+    };
+    map.iter().fold(Headers::new(), add)
+}
+
+/// Why a body was not read.
+enum Unread {
+    TooLarge,
+    /// The peer went away: it gets no answer anyway.
+    Broken,
+}
+
+async fn read(body: Body, limit: usize) -> Result<Vec<u8>, Unread> {
+    let (mut read, mut chunks) = (Vec::new(), body.into_data_stream());
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| Unread::Broken)?;
+        if read.len().saturating_add(chunk.len()) > limit {
+            return Err(Unread::TooLarge);
+        }
+        read.extend_from_slice(&chunk);
+    }
+    Ok(read)
+}

@@ -1,0 +1,38 @@
+//! Every event of every provider: what it is read as. `tests/golden/<provider>/<what>.json` is the
+//! body, the snapshot beside it what is stored.
+
+use mailtrail_core::Feedback;
+use serde_json::{Value, json};
+
+use super::{namespace, open, read};
+
+#[test]
+fn every_event_is_read() {
+    insta::glob!("..", "golden/*/*.json", |path| {
+        let provider =
+            path.parent().and_then(|folder| folder.file_name()).unwrap().to_str().unwrap();
+        let body = std::fs::read(path).unwrap();
+        let stored: Vec<Value> = read(&*open(provider), &body).into_iter().map(stored).collect();
+        insta::with_settings!({
+            snapshot_path => path.parent().unwrap(),
+            prepend_module_to_snapshot => false,
+            omit_expression => true,
+        }, {
+            insta::assert_json_snapshot!("stored", stored);
+        });
+    });
+}
+
+fn stored(feedback: Feedback) -> Value {
+    let (stream, event) = feedback.into_event(&namespace()).unwrap();
+    let json = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).unwrap();
+    json!({
+        "event": event.event_type,
+        "id": event.event_id,
+        "stream": stream,
+        "occurred_at": event.occurred_at,
+        "data": json(&event.data),
+        "private": event.private.as_deref().map(json),
+        "provenance": event.provenance,
+    })
+}

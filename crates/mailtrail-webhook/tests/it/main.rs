@@ -1,0 +1,59 @@
+//! Provider requests from bytes to stored events, and hits from requests to verdicts.
+#![cfg(test)]
+
+mod corpora;
+mod golden;
+mod regroup;
+mod router;
+mod signature;
+mod track;
+
+use std::sync::LazyLock;
+
+use chrono::{DateTime, Utc};
+use mailtrail_classify::Classifier;
+use mailtrail_core::id::Endpoint;
+use mailtrail_core::token::{Key, Keys};
+use mailtrail_core::{EventId, Feedback, Namespace};
+use mailtrail_webhook::Request;
+use mailtrail_webhook::provider::{Access, Postmark, Provider, Reader, SendGrid, receive};
+
+fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_700_000_000, 0).unwrap()
+}
+
+fn keys() -> Keys {
+    Keys::new(Key::new(1, [7; 32]))
+}
+
+fn namespace() -> Namespace {
+    Namespace::from_bytes([1; 16])
+}
+
+fn classifier() -> &'static Classifier {
+    static CLASSIFIER: LazyLock<Classifier> = LazyLock::new(|| Classifier::builtin().unwrap());
+    &CLASSIFIER
+}
+
+fn endpoint(name: &str) -> Endpoint {
+    Endpoint::new(name).unwrap()
+}
+
+/// A provider that asks for nothing.
+fn open(name: &str) -> Box<dyn Provider> {
+    let access = Access::new().unauthenticated();
+    match name {
+        "postmark" => Box::new(Postmark::new(endpoint(name), access)),
+        _ => Box::new(SendGrid::new(endpoint(name), access)),
+    }
+}
+
+fn read(provider: &dyn Provider, body: &[u8]) -> Vec<Feedback> {
+    let (keys, classifier) = (keys(), classifier());
+    let reader = Reader::new(&keys, namespace(), classifier);
+    receive(provider, &Request::new(body, now()), &reader, None).unwrap()
+}
+
+fn ids(feedback: &[Feedback]) -> Vec<EventId> {
+    feedback.iter().map(|feedback| feedback.event_id(&namespace())).collect()
+}

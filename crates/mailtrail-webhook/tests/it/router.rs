@@ -1,0 +1,228 @@
+//! The real router over real HTTP on loopback.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use mailtrail_core::correlation::Attribution;
+use mailtrail_core::event::{Authenticity, RawHash};
+use mailtrail_core::store::{EventStore, Filter, Position, RawError, RawStore};
+use mailtrail_core::token::Purpose;
+use mailtrail_core::{DeliveryId, event::Envelope};
+use mailtrail_memory::{MemoryRaw, MemoryStore};
+use mailtrail_webhook::intake::BODY_LIMIT;
+use mailtrail_webhook::provider::{Access, Postmark, Refused, SendGrid};
+use mailtrail_webhook::track::{GIF, pixel_url};
+use mailtrail_webhook::{Intake, Secret, router};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::{classifier, endpoint, keys, namespace, now};
+
+struct Server {
+    store: Arc<MemoryStore>,
+    raw: Arc<MemoryRaw>,
+    intake: Arc<Intake>,
+    address: SocketAddr,
+}
+
+struct Response {
+    status: u16,
+    head: String,
+    body: Vec<u8>,
+}
+
+impl Server {
+    async fn start() -> Self {
+        let raw = Arc::new(MemoryRaw::default());
+        Self::with_raw(Arc::clone(&raw), raw).await
+    }
+
+    async fn with_raw(raw: Arc<MemoryRaw>, used: Arc<dyn RawStore>) -> Self {
+        let store = Arc::new(MemoryStore::with(namespace(), Arc::new(now)));
+        let events: Arc<dyn EventStore> = Arc::<MemoryStore>::clone(&store);
+        let count = AtomicU8::new(0);
+        let random = move || [count.fetch_add(1, Ordering::SeqCst); 10];
+        let access = Access::new().credential(Secret::basic("mail", "trail"));
+        let intake = Intake::new(events, keys(), classifier().clone(), now, random)
+            .raw_store(used)
+            .provider(Postmark::new(endpoint("postmark"), access.clone()))
+            .provider(SendGrid::new(endpoint("sendgrid"), access))
+            .provider(SendGrid::new(endpoint("keyless"), Access::new()));
+        let intake = Arc::new(intake);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let app = router(Arc::clone(&intake)).into_make_service_with_connect_info::<SocketAddr>();
+        tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        Self { store, raw, intake, address }
+    }
+
+    async fn request(&self, head: &str, body: &[u8]) -> Response {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let length = body.len();
+        let head = format!(
+            "{head}\r\nHost: mail.example\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // The server may answer before it has read everything.
+        let _unsent = stream.write_all(body).await;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+        let head = String::from_utf8(answer[..end].to_vec()).unwrap().to_lowercase();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Response { status, head, body: answer[end + 4..].to_vec() }
+    }
+
+    async fn post(&self, endpoint: &str, authorization: &str, body: &[u8]) -> Response {
+        let head = format!("POST /webhooks/{endpoint} HTTP/1.1\r\nX-Other: 1{authorization}");
+        self.request(&head, body).await
+    }
+
+    async fn events(&self) -> Vec<Envelope> {
+        self.store.read_all(&Filter::all(), Position::START, 1_000).await.unwrap().events
+    }
+}
+
+const GOOD: &str = "\r\nAuthorization: Basic bWFpbDp0cmFpbA==";
+const BAD: &str = "\r\nAuthorization: Basic bWFpbDpndWVzcw==";
+const DELIVERY: &[u8] =
+    br#"{"RecordType":"Delivery","MessageID":"m-1","Recipient":"ann@a.example"}"#;
+
+#[tokio::test]
+async fn a_webhook_is_answered_once_its_events_are_stored() {
+    let server = Server::start().await;
+    let batch = br#"[{"event":"open","email":"ann@a.example","sg_event_id":"1"},
+        {"event":"open","email":"bob@b.example","sg_event_id":"2"}]"#;
+    assert_eq!(server.post("sendgrid", GOOD, batch).await.status, 200);
+    let events = server.events().await;
+    assert_eq!(events.len(), 2);
+    for event in &events {
+        let fact = event.fact().unwrap();
+        assert_eq!(event.event.provenance.authenticity, Authenticity::SharedSecret);
+        assert_eq!(fact.attribution, Attribution::Recipient);
+        assert_eq!(server.raw.read(fact.raw.unwrap()).await.unwrap().unwrap(), batch[..]);
+    }
+    // Tried again, in another grouping: one new event, and still 200.
+    let again = br#"[{"event":"open","email":"bob@b.example","sg_event_id":"2"},
+        {"event":"click","email":"bob@b.example","sg_event_id":"3"}]"#;
+    let answer = server.post("sendgrid", GOOD, again).await;
+    assert_eq!((answer.status, answer.body.len()), (200, 0));
+    assert_eq!(server.events().await.len(), 3);
+    let counts = server.intake.counts("sendgrid").unwrap();
+    assert_eq!((counts.accepted, counts.new_events, counts.known_events), (2, 3, 1));
+}
+
+#[tokio::test]
+async fn what_is_refused_leaves_nothing_and_is_counted() {
+    let server = Server::start().await;
+    let missing = server.post("postmark", "", DELIVERY).await;
+    assert_eq!(missing.status, 401);
+    assert!(missing.head.contains("www-authenticate: basic"), "{}", missing.head);
+    let wrong = server.post("postmark", BAD, DELIVERY).await;
+    assert_eq!(wrong.status, 401);
+    let large = vec![b' '; BODY_LIMIT + 1];
+    assert_eq!(server.post("postmark", GOOD, &large).await.status, 413);
+    // What is our own fault: the provider is to try again.
+    let inbound = br#"{"RecordType":"Inbound","From":"ann@a.example"}"#;
+    for (endpoint, body) in
+        [("postmark", inbound.as_slice()), ("keyless", b"[]"), ("nobody", b"{}")]
+    {
+        let answer = server.post(endpoint, GOOD, body).await;
+        assert_eq!(answer.status, 429, "{endpoint}");
+        assert!(answer.head.contains("retry-after: 60"), "{}", answer.head);
+    }
+    assert!(server.events().await.is_empty());
+    let bodies = [DELIVERY, inbound];
+    for body in bodies {
+        assert!(server.raw.read(RawHash::of(body)).await.unwrap().is_none());
+    }
+    let refused = server.intake.counts("postmark").unwrap().refused;
+    let causes: Vec<_> = refused.into_iter().collect();
+    assert_eq!(
+        causes,
+        [
+            (Refused::MissingCredentials, 1),
+            (Refused::WrongCredentials, 1),
+            (Refused::WrongEndpoint, 1),
+            (Refused::TooLarge, 1),
+        ]
+    );
+    assert_eq!(server.intake.counts("keyless").unwrap().refused[&Refused::NotConfigured], 1);
+    assert_eq!(server.intake.unknown_endpoints(), 1);
+}
+
+#[tokio::test]
+async fn an_authentic_request_that_nobody_reads_is_kept() {
+    let server = Server::start().await;
+    assert_eq!(server.post("postmark", GOOD, b"\xff\xfe nonsense").await.status, 200);
+    let events = server.events().await;
+    assert_eq!(events[0].event.event_type.as_str(), "custom");
+    assert!(events[0].private().custom.is_some());
+}
+
+#[derive(Debug)]
+struct FullDisk;
+
+#[async_trait]
+impl RawStore for FullDisk {
+    async fn put(&self, _: Bytes) -> Result<RawHash, RawError> {
+        Err(RawError::Unavailable { cause: "no space left".into() })
+    }
+
+    async fn read(&self, _: RawHash) -> Result<Option<Bytes>, RawError> {
+        Ok(None)
+    }
+
+    async fn expire(&self, _: DateTime<Utc>) -> Result<u64, RawError> {
+        Ok(0)
+    }
+}
+
+#[tokio::test]
+async fn a_passing_failure_of_ours_makes_the_provider_try_again() {
+    let server = Server::with_raw(Arc::default(), Arc::new(FullDisk)).await;
+    let answer = server.post("postmark", GOOD, DELIVERY).await;
+    assert_eq!(answer.status, 429);
+    assert!(answer.head.contains("retry-after: 60"), "{}", answer.head);
+    assert!(server.events().await.is_empty());
+    assert_eq!(server.intake.counts("postmark").unwrap().failed, 1);
+}
+
+#[tokio::test]
+async fn the_pixel_is_always_a_picture_and_a_get_with_a_token_a_hit() {
+    let server = Server::start().await;
+    let delivery = DeliveryId::from_bytes([2; 16]);
+    let path = pixel_url("", &keys(), delivery);
+    let click = keys().sign(Purpose::Click, delivery);
+    let agent = "\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)";
+    for (method, path) in [
+        ("HEAD", path.clone()),
+        ("GET", "/o/forged.gif".into()),
+        ("GET", format!("/o/{click}.gif")),
+    ] {
+        let answer = server.request(&format!("{method} {path} HTTP/1.1{agent}"), b"").await;
+        assert_eq!(answer.status, 200, "{method} {path}");
+        assert!(answer.head.contains("cache-control: no-store"), "{}", answer.head);
+        assert!(answer.head.contains("content-type: image/gif"), "{}", answer.head);
+        assert_eq!(answer.body, if method == "GET" { GIF } else { b"" });
+    }
+    assert!(server.events().await.is_empty());
+    assert_eq!(server.intake.pixel_counts().no_token, 2);
+
+    // A person: a hit, the verdict comes later. Apple's proxy: both at once.
+    let apple = "\r\nUser-Agent: Mozilla/5.0";
+    for agent in [agent, apple, agent, agent] {
+        assert_eq!(server.request(&format!("GET {path} HTTP/1.1{agent}"), b"").await.body, GIF);
+    }
+    let events = server.events().await;
+    let types: Vec<_> = events.iter().map(|event| event.event.event_type.as_str()).collect();
+    assert_eq!(types, ["hit", "hit", "opened", "custom"]);
+    assert!(events.iter().all(|event| event.stream.as_delivery() == Some(delivery)));
+    assert_eq!(events[0].private().ip.as_deref(), Some("127.0.0.1"));
+    let counts = server.intake.pixel_counts();
+    assert_eq!((counts.recorded, counts.dropped), (3, 1));
+}
