@@ -16,7 +16,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("mailtrail-fjall", &["mailtrail-core"]),
     ("mailtrail-classify", &["mailtrail-core"]),
     ("mailtrail-report", &["mailtrail-core"]),
-    ("mailtrail-testkit", &["mailtrail-core"]),
+    ("mailtrail-testkit", &["mailtrail-core", "mailtrail-memory"]),
     ("mailtrail-bounce", &["mailtrail-core", "mailtrail-classify"]),
     ("mailtrail-webhook", &["mailtrail-core", "mailtrail-classify"]),
     ("mailtrail-smtp", &["mailtrail-core", "mailtrail-classify", "mailtrail-bounce"]),

@@ -1,0 +1,104 @@
+//! What makes a group durable.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use mailtrail_core::event::Envelope;
+use mailtrail_core::store::writer::{Engine, Found};
+use mailtrail_core::store::{BoxError, Head, ReadError, record};
+use mailtrail_core::{EventId, StreamId, Version};
+
+use crate::folder;
+use crate::layout;
+use crate::read::Reads;
+
+/// The writer's side of the store.
+#[derive(Debug)]
+pub(crate) struct SledEngine {
+    reads: Reads,
+    disk: Disk,
+}
+
+impl SledEngine {
+    pub(crate) fn new(reads: Reads, folder: &Path) -> io::Result<Self> {
+        Ok(Self { reads, disk: Disk::open(folder)? })
+    }
+}
+
+impl Engine for SledEngine {
+    fn find(&self, id: EventId) -> Result<Option<Found>, ReadError> {
+        let envelope = self.reads.by_id(id)?;
+        Ok(envelope.as_ref().map(Found::from))
+    }
+
+    fn last_version(&self, stream: StreamId) -> Result<Option<Version>, ReadError> {
+        self.reads.last_version(stream)
+    }
+
+    fn commit(&mut self, group: &[Envelope]) -> Result<(), BoxError> {
+        let mut batch = sled::Batch::default();
+        for envelope in group {
+            let position = envelope.position.get().to_be_bytes();
+            batch.insert(layout::event_key(envelope.position), record::encode(envelope));
+            batch.insert(layout::id_key(envelope.event.event_id), &position);
+            batch.insert(layout::stream_key(envelope.stream, envelope.version), &position);
+        }
+        if let Some(last) = group.last() {
+            let head = Head::new(last.position, last.hash);
+            batch.insert(layout::HEAD_KEY, layout::head_value(head));
+        }
+        self.reads.apply(batch)?;
+        self.disk.sync()?;
+        Ok(())
+    }
+}
+
+/// The files below sled, through descriptors of our own.
+///
+/// sled's flush has handed everything to the kernel, no more: on Linux it ends in `sync_file_range`,
+/// whose manual says that it is no durability. Large values lie in files of their own, which sled
+/// doesn't sync at all.
+#[derive(Debug)]
+struct Disk {
+    database: File,
+    blobs: PathBuf,
+    synced: HashSet<OsString>,
+}
+
+impl Disk {
+    fn open(folder: &Path) -> io::Result<Self> {
+        let database = File::open(folder.join("db"))?;
+        let mut disk = Self { database, blobs: folder.join("blobs"), synced: HashSet::new() };
+        disk.sync()?;
+        folder::sync(folder)?;
+        Ok(disk)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_blobs()?;
+        self.database.sync_data()
+    }
+
+    fn sync_blobs(&mut self) -> io::Result<()> {
+        let mut present = HashSet::new();
+        let mut new = false;
+        for entry in fs::read_dir(&self.blobs)? {
+            let name = entry?.file_name();
+            if !self.synced.contains(&name) {
+                match File::open(self.blobs.join(&name)) {
+                    Ok(file) => file.sync_all()?,
+                    // sled removes files that no page needs any more.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    Err(error) => return Err(error),
+                }
+                new = true;
+            }
+            present.insert(name);
+        }
+        self.synced = present;
+        if new { folder::sync(&self.blobs) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,64 @@
+//! The folder: whose it is, and that nobody else has it open.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use mailtrail_core::store::OpenError;
+
+/// Held as long as the store is open; the operating system lets go of it when the process ends.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: File,
+}
+
+/// Makes the folder if need be, checks that it is one of ours, and takes it.
+pub(crate) fn take(path: &Path) -> Result<Lock, OpenError> {
+    if !path.exists() {
+        fs::create_dir_all(path).map_err(OpenError::Io)?;
+    }
+    refuse_foreign(path)?;
+    let options = File::options().read(true).write(true).create(true).truncate(false).clone();
+    let mut file = options.open(path.join(LOCK)).map_err(OpenError::Io)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(OpenError::InUse { owner: owner(&mut file) }),
+        Err(TryLockError::Error(cause)) => return Err(OpenError::Io(cause)),
+    }
+    file.set_len(0).map_err(OpenError::Io)?;
+    file.seek(SeekFrom::Start(0)).map_err(OpenError::Io)?;
+    write!(file, "{}", std::process::id()).map_err(OpenError::Io)?;
+    Ok(Lock { _file: file })
+}
+
+/// Makes the names of the folder's files durable.
+pub(crate) fn sync(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+fn refuse_foreign(path: &Path) -> Result<(), OpenError> {
+    if !path.is_dir() {
+        let found = "a file, where a folder should be".into();
+        return Err(OpenError::Foreign { expected: "sled", found });
+    }
+    let names: Vec<_> = fs::read_dir(path)
+        .map_err(OpenError::Io)?
+        .map(|entry| entry.map(|entry| entry.file_name()))
+        .collect::<Result<_, _>>()
+        .map_err(OpenError::Io)?;
+    // Beside the store there may be what belongs to it: raw/, keys.toml. A database there must be.
+    let ours = names.iter().any(|name| name == "db" || name == LOCK);
+    if names.is_empty() || ours {
+        return Ok(());
+    }
+    let found = format!("a folder with {} other files and no database", names.len()).into();
+    Err(OpenError::Foreign { expected: "sled", found })
+}
+
+fn owner(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+const LOCK: &str = "mailtrail.lock";

@@ -1,0 +1,94 @@
+//! Raw bytes beside the log: one file each, named by its hash.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use mailtrail_core::event::RawHash;
+use mailtrail_core::store::{RawError, RawStore};
+
+use crate::folder;
+
+/// Raw bytes in a folder.
+///
+/// # Guarantees
+/// What `put` has acknowledged survives kill −9 and power loss. A file that no longer has its hash
+/// is told as damaged, never read as something else.
+#[derive(Debug, Clone)]
+pub struct SledRaw(PathBuf);
+
+impl SledRaw {
+    /// In this folder, which is made if it isn't there; by custom `raw` in the store's.
+    ///
+    /// # Errors
+    /// That of the operating system.
+    pub fn open(path: impl Into<PathBuf>) -> io::Result<Self> {
+        let path = path.into();
+        fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+
+    fn path(&self, hash: RawHash) -> PathBuf {
+        self.0.join(hash.to_string())
+    }
+}
+
+#[async_trait]
+impl RawStore for SledRaw {
+    async fn put(&self, bytes: Bytes) -> Result<RawHash, RawError> {
+        let hash = RawHash::of(&bytes);
+        let path = self.path(hash);
+        let present = path.exists();
+        let written = if present { touch(&path) } else { write(&self.0, &path, &bytes) };
+        written.map(|()| hash).map_err(unavailable)
+    }
+
+    async fn read(&self, hash: RawHash) -> Result<Option<Bytes>, RawError> {
+        match fs::read(self.path(hash)) {
+            Ok(bytes) if RawHash::of(&bytes) == hash => Ok(Some(bytes.into())),
+            Ok(_) => Err(RawError::Corrupt { hash }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(unavailable(error)),
+        }
+    }
+
+    async fn expire(&self, before: DateTime<Utc>) -> Result<u64, RawError> {
+        let mut expired = 0_u64;
+        for entry in fs::read_dir(&self.0).map_err(unavailable)? {
+            let entry = entry.map_err(unavailable)?;
+            let modified =
+                entry.metadata().and_then(|data| data.modified()).map_err(unavailable)?;
+            if modified < SystemTime::from(before) {
+                fs::remove_file(entry.path()).map_err(unavailable)?;
+                expired = expired.saturating_add(1);
+            }
+        }
+        Ok(expired)
+    }
+}
+
+fn write(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    folder::sync(folder)
+}
+
+/// What is put again is as old as the last time.
+fn touch(path: &Path) -> io::Result<()> {
+    File::options().append(true).open(path)?.set_modified(now())
+}
+
+#[expect(clippy::disallowed_methods, reason = "a file's age is by the system's clock")]
+fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+fn unavailable(error: io::Error) -> RawError {
+    RawError::Unavailable { cause: error.into() }
+}

@@ -1,0 +1,156 @@
+//! Reading: every record is checked, and a panic of sled is damage.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use bytes::Bytes;
+use mailtrail_core::event::Envelope;
+use mailtrail_core::store::{Filter, Page, ReadError, StreamPage, record};
+use mailtrail_core::{EventId, Position, StreamId, Version};
+
+use crate::layout;
+
+/// sled's tree, read with care.
+#[derive(Debug, Clone)]
+pub(crate) struct Reads(sled::Db);
+
+impl Reads {
+    pub(crate) fn new(db: sled::Db) -> Self {
+        Self(db)
+    }
+
+    pub(crate) fn by_id(&self, id: EventId) -> Result<Option<Envelope>, ReadError> {
+        let Some(value) = self.get(&layout::id_key(id))? else { return Ok(None) };
+        let position = layout::position_of(&value).ok_or(ReadError::Corrupt { position: None })?;
+        self.at(position).map(Some)
+    }
+
+    /// The event at a position that must be there.
+    pub(crate) fn at(&self, position: Position) -> Result<Envelope, ReadError> {
+        let corrupt = || ReadError::Corrupt { position: Some(position) };
+        let value = self.get(&layout::event_key(position))?.ok_or_else(corrupt)?;
+        decode(&value, position)
+    }
+
+    pub(crate) fn last_version(&self, stream: StreamId) -> Result<Option<Version>, ReadError> {
+        let prefix = layout::stream_prefix(stream);
+        let last = guarded(|| self.0.scan_prefix(prefix).next_back().transpose())?;
+        let version = |(key, _): (sled::IVec, sled::IVec)| layout::version_of(&key);
+        last.map(|entry| version(entry).ok_or(ReadError::Corrupt { position: None })).transpose()
+    }
+
+    /// A page of a stream, up to the head that readers may see.
+    pub(crate) fn stream(
+        &self,
+        stream: StreamId,
+        from: Version,
+        limit: usize,
+        head: Position,
+    ) -> Result<StreamPage, ReadError> {
+        let (first, end) =
+            (layout::stream_key(stream, from), layout::stream_key(stream, Version::new(u64::MAX)));
+        let mut range = self.0.range(first..=end);
+        let mut events: Vec<Envelope> = Vec::new();
+        let mut bytes = 0_usize;
+        let mut last = None;
+        while let Some((_, value)) = guarded(|| range.next().transpose())? {
+            let position =
+                layout::position_of(&value).ok_or(ReadError::Corrupt { position: None })?;
+            if position > head {
+                break;
+            }
+            if events.len() == limit.max(1) || bytes >= PAGE_BYTES {
+                last = self.last_visible(stream, head)?;
+                break;
+            }
+            let envelope = self.at(position)?;
+            let expected = events.last().map_or(from, |before| before.version.next());
+            if envelope.stream != stream || envelope.version != expected {
+                return Err(ReadError::Corrupt { position: Some(position) });
+            }
+            bytes = bytes.saturating_add(envelope.event.payload_bytes());
+            events.push(envelope);
+        }
+        let last = match (last, events.last()) {
+            (Some(last), _) => Some(last),
+            (None, Some(read)) => Some(read.version),
+            (None, None) => self.last_visible(stream, head)?,
+        };
+        Ok(StreamPage::new(events, from, last))
+    }
+
+    /// A page of the log, up to the head that readers may see.
+    pub(crate) fn all(
+        &self,
+        filter: &Filter,
+        after: Position,
+        limit: usize,
+        head: Position,
+    ) -> Result<Page, ReadError> {
+        let mut scanned_to = after.min(head);
+        let mut events = Vec::new();
+        let mut bytes = 0_usize;
+        if after < head {
+            let mut expected = after.next();
+            let mut range = self.0.range(layout::event_key(expected)..=layout::event_key(head));
+            while events.len() < limit.max(1) && bytes < PAGE_BYTES && scanned_to < head {
+                let corrupt = ReadError::Corrupt { position: Some(expected) };
+                let Some((key, value)) = guarded(|| range.next().transpose())? else {
+                    return Err(corrupt);
+                };
+                if *key != *layout::event_key(expected) {
+                    return Err(corrupt);
+                }
+                let envelope = decode(&value, expected)?;
+                scanned_to = expected;
+                expected = expected.next();
+                if filter.matches(envelope.stream, &envelope.event.event_type) {
+                    bytes = bytes.saturating_add(envelope.event.payload_bytes());
+                    events.push(envelope);
+                }
+            }
+        }
+        Ok(Page::new(events, scanned_to, head))
+    }
+
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<sled::IVec>, ReadError> {
+        guarded(|| self.0.get(key))
+    }
+
+    pub(crate) fn apply(&self, batch: sled::Batch) -> Result<(), ReadError> {
+        guarded(|| self.0.apply_batch(batch))?;
+        guarded(|| self.0.flush()).map(|_| ())
+    }
+
+    /// The last version that is not behind the head.
+    fn last_visible(&self, stream: StreamId, head: Position) -> Result<Option<Version>, ReadError> {
+        let mut entries = self.0.scan_prefix(layout::stream_prefix(stream)).rev();
+        while let Some((key, value)) = guarded(|| entries.next().transpose())? {
+            if layout::position_of(&value).is_some_and(|position| position <= head) {
+                return Ok(layout::version_of(&key));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn decode(value: &sled::IVec, position: Position) -> Result<Envelope, ReadError> {
+    let corrupt = ReadError::Corrupt { position: Some(position) };
+    match record::decode(&Bytes::copy_from_slice(value)) {
+        Ok(envelope) if envelope.position == position => Ok(envelope),
+        Ok(_) | Err(_) => Err(corrupt),
+    }
+}
+
+/// Calls sled. What it can't read is damage, also where it panics.
+pub(crate) fn guarded<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, ReadError> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(sled::Error::Corruption { .. })) | Err(_) => {
+            Err(ReadError::Corrupt { position: None })
+        }
+        Ok(Err(error)) => Err(ReadError::Unavailable { cause: error.into() }),
+    }
+}
+
+/// A page ends when it holds so many bytes of payload.
+const PAGE_BYTES: usize = 8 << 20;

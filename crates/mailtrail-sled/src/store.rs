@@ -1,0 +1,242 @@
+//! The store: a folder, sled in it, and the writer that all callers share.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::Utc;
+use mailtrail_core::clock::Clock;
+use mailtrail_core::event::Salt;
+use mailtrail_core::store::writer::{Writer, WriterOptions};
+use mailtrail_core::store::{
+    AppendError, Appended, Capabilities, Durability, Filter, Head, ImportError, OpenError, Page,
+    ReadError, RedactError, StreamPage,
+};
+use mailtrail_core::{AppendBatch, EventId, EventStore, Namespace, Position, StreamId, Version};
+
+use crate::commit::SledEngine;
+use crate::folder::{self, Lock};
+use crate::layout;
+use crate::read::Reads;
+
+/// An event store in a folder.
+///
+/// # Guarantees
+/// - [`Durability::PowerLoss`]: after `Ok`, and before any reader sees an event, the database file
+///   is synced (`fdatasync`).
+/// - Appends of concurrent callers are written as one group with one sync.
+/// - One process at a time: another gets [`OpenError::InUse`] with the owner's process id.
+///
+/// # Limits
+/// `redact` is not supported: sled keeps old pages until it rewrites them, so it could not promise
+/// that the bytes are gone. After a failed write (a full disk) nothing more is written until the
+/// store is opened anew; reads go on.
+pub struct SledStore {
+    // Dropped first: the writer's thread ends before the folder is let go.
+    writer: Writer,
+    reads: Reads,
+    namespace: Namespace,
+    path: PathBuf,
+    _lock: Lock,
+    /// Keeps a temporary folder for as long as the store.
+    _folder: Option<tempfile::TempDir>,
+}
+
+/// How a store is opened.
+pub struct Options {
+    clock: Arc<dyn Clock>,
+    cache_bytes: u64,
+}
+
+impl Options {
+    /// With another clock than the system's.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// With this much memory for sled's cache (64 MiB if not said).
+    pub fn cache_bytes(mut self, bytes: u64) -> Self {
+        self.cache_bytes = bytes;
+        self
+    }
+
+    /// Opens the store in a folder, which is made if it isn't there.
+    ///
+    /// # Errors
+    /// [`OpenError`] says whether the folder is in use, not ours, of a newer format or damaged.
+    pub fn open(self, path: impl AsRef<Path>) -> Result<SledStore, OpenError> {
+        let path = path.as_ref();
+        let lock = folder::take(path)?;
+        let config =
+            sled::Config::new().path(path).cache_capacity(self.cache_bytes).flush_every_ms(None);
+        let db = match catch_unwind(AssertUnwindSafe(|| config.open())) {
+            Ok(Ok(db)) => db,
+            Ok(Err(sled::Error::Io(cause))) => return Err(OpenError::Io(cause)),
+            Ok(Err(cause)) => return Err(OpenError::Corrupt { cause: cause.into() }),
+            Err(_) => {
+                return Err(OpenError::Corrupt { cause: "sled could not read its files".into() });
+            }
+        };
+        let was_there = db.was_recovered();
+        let reads = Reads::new(db);
+        let namespace = identify(&reads, was_there)?;
+        let (head, last_recorded_at) = end(&reads)?;
+        let mut options = WriterOptions::new(head, self.clock, Box::new(salt));
+        options.last_recorded_at = last_recorded_at;
+        let engine = SledEngine::new(reads.clone(), path).map_err(OpenError::Io)?;
+        let writer = Writer::start(engine, options).map_err(OpenError::Io)?;
+        let path = path.to_owned();
+        Ok(SledStore { writer, reads, namespace, path, _lock: lock, _folder: None })
+    }
+}
+
+impl SledStore {
+    /// Opens the store in a folder, which is made if it isn't there.
+    ///
+    /// # Errors
+    /// As of [`Options::open`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::options().open(path)
+    }
+
+    /// How to open it otherwise.
+    #[expect(clippy::disallowed_methods, reason = "the default clock is the system's")]
+    pub fn options() -> Options {
+        Options { clock: Arc::new(Utc::now), cache_bytes: 64 << 20 }
+    }
+
+    /// A store in a folder that goes away with it.
+    ///
+    /// # Errors
+    /// As of [`Options::open`].
+    pub fn temporary() -> Result<Self, OpenError> {
+        let folder = tempfile::tempdir().map_err(OpenError::Io)?;
+        let store = Self::open(folder.path().join("trail"))?;
+        Ok(Self { _folder: Some(folder), ..store })
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn visible(&self) -> Position {
+        self.writer.watch().head().position
+    }
+}
+
+impl fmt::Debug for SledStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SledStore").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options").field("cache_bytes", &self.cache_bytes).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl EventStore for SledStore {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::new(Durability::PowerLoss)
+    }
+
+    fn namespace(&self) -> Namespace {
+        self.namespace
+    }
+
+    async fn append(&self, batch: AppendBatch) -> Result<Appended, AppendError> {
+        self.writer.append(batch).await
+    }
+
+    async fn read_stream(
+        &self,
+        stream: StreamId,
+        from: Version,
+        limit: usize,
+    ) -> Result<StreamPage, ReadError> {
+        self.reads.stream(stream, from, limit, self.visible())
+    }
+
+    async fn read_all(
+        &self,
+        filter: &Filter,
+        after: Position,
+        limit: usize,
+    ) -> Result<Page, ReadError> {
+        self.reads.all(filter, after, limit, self.visible())
+    }
+
+    async fn changed(&self, past: Position) -> Result<Position, ReadError> {
+        Ok(self.writer.watch().changed(past).await)
+    }
+
+    async fn head(&self) -> Result<Head, ReadError> {
+        Ok(self.writer.watch().head())
+    }
+
+    async fn redact(&self, _: &[EventId]) -> Result<(), RedactError> {
+        Err(RedactError::Unsupported)
+    }
+
+    async fn import(&self, _: AppendBatch) -> Result<Appended, ImportError> {
+        Err(ImportError::Unsupported)
+    }
+}
+
+/// Reads the store's format and namespace; writes them if it is new.
+fn identify(reads: &Reads, was_there: bool) -> Result<Namespace, OpenError> {
+    let corrupt = |what: &'static str| OpenError::Corrupt { cause: what.into() };
+    let read = |key| reads.get(key).map_err(|error| OpenError::Corrupt { cause: error.into() });
+    let Some(format) = read(layout::FORMAT_KEY)? else {
+        if was_there && read(layout::HEAD_KEY)?.is_some() {
+            return Err(corrupt("the format is missing"));
+        }
+        return create(reads);
+    };
+    let format: [u8; 4] = (*format).try_into().map_err(|_| corrupt("the format is unreadable"))?;
+    let format = u32::from_be_bytes(format);
+    if format > layout::FORMAT {
+        return Err(OpenError::NewerFormat { format, newest: layout::FORMAT });
+    }
+    let namespace = read(layout::NAMESPACE_KEY)?.and_then(|value| (*value).try_into().ok());
+    namespace.map(Namespace::from_bytes).ok_or_else(|| corrupt("the namespace is missing"))
+}
+
+fn create(reads: &Reads) -> Result<Namespace, OpenError> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(|error| OpenError::Io(error.into()))?;
+    let namespace = Namespace::from_random(random);
+    let mut batch = sled::Batch::default();
+    batch.insert(layout::FORMAT_KEY, &layout::FORMAT.to_be_bytes());
+    batch.insert(layout::NAMESPACE_KEY, namespace.as_bytes().as_slice());
+    reads.apply(batch).map_err(|error| OpenError::Corrupt { cause: error.into() })?;
+    Ok(namespace)
+}
+
+/// The end of the log as it is stored, checked against the record there.
+fn end(reads: &Reads) -> Result<(Head, Option<chrono::DateTime<Utc>>), OpenError> {
+    let corrupt = |cause| OpenError::Corrupt { cause };
+    let Some(value) = reads.get(layout::HEAD_KEY).map_err(|error| corrupt(error.into()))? else {
+        return Ok((Head::default(), None));
+    };
+    let head = layout::head_of(&value).ok_or_else(|| corrupt("the head is unreadable".into()))?;
+    let last = reads.at(head.position).map_err(|error| corrupt(error.into()))?;
+    if last.hash != head.hash {
+        return Err(corrupt("the head is not that of the last record".into()));
+    }
+    Ok((head, Some(last.recorded_at)))
+}
+
+/// A salt of the operating system. Without randomness the hash of a text could be guessed after its
+/// erasure, but nothing that is stored would be wrong.
+fn salt() -> Salt {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).ok();
+    Salt::from_bytes(bytes)
+}

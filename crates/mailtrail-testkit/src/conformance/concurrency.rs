@@ -1,0 +1,105 @@
+//! Many writers and readers at once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use futures_executor::block_on;
+use mailtrail_core::store::{AppendError, Filter};
+use mailtrail_core::{AppendBatch, EventStore, EventStoreExt, Expected, Position, Version};
+
+use super::events::{event, stream};
+use super::{Failure, expect};
+
+const WRITERS: u32 = 8;
+const EACH: u32 = 25;
+
+/// Writers that read, decide and append with `Exact` on one stream: none overwrites another.
+#[expect(clippy::missing_errors_doc, reason = "each case fails by its name")]
+pub fn writers_lose_nothing(store: Arc<dyn EventStore>) -> Result<(), Failure> {
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|writer| {
+            let store = Arc::clone(&store);
+            thread::spawn(move || {
+                (0..EACH).try_for_each(|n| block_on(increment(&*store, writer * EACH + n)))
+            })
+        })
+        .collect();
+    for writer in writers {
+        writer.join().map_err(|_| Failure::new("a writer panicked"))??;
+    }
+    block_on(async {
+        let events = store.stream(stream(1)).await?;
+        let versions: Vec<u64> = events.iter().map(|envelope| envelope.version.get()).collect();
+        let expected: Vec<u64> = (0..u64::from(WRITERS * EACH)).collect();
+        expect(versions == expected, || format!("every event once, not {} of them", events.len()))
+    })
+}
+
+async fn increment(store: &dyn EventStore, number: u32) -> Result<(), Failure> {
+    loop {
+        let last = store.read_stream(stream(1), Version::FIRST, 1).await?.last;
+        let expected = last.map_or(Expected::NoStream, Expected::Exact);
+        let batch = AppendBatch::new().write(stream(1), expected, vec![event(number)]);
+        match store.append(batch).await {
+            Ok(_) => return Ok(()),
+            Err(AppendError::Conflict { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Readers that follow the log see each event once, whole batches only, and never anything new at or
+/// before a position that they have passed.
+#[expect(clippy::missing_errors_doc, reason = "each case fails by its name")]
+pub fn readers_see_one_growing_log(store: Arc<dyn EventStore>) -> Result<(), Failure> {
+    let done = Arc::new(AtomicBool::new(false));
+    let readers: Vec<_> = (0..3)
+        .map(|reader| {
+            let (store, done) = (Arc::clone(&store), Arc::clone(&done));
+            thread::spawn(move || block_on(follow(&*store, &done, 1 + reader * 7)))
+        })
+        .collect();
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|writer| {
+            let store = Arc::clone(&store);
+            thread::spawn(move || {
+                (0..EACH).try_for_each(|n| {
+                    let first = (writer * EACH + n) * 2;
+                    let own = stream(10 + u8::try_from(writer).unwrap_or(0));
+                    let batch = AppendBatch::new()
+                        .write(own, Expected::Any, vec![event(first)])
+                        .write(stream(1), Expected::Any, vec![event(first + 1)]);
+                    block_on(store.append(batch)).map(drop)
+                })
+            })
+        })
+        .collect();
+    for writer in writers {
+        writer.join().map_err(|_| Failure::new("a writer panicked"))??;
+    }
+    done.store(true, Ordering::Release);
+    let whole = block_on(store.read_all(&Filter::all(), Position::START, 10_000))?.events;
+    let expected: Vec<_> = whole.iter().map(|e| (e.position, e.event.event_id)).collect();
+    for reader in readers {
+        let seen = reader.join().map_err(|_| Failure::new("a reader panicked"))??;
+        expect(seen == expected, || "a reader that followed saw what is there in the end".into())?;
+    }
+    Ok(())
+}
+
+type Seen = Vec<(Position, mailtrail_core::EventId)>;
+
+async fn follow(store: &dyn EventStore, done: &AtomicBool, limit: usize) -> Result<Seen, Failure> {
+    let mut seen = Vec::new();
+    let mut checkpoint = Position::START;
+    loop {
+        let last_round = done.load(Ordering::Acquire);
+        let page = store.read_all(&Filter::all(), checkpoint, limit).await?;
+        seen.extend(page.events.iter().map(|e| (e.position, e.event.event_id)));
+        checkpoint = page.scanned_to;
+        if page.next.is_none() && last_round {
+            return Ok(seen);
+        }
+    }
+}
