@@ -16,7 +16,7 @@ impl<'a> Element<'a> {
         Self { bytes, value: serde_json::from_slice(bytes).ok() }
     }
 
-    /// The elements of a JSON array; a body that is none is one element.
+    /// The elements of a JSON array, at most 20,000; a body that is none is one element.
     ///
     /// ```
     /// use mailtrail_webhook::provider::Element;
@@ -29,6 +29,11 @@ impl<'a> Element<'a> {
             Some(items) => pieces(items).into_iter().map(Self::new).collect(),
             None => vec![Self::new(body)],
         }
+    }
+
+    /// As it was written.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
     }
 
     /// Its members, if it is a JSON object.
@@ -72,7 +77,7 @@ fn pieces(items: &[u8]) -> Vec<&[u8]> {
             b'"' => in_string = !in_string,
             _ if in_string => {}
             b'[' | b'{' => depth = depth.saturating_add(1),
-            b',' | b']' if depth == 0 => {
+            b',' | b']' if depth == 0 && pieces.len() < ELEMENTS => {
                 pieces.extend(items.get(start..at));
                 start = at.saturating_add(1);
             }
@@ -84,5 +89,7 @@ fn pieces(items: &[u8]) -> Vec<&[u8]> {
     pieces.into_iter().map(<[u8]>::trim_ascii).filter(|piece| !piece.is_empty()).collect()
 }
 
+/// How many elements are told apart; what follows is one that nobody reads.
+const ELEMENTS: usize = 20_000;
 /// How much of an element a `Custom` event keeps; the raw store has the rest.
 const KEPT_BYTES: usize = 65_536;

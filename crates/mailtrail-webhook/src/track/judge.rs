@@ -59,7 +59,7 @@ pub fn verdicts(events: &[Envelope], now: DateTime<Utc>) -> Vec<Feedback> {
 }
 
 /// The hit that an event is the verdict on.
-fn judged_hit(event: &Event) -> Option<EventId> {
+pub(super) fn judged_hit(event: &Event) -> Option<EventId> {
     match event {
         Event::Opened(opened) => opened.hit,
         Event::Clicked(clicked) => clicked.hit,

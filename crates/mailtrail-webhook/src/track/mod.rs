@@ -8,8 +8,10 @@ mod judge;
 mod limit;
 pub mod machines;
 mod pixel;
+mod settle;
 
 pub use hit::{PixelRequest, hit, hits_capped};
 pub use judge::{SETTLE_SECONDS, verdict_at_once, verdicts};
 pub use limit::{Admission, HitLimiter};
 pub use pixel::{GIF, NO_STORE, pixel_url, token_of, with_pixel};
+pub use settle::{Judge, JudgeError};

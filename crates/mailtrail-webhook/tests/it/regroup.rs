@@ -96,3 +96,9 @@ fn integers_over_2_to_the_53_stay_apart() {
     let kept = feedback[1].private.custom.as_ref().unwrap().to_string();
     assert!(kept.contains("9007199254740993"), "{kept}");
 }
+
+#[test]
+fn no_body_becomes_more_than_so_many_events() {
+    let body = format!("[{}1]", "1,".repeat(50_000));
+    assert_eq!(read(&*open("sendgrid"), body.as_bytes()).len(), 20_001);
+}

@@ -162,6 +162,9 @@ async fn an_authentic_request_that_nobody_reads_is_kept() {
     let events = server.events().await;
     assert_eq!(events[0].event.event_type.as_str(), "custom");
     assert!(events[0].private().custom.is_some());
+    // Elements that are equal are one event.
+    assert_eq!(server.post("sendgrid", GOOD, b"[17,17,18]").await.status, 200);
+    assert_eq!(server.events().await.len(), 3);
 }
 
 #[derive(Debug)]

@@ -11,7 +11,9 @@ use mailtrail_core::store::{EventStore, EventStoreExt, Filter, Position};
 use mailtrail_core::token::{Key, Keys, Purpose};
 use mailtrail_core::{DeliveryId, Event, EventId, Evidence, Feedback, Status};
 use mailtrail_memory::MemoryStore;
-use mailtrail_webhook::track::{PixelRequest, SETTLE_SECONDS, hit, verdict_at_once, verdicts};
+use mailtrail_webhook::track::{
+    Judge, PixelRequest, SETTLE_SECONDS, hit, verdict_at_once, verdicts,
+};
 use proptest::prelude::*;
 
 use super::{keys, namespace};
@@ -102,6 +104,22 @@ fn nobody_known_counts_as_a_person_a_machine_as_delivery() {
         }
         assert_eq!(evidence.status(), status, "{user_agent}");
     }
+}
+
+#[test]
+fn the_judge_goes_on_where_it_was_and_starts_again_without_harm() {
+    let store = store(&[(0, "Mozilla/5.0 (X11)"), (5, "Mozilla/5.0"), (30, "Mozilla/5.0 (X11)")]);
+    let mut judge = Judge::default();
+    assert_eq!(block_on(judge.run(&store, at(9))).unwrap(), 0);
+    assert_eq!(judge.next_due(), Some(at(10)));
+    assert_eq!(block_on(judge.run(&store, at(12))).unwrap(), 1);
+    assert_eq!(judge.next_due(), Some(at(15)));
+    // After a restart everything is read again: what is judged stays judged.
+    for (mut judge, new) in [(Judge::default(), 2), (judge, 0), (Judge::default(), 0)] {
+        assert_eq!(block_on(judge.run(&store, at(60))).unwrap(), new);
+        assert_eq!(judge.next_due(), None);
+    }
+    assert!(verdicts(&events(&store), at(60)).is_empty());
 }
 
 #[test]
