@@ -1,0 +1,96 @@
+//! What is sent: one message to one recipient.
+
+use chrono::{DateTime, Utc};
+use mail_builder::MessageBuilder;
+use mail_builder::headers::address::Address;
+use mailtrail_core::token::{Keys, Purpose};
+use mailtrail_core::{DeliveryId, EmailAddress};
+
+/// A message before it gets its recipient.
+///
+/// ```
+/// use mailtrail_smtp::message::Message;
+/// let message = Message::new("office@school.example", "Closed today", "Stay at home.")
+///     .html("<p>Stay at home.</p>");
+/// assert_eq!(message.subject, "Closed today");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Message {
+    /// The From address.
+    pub from: String,
+    /// The name beside it.
+    pub from_name: Option<String>,
+    /// The subject line.
+    pub subject: String,
+    /// The plain text.
+    pub text: String,
+    /// The HTML, if there is any.
+    pub html: Option<String>,
+}
+
+/// Whom it goes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct To {
+    /// The delivery.
+    pub delivery: DeliveryId,
+    /// The address.
+    pub address: EmailAddress,
+    /// The person's name.
+    pub name: Option<String>,
+}
+
+impl To {
+    /// A delivery to an address.
+    pub fn new(delivery: DeliveryId, address: EmailAddress, name: Option<String>) -> Self {
+        Self { delivery, address, name }
+    }
+}
+
+impl Message {
+    /// A message of plain text.
+    pub fn new(
+        from: impl Into<String>,
+        subject: impl Into<String>,
+        text: impl Into<String>,
+    ) -> Self {
+        let (from, subject, text) = (from.into(), subject.into(), text.into());
+        Self { from, from_name: None, subject, text, html: None }
+    }
+
+    /// With an HTML form of it.
+    pub fn html(mut self, html: impl Into<String>) -> Self {
+        self.html = Some(html.into());
+        self
+    }
+
+    /// The bytes of the message to one recipient (RFC 5322, MIME), with this Message-ID.
+    ///
+    /// # Errors
+    /// That of writing to memory: none in practice.
+    pub fn to_bytes(
+        &self,
+        to: &To,
+        message_id: &str,
+        date: DateTime<Utc>,
+    ) -> std::io::Result<Vec<u8>> {
+        let recipient = Address::new_address(to.name.as_deref(), to.address.as_given());
+        let mut builder = MessageBuilder::new()
+            .from(Address::new_address(self.from_name.as_deref(), self.from.as_str()))
+            .to(recipient)
+            .subject(self.subject.as_str())
+            .date(date.timestamp())
+            .message_id(message_id)
+            .text_body(self.text.as_str());
+        if let Some(html) = &self.html {
+            builder = builder.html_body(html.as_str());
+        }
+        builder.write_to_vec()
+    }
+}
+
+/// The Message-ID of a delivery, without angle brackets: it names the delivery, and proves nothing.
+pub fn message_id(keys: &Keys, delivery: DeliveryId, domain: &str) -> String {
+    format!("{}@{domain}", keys.sign(Purpose::MessageId, delivery))
+}
