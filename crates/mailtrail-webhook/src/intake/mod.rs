@@ -1,5 +1,6 @@
 //! The little I/O of webhooks and pixel: verify, keep the raw bytes, record, then answer.
 
+mod answer;
 mod counters;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,8 @@ use crate::track::{
     Admission, HitLimiter, PixelRequest, hit, hits_capped, token_of, verdict_at_once,
 };
 
+pub use answer::Answer;
+use answer::{Account, TOO_LARGE};
 use counters::{Counters, PixelCounters};
 pub use counters::{Counts, PixelCounts};
 
@@ -71,33 +74,6 @@ pub struct Intake {
     body_limit: usize,
 }
 
-struct Account {
-    provider: Arc<dyn Provider>,
-    counters: Counters,
-}
-
-/// What a request is answered with. The body is empty.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Answer {
-    /// The HTTP status.
-    pub status: u16,
-    /// Seconds after which the sender should try again.
-    pub retry_after: Option<u16>,
-    /// Whether to ask for HTTP Basic credentials.
-    pub challenge: bool,
-}
-
-impl Answer {
-    fn of(status: u16) -> Self {
-        Self { status, retry_after: None, challenge: false }
-    }
-
-    fn later(status: u16, retry_after: u16) -> Self {
-        Self { status, retry_after: Some(retry_after), challenge: false }
-    }
-}
-
 impl Intake {
     /// Of no provider yet. `random` gives fresh random bytes, for the ids of what we observe.
     pub fn new(
@@ -137,7 +113,7 @@ impl Intake {
     /// The same, for a provider that was chosen at run time.
     pub fn add(&mut self, provider: Arc<dyn Provider>) {
         let name = provider.endpoint().as_str().into();
-        self.accounts.insert(name, Account { provider, counters: Counters::default() });
+        self.accounts.insert(name, Account::new(provider));
     }
 
     /// With another limit than [`BODY_LIMIT`].
@@ -174,7 +150,7 @@ impl Intake {
     /// Counts a request whose body is over the limit, and says what to answer.
     pub fn too_large(&self, endpoint: &str) -> Answer {
         let account = self.accounts.get(endpoint);
-        account.map_or(Answer::of(413), |account| account.refuse(Refused::TooLarge))
+        account.map_or(Answer::of(TOO_LARGE), |account| account.refuse(Refused::TooLarge))
     }
 
     /// Takes a request for the pixel of this last segment of its path. Whatever comes of it, the
@@ -241,24 +217,6 @@ impl Intake {
         let at = hit.occurred_at.unwrap_or_default();
         let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
         limiter.admit(delivery, None, hit.private.user_agent.as_deref(), at)
-    }
-}
-
-impl Account {
-    fn refuse(&self, refused: Refused) -> Answer {
-        self.counters.refused(refused);
-        let answers = self.provider.answers();
-        if refused.is_ours() {
-            return Answer::later(answers.later, answers.retry_after);
-        }
-        let status = if refused == Refused::TooLarge { 413 } else { answers.unverified };
-        Answer { challenge: refused == Refused::MissingCredentials, ..Answer::of(status) }
-    }
-
-    fn fail(&self) -> Answer {
-        self.counters.failed();
-        let answers = self.provider.answers();
-        Answer::later(answers.later, answers.retry_after)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Provider requests from bytes to stored events, and hits from requests to verdicts.
 #![cfg(test)]
 
+mod access;
 mod corpora;
 mod golden;
 mod regroup;

@@ -1,0 +1,59 @@
+//! What requests are answered with: an answer can destroy evidence.
+
+use std::sync::Arc;
+
+use super::counters::Counters;
+use crate::provider::{Provider, Refused};
+
+/// What a request is answered with. The body is empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// Seconds after which the sender should try again.
+    pub retry_after: Option<u16>,
+    /// Whether to ask for HTTP Basic credentials.
+    pub challenge: bool,
+}
+
+impl Answer {
+    pub(super) fn of(status: u16) -> Self {
+        Self { status, retry_after: None, challenge: false }
+    }
+
+    pub(super) fn later(status: u16, retry_after: u16) -> Self {
+        Self { status, retry_after: Some(retry_after), challenge: false }
+    }
+}
+
+/// An account, and what came to it.
+pub(super) struct Account {
+    pub(super) provider: Arc<dyn Provider>,
+    pub(super) counters: Counters,
+}
+
+impl Account {
+    pub(super) fn new(provider: Arc<dyn Provider>) -> Self {
+        Self { provider, counters: Counters::default() }
+    }
+
+    pub(super) fn refuse(&self, refused: Refused) -> Answer {
+        self.counters.refused(refused);
+        let answers = self.provider.answers();
+        if refused.is_ours() {
+            return Answer::later(answers.later, answers.retry_after);
+        }
+        let status = if refused == Refused::TooLarge { TOO_LARGE } else { answers.unverified };
+        Answer { challenge: refused == Refused::MissingCredentials, ..Answer::of(status) }
+    }
+
+    pub(super) fn fail(&self) -> Answer {
+        self.counters.failed();
+        let answers = self.provider.answers();
+        Answer::later(answers.later, answers.retry_after)
+    }
+}
+
+/// Content too large (RFC 9110 §15.5.14).
+pub(super) const TOO_LARGE: u16 = 413;
