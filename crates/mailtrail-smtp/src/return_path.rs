@@ -85,7 +85,8 @@ mod tests {
         fn reading_is_total_and_forgery_is_refused(local in "\\PC{0,60}", secret: [u8; 32]) {
             let keys = Keys::new(Key::new(1, secret));
             let path = ReturnPath::new("b.example");
-            prop_assert!(path.read(&keys, &format!("{local}@b.example")).is_err());
+            let made_up = format!("{local}@b.example");
+            prop_assert!(path.read(&keys, &made_up).is_err());
             let forged = path.address(&Keys::new(Key::new(1, [0; 32])), DeliveryId::from_bytes([1; 16]));
             prop_assume!(secret != [0; 32]);
             prop_assert_eq!(path.read(&keys, &forged), Err(ReturnPathError::Token(TokenError::Forged)));

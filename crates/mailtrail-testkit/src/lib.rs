@@ -9,4 +9,6 @@ mod feeder;
 
 pub use clock::VirtualClock;
 pub use feeder::Feeder;
+#[doc(no_inline)]
+pub use mailtrail_core::EventStore;
 pub use proptest;

@@ -66,10 +66,10 @@ impl Bench {
     fn sender(&self, talks_to: TalksTo) -> Sender {
         let addr = self.sink.addr();
         let relay = Relay::new(addr.ip().to_string(), addr.port()).talks_to(talks_to);
-        let counter = std::sync::atomic::AtomicU64::new(1);
-        let random = move || {
+        static COUNTER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+        let random = || {
             let mut bytes = [0; 10];
-            let count = counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let count = COUNTER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             bytes[2..].copy_from_slice(&count.to_be_bytes());
             Ok(bytes)
         };

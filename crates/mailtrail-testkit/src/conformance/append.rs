@@ -11,7 +11,7 @@ use super::{Failure, expect};
 
 /// A batch over several streams is stored whole; one that is refused leaves nothing behind.
 #[expect(clippy::missing_errors_doc, reason = "each case fails by its name")]
-pub fn a_batch_is_stored_whole_or_not_at_all(store: Arc<dyn EventStore>) -> Result<(), Failure> {
+pub fn a_batch_is_stored_whole_or_not_at_all(store: &Arc<dyn EventStore>) -> Result<(), Failure> {
     block_on(async {
         let batch = AppendBatch::new()
             .write(stream(1), Expected::NoStream, vec![event(1), event(2)])
@@ -37,7 +37,7 @@ pub fn a_batch_is_stored_whole_or_not_at_all(store: Arc<dyn EventStore>) -> Resu
 
 /// `Any`, `NoStream`, `Exists`, `Exact`, for streams that are written and streams that are required.
 #[expect(clippy::missing_errors_doc, reason = "each case fails by its name")]
-pub fn every_expectation_is_checked(store: Arc<dyn EventStore>) -> Result<(), Failure> {
+pub fn every_expectation_is_checked(store: &Arc<dyn EventStore>) -> Result<(), Failure> {
     block_on(async {
         let first = AppendBatch::new().write(stream(1), Expected::Any, vec![event(1)]);
         store.append(first).await?;
@@ -77,7 +77,7 @@ pub fn every_expectation_is_checked(store: Arc<dyn EventStore>) -> Result<(), Fa
 
 /// A planner mends a thousand rows in one go: a conflict names all that differ, with what is there.
 #[expect(clippy::missing_errors_doc, reason = "each case fails by its name")]
-pub fn a_conflict_names_every_stream(store: Arc<dyn EventStore>) -> Result<(), Failure> {
+pub fn a_conflict_names_every_stream(store: &Arc<dyn EventStore>) -> Result<(), Failure> {
     block_on(async {
         let first = AppendBatch::new().write(stream(1), Expected::Any, vec![event(1)]).write(
             stream(2),
@@ -105,7 +105,7 @@ pub fn a_conflict_names_every_stream(store: Arc<dyn EventStore>) -> Result<(), F
 
 /// Versions count from 0 in every stream; several writes to one stream follow each other.
 #[expect(clippy::missing_errors_doc, reason = "each case fails by its name")]
-pub fn versions_count_without_gaps(store: Arc<dyn EventStore>) -> Result<(), Failure> {
+pub fn versions_count_without_gaps(store: &Arc<dyn EventStore>) -> Result<(), Failure> {
     block_on(async {
         for number in 0..20_u32 {
             let batch = AppendBatch::new()
@@ -126,7 +126,7 @@ pub fn versions_count_without_gaps(store: Arc<dyn EventStore>) -> Result<(), Fai
 
 /// A batch over a limit is refused with that limit, and nothing of it is stored.
 #[expect(clippy::missing_errors_doc, reason = "each case fails by its name")]
-pub fn too_large_a_batch_is_refused(store: Arc<dyn EventStore>) -> Result<(), Failure> {
+pub fn too_large_a_batch_is_refused(store: &Arc<dyn EventStore>) -> Result<(), Failure> {
     block_on(async {
         let limit = store.capabilities().limits.batch_events;
         let count = u32::try_from(limit).unwrap_or(u32::MAX).saturating_add(1);
@@ -143,7 +143,7 @@ pub fn too_large_a_batch_is_refused(store: Arc<dyn EventStore>) -> Result<(), Fa
 
 /// What a store doesn't declare it refuses; what it declares works.
 #[expect(clippy::missing_errors_doc, reason = "each case fails by its name")]
-pub fn what_is_not_supported_is_refused(store: Arc<dyn EventStore>) -> Result<(), Failure> {
+pub fn what_is_not_supported_is_refused(store: &Arc<dyn EventStore>) -> Result<(), Failure> {
     block_on(async {
         let batch = AppendBatch::new().write(stream(1), Expected::Any, vec![event(2)]);
         store.append(batch).await?;

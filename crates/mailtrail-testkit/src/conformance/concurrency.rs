@@ -16,10 +16,10 @@ const EACH: u32 = 25;
 
 /// Writers that read, decide and append with `Exact` on one stream: none overwrites another.
 #[expect(clippy::missing_errors_doc, reason = "each case fails by its name")]
-pub fn writers_lose_nothing(store: Arc<dyn EventStore>) -> Result<(), Failure> {
+pub fn writers_lose_nothing(store: &Arc<dyn EventStore>) -> Result<(), Failure> {
     let writers: Vec<_> = (0..WRITERS)
         .map(|writer| {
-            let store = Arc::clone(&store);
+            let store = Arc::clone(store);
             thread::spawn(move || {
                 (0..EACH).try_for_each(|n| block_on(increment(&*store, writer * EACH + n)))
             })
@@ -52,17 +52,17 @@ async fn increment(store: &dyn EventStore, number: u32) -> Result<(), Failure> {
 /// Readers that follow the log see each event once, whole batches only, and never anything new at or
 /// before a position that they have passed.
 #[expect(clippy::missing_errors_doc, reason = "each case fails by its name")]
-pub fn readers_see_one_growing_log(store: Arc<dyn EventStore>) -> Result<(), Failure> {
+pub fn readers_see_one_growing_log(store: &Arc<dyn EventStore>) -> Result<(), Failure> {
     let done = Arc::new(AtomicBool::new(false));
     let readers: Vec<_> = (0..3)
         .map(|reader| {
-            let (store, done) = (Arc::clone(&store), Arc::clone(&done));
+            let (store, done) = (Arc::clone(store), Arc::clone(&done));
             thread::spawn(move || block_on(follow(&*store, &done, 1 + reader * 7)))
         })
         .collect();
     let writers: Vec<_> = (0..WRITERS)
         .map(|writer| {
-            let store = Arc::clone(&store);
+            let store = Arc::clone(store);
             thread::spawn(move || {
                 (0..EACH).try_for_each(|n| {
                     let first = (writer * EACH + n) * 2;

@@ -12,7 +12,7 @@ use super::{Failure, expect};
 
 /// All ids known: `AlreadyStored` with the first positions, whatever the batch expects.
 #[expect(clippy::missing_errors_doc, reason = "each case fails by its name")]
-pub fn a_known_batch_is_already_stored(store: Arc<dyn EventStore>) -> Result<(), Failure> {
+pub fn a_known_batch_is_already_stored(store: &Arc<dyn EventStore>) -> Result<(), Failure> {
     block_on(async {
         let batch = AppendBatch::new()
             .write(stream(1), Expected::NoStream, vec![event(1), event(2)])
@@ -38,7 +38,7 @@ pub fn a_known_batch_is_already_stored(store: Arc<dyn EventStore>) -> Result<(),
 
 /// Some ids known, some new: refused with all known ids, and nothing is written.
 #[expect(clippy::missing_errors_doc, reason = "each case fails by its name")]
-pub fn a_partly_known_batch_is_refused(store: Arc<dyn EventStore>) -> Result<(), Failure> {
+pub fn a_partly_known_batch_is_refused(store: &Arc<dyn EventStore>) -> Result<(), Failure> {
     block_on(async {
         let batch = AppendBatch::new().write(stream(1), Expected::Any, vec![event(1), event(2)]);
         store.append(batch).await?;
@@ -58,7 +58,7 @@ pub fn a_partly_known_batch_is_refused(store: Arc<dyn EventStore>) -> Result<(),
 
 /// An id on another stream or with another type names no such fact: refused with its place.
 #[expect(clippy::missing_errors_doc, reason = "each case fails by its name")]
-pub fn a_reused_id_is_refused(store: Arc<dyn EventStore>) -> Result<(), Failure> {
+pub fn a_reused_id_is_refused(store: &Arc<dyn EventStore>) -> Result<(), Failure> {
     block_on(async {
         let batch = AppendBatch::new().write(stream(1), Expected::Any, vec![event(1)]);
         store.append(batch).await?;
@@ -81,7 +81,7 @@ pub fn a_reused_id_is_refused(store: Arc<dyn EventStore>) -> Result<(), Failure>
 
 /// One id twice in a strict batch is a mistake; with `skip_known` the second one is known.
 #[expect(clippy::missing_errors_doc, reason = "each case fails by its name")]
-pub fn a_repeated_id_is_refused(store: Arc<dyn EventStore>) -> Result<(), Failure> {
+pub fn a_repeated_id_is_refused(store: &Arc<dyn EventStore>) -> Result<(), Failure> {
     block_on(async {
         let twice = AppendBatch::new().write(stream(1), Expected::Any, vec![event(1), event(1)]);
         let answer = store.append(twice.clone()).await;
@@ -95,7 +95,7 @@ pub fn a_repeated_id_is_refused(store: Arc<dyn EventStore>) -> Result<(), Failur
 
 /// `skip_known` stores what is new, says which was which, and checks versions of new events only.
 #[expect(clippy::missing_errors_doc, reason = "each case fails by its name")]
-pub fn skip_known_stores_the_rest(store: Arc<dyn EventStore>) -> Result<(), Failure> {
+pub fn skip_known_stores_the_rest(store: &Arc<dyn EventStore>) -> Result<(), Failure> {
     block_on(async {
         let batch = AppendBatch::new().write(stream(1), Expected::Any, vec![event(1), event(2)]);
         store.append(batch).await?;
@@ -122,7 +122,7 @@ pub fn skip_known_stores_the_rest(store: Arc<dyn EventStore>) -> Result<(), Fail
 
 /// The same id with other data: what was stored first stays.
 #[expect(clippy::missing_errors_doc, reason = "each case fails by its name")]
-pub fn the_first_stored_form_stands(store: Arc<dyn EventStore>) -> Result<(), Failure> {
+pub fn the_first_stored_form_stands(store: &Arc<dyn EventStore>) -> Result<(), Failure> {
     block_on(async {
         let batch = AppendBatch::new().write(stream(1), Expected::Any, vec![event(1)]);
         store.append(batch).await?;

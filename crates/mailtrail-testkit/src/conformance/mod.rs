@@ -59,7 +59,7 @@ impl<E: std::error::Error> From<E> for Failure {
 }
 
 /// A promise: a fresh, empty store is given.
-pub type Case = fn(std::sync::Arc<dyn EventStore>) -> Result<(), Failure>;
+pub type Case = fn(&std::sync::Arc<dyn EventStore>) -> Result<(), Failure>;
 
 /// Makes one `#[test]` of each promise, for the stores that a factory makes.
 #[macro_export]
@@ -71,7 +71,8 @@ macro_rules! conformance {
 
             fn holds(case: $crate::conformance::Case) {
                 let factory = $factory;
-                if let Err(failure) = case(std::sync::Arc::new(factory())) {
+                let store: std::sync::Arc<dyn $crate::EventStore> = std::sync::Arc::new(factory());
+                if let Err(failure) = case(&store) {
                     panic!("{}", failure.what);
                 }
             }

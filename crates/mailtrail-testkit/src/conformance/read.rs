@@ -42,14 +42,14 @@ async fn read_all(
 
 /// Whatever the limit, pages give every event once, in order of position and of version.
 #[expect(clippy::missing_errors_doc, reason = "each case fails by its name")]
-pub fn pages_give_every_event_once(store: Arc<dyn EventStore>) -> Result<(), Failure> {
+pub fn pages_give_every_event_once(store: &Arc<dyn EventStore>) -> Result<(), Failure> {
     block_on(async {
-        fill(&*store, 50).await?;
-        let whole = read_all(&*store, &Filter::all(), 1_000).await?;
+        fill(&**store, 50).await?;
+        let whole = read_all(&**store, &Filter::all(), 1_000).await?;
         expect(whole.len() == 50, || format!("50 events, not {}", whole.len()))?;
         expect(whole.windows(2).all(|w| w[0].position < w[1].position), || "in order".into())?;
         for limit in [1, 7, 50, 51] {
-            let paged = read_all(&*store, &Filter::all(), limit).await?;
+            let paged = read_all(&**store, &Filter::all(), limit).await?;
             expect(paged == whole, || format!("the same by pages of {limit}"))?;
         }
         let mut from = Some(Version::FIRST);
@@ -73,12 +73,12 @@ pub fn pages_give_every_event_once(store: Arc<dyn EventStore>) -> Result<(), Fai
 /// A filter gives what matches; `scanned_to` lets a checkpoint move past the rest.
 #[expect(clippy::missing_errors_doc, reason = "each case fails by its name")]
 pub fn a_filter_skips_and_the_checkpoint_moves_on(
-    store: Arc<dyn EventStore>,
+    store: &Arc<dyn EventStore>,
 ) -> Result<(), Failure> {
     block_on(async {
-        fill(&*store, 41).await?;
+        fill(&**store, 41).await?;
         let rare = Filter::all().event_type("rare");
-        let found = read_all(&*store, &rare, 3).await?;
+        let found = read_all(&**store, &rare, 3).await?;
         expect(found.len() == 9, || format!("9 rare events, not {}", found.len()))?;
         let never = Filter::all().event_type("never");
         let page = store.read_all(&never, Position::START, 10).await?;
@@ -93,9 +93,9 @@ pub fn a_filter_skips_and_the_checkpoint_moves_on(
 
 /// `changed` waits at the head, and resolves when something is appended.
 #[expect(clippy::missing_errors_doc, reason = "each case fails by its name")]
-pub fn changed_resolves_when_there_is_more(store: Arc<dyn EventStore>) -> Result<(), Failure> {
-    let appender = Arc::clone(&store);
-    let waiting = Arc::clone(&store);
+pub fn changed_resolves_when_there_is_more(store: &Arc<dyn EventStore>) -> Result<(), Failure> {
+    let appender = Arc::clone(store);
+    let waiting = Arc::clone(store);
     let waiter = std::thread::spawn(move || block_on(waiting.changed(Position::START)));
     block_on(async {
         let batch = AppendBatch::new().write(stream(1), Expected::Any, vec![event(1)]);
@@ -110,11 +110,11 @@ pub fn changed_resolves_when_there_is_more(store: Arc<dyn EventStore>) -> Result
 
 /// Every record carries the chain hash over itself and all before it; the head is the last one.
 #[expect(clippy::missing_errors_doc, reason = "each case fails by its name")]
-pub fn the_chain_verifies(store: Arc<dyn EventStore>) -> Result<(), Failure> {
+pub fn the_chain_verifies(store: &Arc<dyn EventStore>) -> Result<(), Failure> {
     block_on(async {
-        fill(&*store, 30).await?;
+        fill(&**store, 30).await?;
         let mut previous = ChainHash::default();
-        for envelope in read_all(&*store, &Filter::all(), 8).await? {
+        for envelope in read_all(&**store, &Filter::all(), 8).await? {
             let expected = record::chain_hash(previous, &envelope);
             expect(envelope.hash == expected, || format!("broken at {}", envelope.position))?;
             let private = envelope.event.private.as_deref();
@@ -128,10 +128,10 @@ pub fn the_chain_verifies(store: Arc<dyn EventStore>) -> Result<(), Failure> {
 
 /// The store's clock never runs backwards in the log.
 #[expect(clippy::missing_errors_doc, reason = "each case fails by its name")]
-pub fn recorded_at_never_decreases(store: Arc<dyn EventStore>) -> Result<(), Failure> {
+pub fn recorded_at_never_decreases(store: &Arc<dyn EventStore>) -> Result<(), Failure> {
     block_on(async {
-        fill(&*store, 30).await?;
-        let events = read_all(&*store, &Filter::all(), 30).await?;
+        fill(&**store, 30).await?;
+        let events = read_all(&**store, &Filter::all(), 30).await?;
         let ordered = events.windows(2).all(|w| w[0].recorded_at <= w[1].recorded_at);
         expect(ordered && !events.is_empty(), || "in order of time".into())
     })
