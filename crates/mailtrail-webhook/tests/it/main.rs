@@ -5,6 +5,7 @@ mod access;
 mod corpora;
 mod golden;
 mod regroup;
+#[cfg(feature = "axum")]
 mod router;
 mod signature;
 mod track;
