@@ -1,3 +1,41 @@
-//! The mailtrail program.
+//! The `mailtrail` program: what happened to each email after "Send Now"?
 
-fn main() {}
+mod command;
+mod contacts;
+mod demo;
+mod failure;
+mod output;
+mod setup;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::command::Command;
+use crate::failure::Failure;
+use crate::setup::Setup;
+
+/// What happened to each email after "Send Now", with proof.
+///
+/// Exit codes: 0 done · 1 failed · 2 wrong usage · 65 the input is not what it should be ·
+/// 66 an input can't be read · 75 the store is in use or not available now: try again.
+#[derive(Debug, Parser)]
+#[command(name = "mailtrail", version)]
+struct Arguments {
+    #[command(flatten)]
+    setup: Setup,
+    #[command(subcommand)]
+    command: Command,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return Failure::from(error).report(),
+    };
+    match runtime.block_on(arguments.command.run(&arguments.setup)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

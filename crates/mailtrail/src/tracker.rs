@@ -141,6 +141,46 @@ impl Tracker {
         Ok(Explanation::of(&self.trail(delivery).await?))
     }
 
+    /// The state of the Email Log, rebuilt from all events.
+    ///
+    /// # Errors
+    /// [`ReplayError`](mailtrail_core::projection::ReplayError) says where the log can't be read.
+    #[cfg(feature = "report")]
+    pub async fn email_log(
+        &self,
+    ) -> Result<mailtrail_report::EmailLogState, mailtrail_core::projection::ReplayError> {
+        use mailtrail_core::projection::{AsOf, Checkpoint, replay};
+        let mut state = mailtrail_report::EmailLogState::default();
+        let from = Checkpoint::default();
+        replay(&*self.store, &mailtrail_report::EmailLog, &mut state, from, &AsOf::Now).await?;
+        Ok(state)
+    }
+
+    /// The same, built as a live one is: page by page of so many events.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    #[cfg(feature = "report")]
+    pub async fn live_email_log(
+        &self,
+        step: usize,
+    ) -> Result<mailtrail_report::EmailLogState, ReadError> {
+        use mailtrail_core::Position;
+        use mailtrail_core::projection::Projection;
+        let (log, mut state) =
+            (mailtrail_report::EmailLog, mailtrail_report::EmailLogState::default());
+        let (filter, mut next) = (log.filter(), Some(Position::START));
+        while let Some(after) = next {
+            let page = self.store.read_all(&filter, after, step).await?;
+            for envelope in &page.events {
+                // The Email Log applies every event: it has no error to give.
+                log.apply(envelope, &mut state).ok();
+            }
+            next = page.next;
+        }
+        Ok(state)
+    }
+
     /// Puts an address on the blocked list.
     ///
     /// # Errors

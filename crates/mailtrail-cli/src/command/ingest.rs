@@ -1,0 +1,245 @@
+//! `ingest`: what came back, from files, folders and standard input.
+
+use std::io::{BufRead, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use clap::{Args, Subcommand};
+use mailtrail::core::event::EnvelopeLine;
+use mailtrail::core::store::{Appended, EventStoreExt};
+use mailtrail::smtp::intake::{Intake, Recorded};
+use mailtrail::smtp::return_path::ReturnPath;
+use mailtrail::webhook::Request;
+use mailtrail::webhook::provider::{Provider, Reader, read_verified};
+use serde::Serialize;
+
+use crate::command::serve::provider_of;
+use crate::failure::Failure;
+use crate::output;
+use crate::setup::{Opened, Setup, Webhook, classifier};
+
+/// What came back.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Ingest {
+    /// Bounce mails: files, folders, or - for standard input.
+    Mail(Mail),
+    /// Bodies of webhooks of a configured endpoint: files, folders, or -.
+    Webhook(Bodies),
+    /// Events as JSON Lines: files, or -.
+    Events(Files),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Mail {
+    #[command(flatten)]
+    files: Files,
+    /// Where the mails were delivered to: the return path, if it is known.
+    #[arg(long)]
+    recipient: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bodies {
+    /// The endpoint, as the configuration names it, or the name of its provider.
+    endpoint: String,
+    #[command(flatten)]
+    files: Files,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Files {
+    /// Files or folders, or - for standard input.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+}
+
+/// What a run came to.
+#[derive(Debug, Default, Serialize)]
+struct Counts {
+    inputs: u64,
+    new_events: u64,
+    known_events: u64,
+    not_feedback: u64,
+    unreadable: u64,
+}
+
+impl Counts {
+    fn add(&mut self, appended: &Appended) {
+        let new = appended.new_events();
+        self.new_events += u64::try_from(new).unwrap_or(u64::MAX);
+        self.known_events += u64::try_from(appended.events.len() - new).unwrap_or(u64::MAX);
+    }
+
+    fn unreadable(&mut self, file: &Path, error: &dyn std::error::Error) {
+        self.unreadable += 1;
+        let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
+        output::note(format!("{}: {error}{cause}", file.display()));
+    }
+
+    fn finish(self, as_json: bool) -> Result<(), Failure> {
+        if as_json {
+            output::json(&self)?;
+        } else {
+            let Self { inputs, new_events, known_events, not_feedback, .. } = self;
+            output::line(format!(
+                "{inputs} read: {new_events} new events, {known_events} known before, {not_feedback} no feedback"
+            ))?;
+        }
+        if self.unreadable == 0 {
+            Ok(())
+        } else {
+            Err(Failure::data(format!(
+                "{} inputs could not be read; all others are recorded",
+                self.unreadable
+            )))
+        }
+    }
+}
+
+impl Ingest {
+    pub(crate) async fn run(self, setup: &Setup) -> Result<(), Failure> {
+        let opened = setup.open()?;
+        let counts = match self {
+            Self::Mail(mail) => mail.run(&opened, setup).await?,
+            Self::Webhook(bodies) => bodies.run(&opened, setup).await?,
+            Self::Events(files) => files.events(&opened).await?,
+        };
+        counts.finish(setup.json)
+    }
+}
+
+impl Mail {
+    async fn run(&self, opened: &Opened, setup: &Setup) -> Result<Counts, Failure> {
+        let domain = setup.config()?.return_path_domain.unwrap_or_default();
+        let intake = intake(opened, &domain)?;
+        let mut counts = Counts::default();
+        for file in self.files.all()? {
+            counts.inputs += 1;
+            match intake.record(read(&file)?.into(), self.recipient.as_deref()).await {
+                Ok(Recorded::Report(appended) | Recorded::Unread(appended)) => {
+                    counts.add(&appended)
+                }
+                Ok(_) => counts.not_feedback += 1,
+                Err(error @ mailtrail::smtp::intake::IntakeError::Read(_)) => {
+                    counts.unreadable(&file, &error);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(counts)
+    }
+}
+
+impl Bodies {
+    async fn run(&self, opened: &Opened, setup: &Setup) -> Result<Counts, Failure> {
+        let provider = self.provider(setup)?;
+        let (store, classifier) = (opened.tracker.store(), classifier()?);
+        let reader = Reader::new(&opened.keys, store.namespace(), &classifier);
+        let mut counts = Counts::default();
+        for file in self.files.all()? {
+            counts.inputs += 1;
+            let body = read(&file)?;
+            let request = Request::new(&body, opened.tracker.clock().now());
+            // A file has no headers: what is in it is as true as whoever gave it to us.
+            let authenticity = mailtrail::core::event::Authenticity::None;
+            let feedback = match read_verified(&*provider, &request, &reader, authenticity, None) {
+                Ok(feedback) => feedback,
+                Err(refused) => {
+                    counts.unreadable(&file, &refused);
+                    continue;
+                }
+            };
+            opened.raw.put(Bytes::from(body.clone())).await?;
+            counts.add(&opened.tracker.record(feedback).await?);
+        }
+        Ok(counts)
+    }
+
+    fn provider(&self, setup: &Setup) -> Result<Arc<dyn Provider>, Failure> {
+        let configured = setup.config()?.webhook.into_iter().find(|w| w.endpoint == self.endpoint);
+        let webhook = configured.unwrap_or_else(|| Webhook {
+            endpoint: self.endpoint.clone(),
+            provider: self.endpoint.clone(),
+            basic_auth: Vec::new(),
+            public_key: Vec::new(),
+        });
+        provider_of(&webhook)
+    }
+}
+
+impl Files {
+    /// The files, those of folders in order of their names.
+    pub(crate) fn all(&self) -> Result<Vec<PathBuf>, Failure> {
+        let mut all = Vec::new();
+        for path in &self.files {
+            if path.is_dir() {
+                let entries = std::fs::read_dir(path).map_err(Failure::input)?;
+                let mut within: Vec<PathBuf> = entries
+                    .map(|entry| entry.map(|e| e.path()))
+                    .collect::<Result<_, _>>()
+                    .map_err(Failure::input)?;
+                within.retain(|path| path.is_file());
+                within.sort();
+                all.extend(within);
+            } else {
+                all.push(path.clone());
+            }
+        }
+        Ok(all)
+    }
+
+    async fn events(&self, opened: &Opened) -> Result<Counts, Failure> {
+        let mut counts = Counts::default();
+        for file in self.all()? {
+            let lines: Box<dyn BufRead> = if file == Path::new("-") {
+                Box::new(std::io::stdin().lock())
+            } else {
+                Box::new(std::io::BufReader::new(
+                    std::fs::File::open(&file).map_err(Failure::input)?,
+                ))
+            };
+            let mut batch = Vec::new();
+            for line in lines.lines() {
+                let line = line.map_err(Failure::input)?;
+                if line.trim().is_empty() {
+                    continue;
+                }
+                counts.inputs += 1;
+                match serde_json::from_str::<EnvelopeLine>(&line) {
+                    Err(error) => counts.unreadable(&file, &error),
+                    Ok(line) => match line.into_event() {
+                        Ok(event) => batch.push(event),
+                        Err(error) => counts.unreadable(&file, &error),
+                    },
+                }
+                if batch.len() == BATCH {
+                    counts.add(&opened.tracker.store().record(std::mem::take(&mut batch)).await?);
+                }
+            }
+            counts.add(&opened.tracker.store().record(batch).await?);
+        }
+        Ok(counts)
+    }
+}
+
+/// The intake of a store, for return paths of a domain.
+pub(crate) fn intake(opened: &Opened, domain: &str) -> Result<Intake, Failure> {
+    let (store, clock) = (Arc::clone(opened.tracker.store()), Arc::clone(opened.tracker.clock()));
+    let intake =
+        Intake::new(store, opened.keys.clone(), ReturnPath::new(domain), classifier()?, clock);
+    Ok(intake.raw(Arc::clone(&opened.raw)))
+}
+
+/// Reads a file, or standard input.
+pub(crate) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+    if file == Path::new("-") {
+        let mut bytes = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut bytes).map_err(Failure::input)?;
+        return Ok(bytes);
+    }
+    std::fs::read(file).map_err(|error| Failure::input(format!("{}: {error}", file.display())))
+}
+
+/// Events recorded at once.
+const BATCH: usize = 1_000;

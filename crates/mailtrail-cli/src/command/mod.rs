@@ -1,0 +1,63 @@
+//! The subcommands: one file each.
+
+mod block;
+mod explain;
+pub(crate) mod ingest;
+mod parse;
+pub(crate) mod plan;
+mod rebuild;
+pub(crate) mod report;
+pub(crate) mod send;
+pub(crate) mod serve;
+
+use clap::Subcommand;
+
+use crate::demo::Demo;
+use crate::failure::Failure;
+use crate::setup::Setup;
+
+/// What is to be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show the main job: a broadcast from plan to report, with ten statuses.
+    Demo(Demo),
+    /// Plan a broadcast to the contacts of a CSV file. Planning again only adds rows.
+    Plan(plan::Plan),
+    /// Send what is planned, and try again what is due.
+    Send(send::Send),
+    /// Take in what came back.
+    #[command(subcommand)]
+    Ingest(ingest::Ingest),
+    /// Show what a port makes of bytes, without a store.
+    #[command(subcommand)]
+    Parse(parse::Parse),
+    /// Print a report.
+    #[command(subcommand)]
+    Report(report::Report),
+    /// Tell why a delivery has its status, event by event.
+    Explain(explain::Explain),
+    /// The Blocked Email list.
+    #[command(subcommand)]
+    Block(block::Block),
+    /// Build the reports anew from the events.
+    Rebuild(rebuild::Rebuild),
+    /// Serve webhooks, the pixel and the intake of bounce mails.
+    Serve(serve::Serve),
+}
+
+impl Command {
+    pub(crate) async fn run(self, setup: &Setup) -> Result<(), Failure> {
+        match self {
+            Self::Demo(demo) => demo.run(setup).await,
+            Self::Plan(plan) => plan.run(setup).await,
+            Self::Send(send) => send.run(setup).await,
+            Self::Ingest(ingest) => ingest.run(setup).await,
+            Self::Parse(parse) => parse.run(setup),
+            Self::Report(report) => report.run(setup).await,
+            Self::Explain(explain) => explain.run(setup).await,
+            Self::Block(block) => block.run(setup).await,
+            Self::Rebuild(rebuild) => rebuild.run(setup).await,
+            Self::Serve(serve) => serve.run(setup).await,
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! `parse`: what a port makes of bytes. No store and no side effect: one JSON object a recipient or
+//! event.
+
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use clap::{Args, Subcommand};
+use mailtrail::bounce::Reader as BounceReader;
+use mailtrail::core::correlation::Correlation;
+use mailtrail::core::diagnosis::Diagnosis;
+use mailtrail::core::event::{Authenticity, Event};
+use mailtrail::core::token::{Key, Keys};
+use mailtrail::core::{Feedback, Namespace};
+use mailtrail::webhook::Request;
+use mailtrail::webhook::provider::{Reader, read_verified};
+use serde_json::{Value, json};
+
+use crate::command::ingest::read;
+use crate::command::serve::provider_of;
+use crate::failure::Failure;
+use crate::output;
+use crate::setup::{Setup, Webhook, classifier};
+
+/// What is to be read.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Parse {
+    /// Bounce mails.
+    Mail(MailFiles),
+    /// The body of a provider's webhook.
+    Webhook(WebhookFile),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MailFiles {
+    /// Files, or - for standard input.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WebhookFile {
+    /// postmark or sendgrid.
+    provider: String,
+    /// The file, or - for standard input.
+    file: PathBuf,
+}
+
+impl Parse {
+    pub(crate) fn run(self, setup: &Setup) -> Result<(), Failure> {
+        let keys = match setup.open_keys()? {
+            Some(keys) => keys,
+            // Without keys no token is ours: everything correlates by its ids.
+            None => Keys::new(Key::new(0, random_secret()?)),
+        };
+        match self {
+            Self::Mail(mail) => mail.run(&keys),
+            Self::Webhook(webhook) => webhook.run(&keys),
+        }
+    }
+}
+
+impl MailFiles {
+    fn run(&self, keys: &Keys) -> Result<(), Failure> {
+        let classifier = classifier()?;
+        let mut unreadable = 0;
+        for file in &self.files {
+            let reading = BounceReader::new(&classifier, keys).read(&read(file)?, None, now());
+            match reading {
+                Err(error) => {
+                    unreadable += 1;
+                    output::note(format!("{}: {error}", file.display()));
+                }
+                Ok(reading) => {
+                    for feedback in &reading.feedback {
+                        output::json(&line(file, feedback))?;
+                    }
+                }
+            }
+        }
+        if unreadable == 0 {
+            Ok(())
+        } else {
+            Err(Failure::data(format!("{unreadable} files are no mail")))
+        }
+    }
+}
+
+impl WebhookFile {
+    fn run(&self, keys: &Keys) -> Result<(), Failure> {
+        let webhook = Webhook {
+            endpoint: self.provider.clone(),
+            provider: self.provider.clone(),
+            basic_auth: Vec::new(),
+            public_key: Vec::new(),
+        };
+        let (provider, classifier) = (provider_of(&webhook)?, classifier()?);
+        let body = read(&self.file)?;
+        let reader = Reader::new(keys, Namespace::from_bytes([0; 16]), &classifier);
+        let request = Request::new(&body, now());
+        let feedback = read_verified(&*provider, &request, &reader, Authenticity::None, None);
+        for feedback in feedback.map_err(Failure::data)? {
+            output::json(&line(&self.file, &feedback))?;
+        }
+        Ok(())
+    }
+}
+
+fn line(file: &Path, feedback: &Feedback) -> Value {
+    let event = &feedback.fact.event;
+    let diagnosis = diagnosis(event);
+    let (reply_code, enhanced_code) = match event {
+        Event::Sent(sent) => (sent.reply_code, sent.enhanced_code),
+        Event::Delivered(delivered) => (delivered.reply_code, delivered.enhanced_code),
+        _ => (diagnosis.and_then(|d| d.reply_code), diagnosis.and_then(|d| d.enhanced_code)),
+    };
+    json!({
+        "file": file.display().to_string(),
+        "recipient": feedback.private.recipient,
+        "event": event.type_name(),
+        "status": feedback.fact.floor(),
+        "reply_code": reply_code,
+        "enhanced_code": enhanced_code,
+        "reason": diagnosis.map(|diagnosis| diagnosis.reason),
+        "diagnostic": feedback.private.text,
+        "correlation": correlation(&feedback.correlation),
+        "occurred_at": feedback.occurred_at,
+    })
+}
+
+fn diagnosis(event: &Event) -> Option<&Diagnosis> {
+    match event {
+        Event::Bounced(bounced) => Some(&bounced.diagnosis),
+        Event::Deferred(deferred) => Some(&deferred.diagnosis),
+        Event::Suppressed(suppressed) => suppressed.diagnosis.as_ref(),
+        _ => None,
+    }
+}
+
+fn correlation(correlation: &Correlation) -> Value {
+    match correlation {
+        Correlation::Token { delivery, seen_in, .. } => {
+            json!({ "by": "token", "delivery": delivery, "seen_in": seen_in })
+        }
+        Correlation::Key(key) => json!({
+            "by": "key",
+            "endpoint": key.endpoint(),
+            "message_id": key.message_id(),
+            "recipient": key.recipient(),
+        }),
+        Correlation::Message { endpoint, message_id } => {
+            json!({ "by": "message", "endpoint": endpoint, "message_id": message_id })
+        }
+        _ => Value::Null,
+    }
+}
+
+fn random_secret() -> Result<[u8; 32], Failure> {
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret)?;
+    Ok(secret)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a program has the system's clock")]
+fn now() -> DateTime<Utc> {
+    Utc::now()
+}

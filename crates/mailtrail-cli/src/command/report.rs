@@ -1,0 +1,174 @@
+//! `report`: what people look at.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use mailtrail::core::{BroadcastId, Status};
+use mailtrail::report::render::{
+    Cells, Footer, email_log_csv, email_log_json, email_log_table, summary_table,
+};
+use mailtrail::report::{EmailLogState, Query, Summary};
+use serde_json::json;
+
+use crate::failure::Failure;
+use crate::output;
+use crate::setup::{Opened, Setup, classifier};
+
+/// Which report.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Report {
+    /// One row for each delivery, with its result and why.
+    EmailLog(EmailLog),
+    /// The ten counts, and the rates with their bases.
+    Summary(Rows),
+}
+
+/// Which rows.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Rows {
+    /// The broadcast; all of them if not given.
+    broadcast: Option<BroadcastId>,
+    /// Only rows with this label: name=value.
+    #[arg(long = "where", value_name = "LABEL=VALUE")]
+    labels: Vec<String>,
+    /// Only rows with this status.
+    #[arg(long)]
+    status: Vec<Status>,
+    /// By the values of this label.
+    #[arg(long, value_name = "LABEL")]
+    by: Option<String>,
+}
+
+/// The Email Log.
+#[derive(Debug, Args)]
+pub(crate) struct EmailLog {
+    #[command(flatten)]
+    rows: Rows,
+    /// How it is written.
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// To this file; the footer goes to FILE.meta.json.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Exact values in CSV, also those that a spreadsheet would run.
+    #[arg(long)]
+    csv_raw: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Table,
+    Csv,
+    Json,
+}
+
+impl Report {
+    pub(crate) async fn run(self, setup: &Setup) -> Result<(), Failure> {
+        let opened = setup.open()?;
+        let state = opened.tracker.email_log().await?;
+        let footer = footer(&opened).await?;
+        match self {
+            Self::EmailLog(log) => log.print(&state, &footer, setup.json),
+            Self::Summary(rows) => rows.print_summary(&state, &footer, setup.json),
+        }
+    }
+}
+
+/// Where a report of this store comes from.
+pub(crate) async fn footer(opened: &Opened) -> Result<Footer, Failure> {
+    let head = opened.tracker.store().head().await?;
+    let program = concat!("mailtrail ", env!("CARGO_PKG_VERSION"));
+    let rules = classifier()?.version().to_owned();
+    Ok(Footer::new(head, "now", program).versions(Some(rules), None))
+}
+
+impl Rows {
+    fn query(&self) -> Result<Query, Failure> {
+        let mut query = self.broadcast.clone().map_or_else(Query::default, Query::of);
+        for label in &self.labels {
+            let condition: Query = label.parse().map_err(Failure::data)?;
+            query.labels.extend(condition.labels);
+        }
+        query.statuses.clone_from(&self.status);
+        Ok(query)
+    }
+
+    fn print_summary(
+        &self,
+        state: &EmailLogState,
+        footer: &Footer,
+        as_json: bool,
+    ) -> Result<(), Failure> {
+        let query = self.query()?;
+        let groups = match &self.by {
+            Some(label) => state.summary_by(&query, label),
+            None => BTreeMap::from([(String::new(), state.summary(&query))]),
+        };
+        if as_json {
+            for (value, summary) in &groups {
+                output::json(&summary_json(self.by.as_deref(), value, summary))?;
+            }
+            return Ok(());
+        }
+        output::bytes(summary_table(&groups, self.by.as_deref()).as_bytes())?;
+        let unmatched = state.unmatched();
+        if unmatched > 0 {
+            output::line(format!("{unmatched} pieces of feedback match no delivery"))?;
+        }
+        Ok(output::bytes(footer.lines().as_bytes())?)
+    }
+}
+
+fn summary_json(label: Option<&str>, value: &str, summary: &Summary) -> serde_json::Value {
+    let counts: serde_json::Map<_, _> =
+        Status::ALL.iter().map(|s| (s.code().to_owned(), json!(summary.of(*s)))).collect();
+    let mut line = json!({
+        "statuses": counts,
+        "rows": summary.rows(),
+        "reached": summary.reached(),
+        "read": summary.read(),
+        "needs_attention": summary.needs_attention(),
+        "bounced_after_delivery": summary.bounced_after_delivery,
+        "complained": summary.complained,
+        "unsubscribed": summary.unsubscribed,
+        "in_doubt": summary.in_doubt,
+    });
+    if let Some(label) = label {
+        line[label] = json!(value);
+    }
+    line
+}
+
+impl EmailLog {
+    fn print(&self, state: &EmailLogState, footer: &Footer, as_json: bool) -> Result<(), Failure> {
+        let rows = state.rows(&self.rows.query()?);
+        let by_default = if as_json { Format::Json } else { Format::Table };
+        let format = self.format.unwrap_or(by_default);
+        let bytes = match format {
+            Format::Json => email_log_json(&rows)?.into_bytes(),
+            Format::Csv => {
+                email_log_csv(&rows, if self.csv_raw { Cells::Raw } else { Cells::Safe })?
+            }
+            Format::Table => {
+                let width = self.out.is_none().then(output::width).flatten();
+                (email_log_table(&rows, width) + &footer.lines()).into_bytes()
+            }
+        };
+        match (&self.out, format) {
+            (Some(path), Format::Table) => std::fs::write(path, bytes)?,
+            (Some(path), _) => {
+                std::fs::write(path, bytes)?;
+                let mut meta = path.clone().into_os_string();
+                meta.push(".meta.json");
+                std::fs::write(meta, serde_json::to_string(footer)? + "\n")?;
+            }
+            (None, Format::Table) => output::bytes(&bytes)?,
+            (None, _) => {
+                output::bytes(&bytes)?;
+                output::note(serde_json::to_string(footer)?);
+            }
+        }
+        Ok(())
+    }
+}

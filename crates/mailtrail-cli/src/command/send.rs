@@ -1,0 +1,252 @@
+//! `send`: rows to a mail server.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use clap::{Args, ValueEnum};
+use mailtrail::core::BroadcastId;
+use mailtrail::core::EmailAddress;
+use mailtrail::core::event::Row;
+use mailtrail::smtp::message::{Message, To};
+use mailtrail::smtp::return_path::ReturnPath;
+use mailtrail::smtp::send::{Credentials, OnDoubt, Outcome, Relay, Schedule, Sender, TalksTo, Tls};
+use mailtrail::webhook::track::{pixel_url, with_pixel};
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::output;
+use crate::setup::{Opened, Setup, classifier, random};
+
+/// Sends a planned broadcast.
+#[derive(Debug, Args)]
+pub(crate) struct Send {
+    /// The broadcast.
+    broadcast: BroadcastId,
+    /// The mail server.
+    #[arg(long, value_name = "HOST:PORT")]
+    relay: String,
+    /// The plain text of the message.
+    #[arg(long, value_name = "FILE")]
+    text: PathBuf,
+    /// Its HTML, which gets the pixel.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// The From address.
+    #[arg(long)]
+    from: String,
+    /// The subject line.
+    #[arg(long)]
+    subject: String,
+    /// The domain of the return paths, whose mail must come to the intake.
+    #[arg(long, env = "MAILTRAIL_RETURN_PATH_DOMAIN")]
+    return_path_domain: Option<String>,
+    /// Where the pixel is served, such as `https://mail.school.example`.
+    #[arg(long, env = "MAILTRAIL_TRACKING_URL")]
+    tracking_url: Option<String>,
+    /// How the connection is encrypted.
+    #[arg(long, value_enum, default_value_t)]
+    tls: TlsMode,
+    /// The user name for the mail server; its password is read from `MAILTRAIL_RELAY_PASSWORD`.
+    #[arg(long)]
+    user: Option<String>,
+    #[arg(long, env = "MAILTRAIL_RELAY_PASSWORD", hide = true, hide_env_values = true)]
+    password: Option<String>,
+    /// The server is the recipients' own: its 250 means Delivered.
+    #[arg(long)]
+    mx: bool,
+    /// The waits between attempts.
+    #[arg(long, default_value = "1m,5m,30m")]
+    retry: Schedule,
+    /// What to do about attempts whose outcome is not known.
+    #[arg(long, value_enum, default_value_t)]
+    on_doubt: Doubt,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum TlsMode {
+    #[default]
+    None,
+    Starttls,
+    Implicit,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum Doubt {
+    #[default]
+    Hold,
+    Resend,
+}
+
+/// What a run came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct SendReport {
+    pub(crate) sent: u64,
+    pub(crate) delivered: u64,
+    pub(crate) deferred: u64,
+    pub(crate) bounced: u64,
+    pub(crate) blocked: u64,
+    pub(crate) in_doubt: u64,
+}
+
+impl SendReport {
+    fn count(&mut self, outcome: Outcome) {
+        let count = match outcome {
+            Outcome::Sent => &mut self.sent,
+            Outcome::Delivered => &mut self.delivered,
+            Outcome::Deferred(_) => &mut self.deferred,
+            Outcome::Bounced => &mut self.bounced,
+            Outcome::Blocked => &mut self.blocked,
+            Outcome::InDoubt => &mut self.in_doubt,
+            _ => return,
+        };
+        *count += 1;
+    }
+}
+
+impl Send {
+    pub(crate) async fn run(self, setup: &Setup) -> Result<(), Failure> {
+        let config = setup.config()?;
+        let domain = self.return_path_domain.clone().or(config.return_path_domain);
+        let domain = domain.ok_or_else(|| {
+            Failure::data("no domain for return paths: give --return-path-domain, or return_path_domain in the configuration")
+        })?;
+        let opened = setup.open()?;
+        let text = std::fs::read_to_string(&self.text).map_err(Failure::input)?;
+        let mut message = Message::new(self.from.as_str(), self.subject.as_str(), text);
+        if let Some(html) = &self.html {
+            message = message.html(std::fs::read_to_string(html).map_err(Failure::input)?);
+        }
+        let tracking = self.tracking_url.clone().or(config.tracking_url);
+        let mut sending = Sending::new(&opened, self.relay()?, &domain, tracking)?;
+        sending.sender =
+            sending.sender.schedule(self.retry.clone()).on_doubt(match self.on_doubt {
+                Doubt::Hold => OnDoubt::Hold,
+                Doubt::Resend => OnDoubt::Resend,
+            });
+        let report = sending.run(&opened, &self.broadcast, &message).await?;
+        print(&report, setup.json)
+    }
+
+    fn relay(&self) -> Result<Relay, Failure> {
+        let mut relay = relay(&self.relay)?.tls(match self.tls {
+            TlsMode::None => Tls::None,
+            TlsMode::Starttls => Tls::StartTls,
+            TlsMode::Implicit => Tls::Implicit,
+        });
+        if self.mx {
+            relay = relay.talks_to(TalksTo::Mx);
+        }
+        if let Some(user) = &self.user {
+            let password = self.password.as_deref().unwrap_or_default();
+            relay = relay.credentials(Credentials::new(user.as_str(), password));
+        }
+        Ok(relay)
+    }
+}
+
+/// Reads `HOST:PORT`.
+pub(crate) fn relay(text: &str) -> Result<Relay, Failure> {
+    let (host, port) =
+        text.rsplit_once(':').ok_or_else(|| Failure::data("write the relay as HOST:PORT"))?;
+    let port = port.parse().map_err(|_| Failure::data("write the relay as HOST:PORT"))?;
+    Ok(Relay::new(host.trim_matches(['[', ']']), port))
+}
+
+/// A sender, and what it puts into each message.
+pub(crate) struct Sending {
+    pub(crate) sender: Sender,
+    keys: mailtrail::core::token::Keys,
+    tracking: Option<String>,
+}
+
+impl Sending {
+    pub(crate) fn new(
+        opened: &Opened,
+        relay: Relay,
+        domain: &str,
+        tracking: Option<String>,
+    ) -> Result<Self, Failure> {
+        let (store, clock) =
+            (Arc::clone(opened.tracker.store()), Arc::clone(opened.tracker.clock()));
+        let path = ReturnPath::new(domain);
+        let keys = opened.keys.clone();
+        let sender =
+            Sender::new(store, keys.clone(), path, relay, classifier()?, clock, Box::new(random));
+        Ok(Self { sender, keys, tracking })
+    }
+
+    /// Sends every row that waits, and waits for those that are due later.
+    pub(crate) async fn run(
+        &mut self,
+        opened: &Opened,
+        broadcast: &BroadcastId,
+        message: &Message,
+    ) -> Result<SendReport, Failure> {
+        let rows = opened.tracker.email_log().await?.unsent(broadcast);
+        let progress = output::progress(Some(u64::try_from(rows.len())?), "sending");
+        let mut report = SendReport::default();
+        let mut waiting: Vec<(DateTime<Utc>, (Row, To))> = Vec::new();
+        for (row, address, name) in rows {
+            let Ok(address) = EmailAddress::parse(&address) else { continue };
+            let to = To::new(row.delivery, address, name.map(Into::into));
+            let outcome = self.deliver(&row, &to, message).await?;
+            report.count(outcome);
+            waiting.extend(later(outcome).map(|at| (at, (row, to))));
+            progress.inc(1);
+        }
+        while let Some((at, (row, to))) = take_first(&mut waiting) {
+            progress.set_message("waiting for the next attempt");
+            let wait = (at - opened.tracker.clock().now()).to_std().unwrap_or(Duration::ZERO);
+            tokio::time::sleep(wait).await;
+            let outcome = self.deliver(&row, &to, message).await?;
+            report.count(outcome);
+            waiting.extend(later(outcome).map(|at| (at, (row, to))));
+        }
+        progress.finish_and_clear();
+        self.sender.close().await;
+        Ok(report)
+    }
+
+    async fn deliver(&mut self, row: &Row, to: &To, message: &Message) -> Result<Outcome, Failure> {
+        let (keys, tracking) = (&self.keys, &self.tracking);
+        let prepare = |mut message: Message, to: &To| {
+            if let (Some(html), Some(base)) = (&message.html, tracking) {
+                message.html = Some(with_pixel(html, &pixel_url(base, keys, to.delivery)));
+            }
+            Ok(message)
+        };
+        Ok(self.sender.deliver(row, to, message, &prepare).await?)
+    }
+}
+
+fn later(outcome: Outcome) -> Option<DateTime<Utc>> {
+    match outcome {
+        Outcome::Deferred(at) | Outcome::NotDue(at) => Some(at),
+        _ => None,
+    }
+}
+
+fn take_first<T>(waiting: &mut Vec<(DateTime<Utc>, T)>) -> Option<(DateTime<Utc>, T)> {
+    let first = waiting.iter().enumerate().min_by_key(|(_, (at, _))| *at)?.0;
+    Some(waiting.swap_remove(first))
+}
+
+fn print(report: &SendReport, json: bool) -> Result<(), Failure> {
+    if json {
+        return Ok(output::json(report)?);
+    }
+    let counts = [
+        ("taken by the mail server", report.sent),
+        ("delivered", report.delivered),
+        ("attempts deferred", report.deferred),
+        ("bounced", report.bounced),
+        ("blocked since planned", report.blocked),
+        ("in doubt", report.in_doubt),
+    ];
+    for (what, count) in counts {
+        output::line(format!("{count:>9}  {what}"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! `serve`: webhooks, the pixel, and the intake of bounce mails.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use mailtrail::core::id::Endpoint;
+use mailtrail::smtp::intake::LmtpIntake;
+use mailtrail::smtp::server::{Protocol, Running, Server};
+use mailtrail::webhook::provider::{Access, Postmark, Provider, SendGrid};
+use mailtrail::webhook::track::Judge;
+use mailtrail::webhook::{Intake, Secret, router};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::command::ingest::intake;
+use crate::failure::Failure;
+use crate::output;
+use crate::setup::{Opened, Setup, Webhook, classifier, random};
+
+/// Serves until it is stopped.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Where webhooks and the pixel are served.
+    #[arg(long, default_value = "127.0.0.1:8025")]
+    http: SocketAddr,
+    /// Where bounce mails are taken, by LMTP.
+    #[arg(long, default_value = "127.0.0.1:8024")]
+    lmtp: SocketAddr,
+    /// The domain of the return paths.
+    #[arg(long, env = "MAILTRAIL_RETURN_PATH_DOMAIN")]
+    return_path_domain: Option<String>,
+}
+
+impl Serve {
+    pub(crate) async fn run(self, setup: &Setup) -> Result<(), Failure> {
+        let config = setup.config()?;
+        let domain = self.return_path_domain.or(config.return_path_domain).unwrap_or_default();
+        let opened = setup.open()?;
+        let ports = Ports::open(&opened, &config.webhook, &domain, self.http, self.lmtp).await?;
+        output::note(format!("webhooks and pixel on http://{}", ports.http));
+        output::note(format!("bounce mails by LMTP on {}", ports.lmtp.local_addr()));
+        tokio::signal::ctrl_c().await?;
+        output::note("stopping: what was accepted is recorded");
+        ports.close().await;
+        Ok(())
+    }
+}
+
+/// Everything that listens.
+pub(crate) struct Ports {
+    pub(crate) http: SocketAddr,
+    pub(crate) lmtp: Running,
+    server: JoinHandle<()>,
+    judge: JoinHandle<()>,
+}
+
+impl Ports {
+    pub(crate) async fn open(
+        opened: &Opened,
+        webhooks: &[Webhook],
+        domain: &str,
+        http: SocketAddr,
+        lmtp: SocketAddr,
+    ) -> Result<Self, Failure> {
+        let app = router(Arc::new(webhook_intake(opened, webhooks)?));
+        let listener = TcpListener::bind(http).await?;
+        let http = listener.local_addr()?;
+        let service = app.into_make_service_with_connect_info::<SocketAddr>();
+        let server = tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, service).await {
+                output::note(format!("the HTTP server has ended: {error}"));
+            }
+        });
+        let handler = LmtpIntake::new(Arc::new(intake(opened, domain)?));
+        let lmtp = Server::new(Protocol::Lmtp, handler).bind(lmtp).await?;
+        Ok(Self { http, lmtp, server, judge: tokio::spawn(judge(opened.clone())) })
+    }
+
+    pub(crate) async fn close(self) {
+        self.server.abort();
+        self.judge.abort();
+        self.lmtp.stop().await;
+    }
+}
+
+/// Gives the hits their verdicts when they are due: those that an earlier run left, too.
+async fn judge(opened: Opened) {
+    let (store, clock) = (opened.tracker.store(), opened.tracker.clock());
+    let mut judge = Judge::default();
+    loop {
+        if let Err(error) = judge.run(&**store, clock.now()).await {
+            output::note(format!("verdicts on opens wait: {error}"));
+        }
+        tokio::time::sleep(JUDGE_EVERY).await;
+    }
+}
+
+fn webhook_intake(opened: &Opened, webhooks: &[Webhook]) -> Result<Intake, Failure> {
+    let store = Arc::clone(opened.tracker.store());
+    let clock = Arc::clone(opened.tracker.clock());
+    // Without randomness ids of one millisecond would meet, and one of two hits be lost.
+    random().map_err(Failure::other)?;
+    let mut intake = Intake::new(
+        store,
+        opened.keys.clone(),
+        classifier()?,
+        move || clock.now(),
+        || random().unwrap_or_default(),
+    )
+    .raw_store(Arc::clone(&opened.raw));
+    for webhook in webhooks {
+        intake.add(provider_of(webhook)?);
+    }
+    Ok(intake)
+}
+
+/// The provider that a configuration names.
+pub(crate) fn provider_of(webhook: &Webhook) -> Result<Arc<dyn Provider>, Failure> {
+    let endpoint = Endpoint::new(webhook.endpoint.as_str()).map_err(Failure::data)?;
+    let mut access = Access::new();
+    for credential in &webhook.basic_auth {
+        let (user, password) = credential
+            .split_once(':')
+            .ok_or_else(|| Failure::data("write basic_auth as user:password"))?;
+        access = access.credential(Secret::basic(user, password));
+    }
+    match webhook.provider.as_str() {
+        "postmark" => Ok(Arc::new(Postmark::new(endpoint, access))),
+        "sendgrid" => {
+            let mut sendgrid = SendGrid::new(endpoint, access);
+            for key in &webhook.public_key {
+                sendgrid = sendgrid.public_key(key.parse().map_err(Failure::data)?);
+            }
+            Ok(Arc::new(sendgrid))
+        }
+        other => {
+            Err(Failure::data(format!("no provider {other}: there are postmark and sendgrid")))
+        }
+    }
+}
+
+/// How often hits are judged: often enough beside the window of ten seconds.
+const JUDGE_EVERY: Duration = Duration::from_millis(500);

@@ -1,0 +1,193 @@
+//! `demo`: the main job, from a plan to a report in which all ten statuses occur.
+//!
+//! Nothing is staged: messages go over real SMTP, are opened by fetching the URL that stands in the
+//! message that arrived, and bounce to the return path that the server saw.
+
+mod people;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use mailtrail::core::suppression::Scope;
+use mailtrail::core::{BroadcastId, EmailAddress};
+use mailtrail::report::Query;
+use mailtrail::report::render::{email_log_json, email_log_table, summary_table};
+use mailtrail::smtp::message::Message;
+
+use crate::command::plan::Plan;
+use crate::command::report::footer;
+use crate::command::send::{Sending, relay};
+use crate::command::serve::Ports;
+use crate::failure::Failure;
+use crate::output;
+use crate::setup::{Opened, Setup, Webhook};
+use people::People;
+
+/// Shows the main job.
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Keep the store, the contacts and the mails in this folder.
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+    /// Send through this mail server instead of the one in this process.
+    #[arg(long, value_name = "HOST:PORT")]
+    relay: Option<String>,
+}
+
+impl Demo {
+    pub(crate) async fn run(self, setup: &Setup) -> Result<(), Failure> {
+        let temporary = tempfile::Builder::new().prefix("mailtrail-demo-").tempdir()?;
+        let folder = self.keep.clone().unwrap_or_else(|| temporary.path().to_owned());
+        std::fs::create_dir_all(&folder)?;
+        let say = |text: &str| {
+            if !setup.json {
+                output::note(text);
+            }
+        };
+        say(&format!(
+            "Store: {} (sled){}",
+            folder.join("trail").display(),
+            if self.keep.is_some() { "" } else { ", gone afterwards; --keep DIR keeps it" }
+        ));
+        let demo = Setup::of(
+            format!("sled:{}", folder.join("trail").display()),
+            folder.join("keys.toml"),
+            setup.json,
+        );
+        let opened = demo.open()?;
+        let contacts = folder.join("contacts.csv");
+        std::fs::write(&contacts, include_str!("contacts.csv"))?;
+        let broadcast: BroadcastId = "snow-day".parse()?;
+        plan(&opened, &broadcast, &contacts, &say).await?;
+        self.send_and_take_back(&opened, &broadcast, &folder, &say).await?;
+        show(&opened, &broadcast, setup.json).await?;
+        if !setup.json {
+            next_steps(&folder, self.keep.is_some())?;
+        }
+        Ok(())
+    }
+
+    async fn send_and_take_back(
+        &self,
+        opened: &Opened,
+        broadcast: &BroadcastId,
+        folder: &Path,
+        say: &impl Fn(&str),
+    ) -> Result<(), Failure> {
+        let webhooks = [Webhook {
+            endpoint: "postmark".into(),
+            provider: "postmark".into(),
+            basic_auth: vec![people::BASIC_AUTH.into()],
+            public_key: Vec::new(),
+        }];
+        let any = || ([127, 0, 0, 1], 0).into();
+        let ports = Ports::open(opened, &webhooks, DOMAIN, any(), any()).await?;
+        let people = match &self.relay {
+            Some(_) => None,
+            None => Some(People::start().await?),
+        };
+        let to = match (&self.relay, &people) {
+            (Some(relay), _) => relay.clone(),
+            (None, Some(people)) => {
+                say(
+                    "No mail server given: an SMTP server in this process plays the recipients, an LMTP server takes their bounces.",
+                );
+                people.address()
+            }
+            (None, None) => return Err(Failure::other("no mail server")),
+        };
+        let tracking = format!("http://{}", ports.http);
+        let mut sending = Sending::new(opened, relay(&to)?, DOMAIN, Some(tracking))?;
+        sending.sender = sending.sender.schedule("1s".parse()?);
+        let report = sending.run(opened, broadcast, &message()).await?;
+        say(&format!(
+            "Sent: {} taken, {} deferred, {} refused, {} in doubt.",
+            report.sent, report.deferred, report.bounced, report.in_doubt
+        ));
+        if let Some(people) = people {
+            let mails = folder.join("mails");
+            std::fs::create_dir_all(&mails)?;
+            people.answer(opened, &ports, &mails).await?;
+            say(
+                "What came back: bounce mails, a provider's webhooks, opens; late, twice and out of order.",
+            );
+            say("Opens are judged when ten seconds have passed.");
+            tokio::time::sleep(SETTLE).await;
+            people.stop().await;
+        }
+        ports.close().await;
+        Ok(())
+    }
+}
+
+async fn plan(
+    opened: &Opened,
+    broadcast: &BroadcastId,
+    contacts: &Path,
+    say: &impl Fn(&str),
+) -> Result<(), Failure> {
+    let blocked = EmailAddress::parse("dan@parents.example")?;
+    opened.tracker.block(&blocked, Scope::AllKinds, "office", Some("asked by phone")).await?;
+    let command = Plan {
+        broadcast: broadcast.clone(),
+        contacts: contacts.to_owned(),
+        kind: "emergency".parse()?,
+        from: Some(FROM.into()),
+        subject: Some(SUBJECT.into()),
+        follows: None,
+    };
+    let (report, _) = command.plan(opened).await?;
+    say(&format!(
+        "Planned {} rows: {} to send, {} duplicate, {} blocked, {} without an address for this type, {} not an address.",
+        report.added(),
+        report.queued,
+        report.duplicate,
+        report.blocked,
+        report.not_selected,
+        report.malformed
+    ));
+    Ok(())
+}
+
+async fn show(opened: &Opened, broadcast: &BroadcastId, as_json: bool) -> Result<(), Failure> {
+    let state = opened.tracker.email_log().await?;
+    let query = Query::of(broadcast.clone());
+    let rows = state.rows(&query);
+    if as_json {
+        return Ok(output::bytes(email_log_json(&rows)?.as_bytes())?);
+    }
+    output::line("")?;
+    output::bytes(email_log_table(&rows, output::width()).as_bytes())?;
+    output::line("")?;
+    let whole = std::collections::BTreeMap::from([(String::new(), state.summary(&query))]);
+    output::bytes(summary_table(&whole, None).as_bytes())?;
+    Ok(output::bytes(footer(opened).await?.lines().as_bytes())?)
+}
+
+fn next_steps(folder: &Path, kept: bool) -> Result<(), Failure> {
+    output::line("\nThree things to try next:")?;
+    let (folder, hint) = if kept {
+        (folder.display().to_string(), "")
+    } else {
+        ("demo".to_owned(), "  mailtrail demo --keep demo\n")
+    };
+    let store = format!("--store sled:{folder}/trail --keys {folder}/keys.toml");
+    output::line(format!(
+        "{hint}  mailtrail {store} explain bob@parents.example\n  \
+         mailtrail {store} report summary --by school\n  \
+         mailtrail {store} report email-log --format csv --out email-log.csv"
+    ))?;
+    Ok(())
+}
+
+fn message() -> Message {
+    let html = "<html><body><h1>Closed today</h1><p>School is closed because of the snow.</p></body></html>";
+    Message::new(FROM, SUBJECT, "School is closed today because of the snow.").html(html)
+}
+
+const FROM: &str = "office@school.example";
+const SUBJECT: &str = "Snow day: school is closed today";
+const DOMAIN: &str = "bounces.school.example";
+/// The window in which hits of one delivery are judged together, and a little more.
+const SETTLE: Duration = Duration::from_millis(11_500);
