@@ -71,10 +71,11 @@ fn handed_over(evidence: &Evidence) -> String {
 }
 
 fn soft_bounced(evidence: &Evidence) -> String {
-    if evidence.is_sent() {
+    let Some((last, deferral)) = evidence.deferred() else { return reason(evidence) };
+    // A relay that reports a delay after it took the message is still trying.
+    if evidence.is_sent() && last <= evidence.sent_at() {
         return format!("{}, no word since.", handed_over(evidence));
     }
-    let Some((last, deferral)) = evidence.deferred() else { return reason(evidence) };
     let tried = last.map(|at| format!("last tried {}", minute(at)));
     let next = deferral.next_attempt.map(|at| format!("next try {}", minute(at)));
     let times: Vec<String> = tried.into_iter().chain(next).collect();

@@ -48,17 +48,15 @@ impl Feeder {
 
     /// With each event brought so many times, the copies anywhere.
     pub fn repeated(mut self, times: RangeInclusive<usize>) -> Self {
-        let mut copies = Vec::new();
-        for event in self.events.clone() {
-            let span = times.end().saturating_sub(*times.start());
-            let more = (times.start() + self.draw(span + 1)).saturating_sub(1);
-            copies.extend(std::iter::repeat_n(event, more));
+        let mut copies = Vec::with_capacity(self.events.len());
+        for event in std::mem::take(&mut self.events) {
+            let (least, most) = (*times.start(), *times.end());
+            let count = least.saturating_add(self.draw(most.saturating_sub(least) + 1)).max(1);
+            copies.extend(std::iter::repeat_n(event, count));
         }
-        for copy in copies {
-            let at = self.draw(self.events.len() + 1);
-            self.events.insert(at, copy);
-        }
-        self
+        self.events = copies;
+        let seed = self.random;
+        self.shuffled(seed)
     }
 
     /// In batches of so many events.

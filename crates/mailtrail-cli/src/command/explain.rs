@@ -19,14 +19,12 @@ pub(crate) struct Explain {
 impl Explain {
     pub(crate) async fn run(self, setup: &Setup) -> Result<(), Failure> {
         let opened = setup.open()?;
-        let deliveries: Vec<DeliveryId> = match self.what.parse() {
-            Ok(delivery) => vec![delivery],
-            Err(_) => {
-                let address = EmailAddress::parse(&self.what).map_err(|_| {
-                    Failure::data("give a delivery id, or the address of a recipient")
-                })?;
-                opened.tracker.email_log().await?.deliveries_to(address.normal())
-            }
+        let deliveries: Vec<DeliveryId> = if let Ok(delivery) = self.what.parse() {
+            vec![delivery]
+        } else {
+            let address = EmailAddress::parse(&self.what)
+                .map_err(|_| Failure::data("give a delivery id, or the address of a recipient"))?;
+            opened.tracker.email_log().await?.deliveries_to(address.normal())
         };
         let mut found = false;
         for delivery in deliveries {

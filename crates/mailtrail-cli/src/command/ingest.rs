@@ -118,7 +118,7 @@ impl Mail {
             counts.inputs += 1;
             match intake.record(read(&file)?.into(), self.recipient.as_deref()).await {
                 Ok(Recorded::Report(appended) | Recorded::Unread(appended)) => {
-                    counts.add(&appended)
+                    counts.add(&appended);
                 }
                 Ok(_) => counts.not_feedback += 1,
                 Err(error @ mailtrail::smtp::intake::IntakeError::Read(_)) => {

@@ -69,7 +69,7 @@ impl Contacts {
         let regrouped = regroup::if_needed(path)?;
         let lines: Box<dyn Iterator<Item = _>> = match &regrouped {
             None => Box::new(lines(path)?),
-            Some(copy) => Box::new(regroup::lines(copy.path())?),
+            Some(copy) => Box::new(regroup::lines(copy.path())),
         };
         Ok(Self { lines, held: None, bad: Vec::new(), _regrouped: regrouped })
     }

@@ -69,16 +69,14 @@ fn write(part: &mut csv::Writer<File>, first: &[u8], rest: &csv::ByteRecord) -> 
 }
 
 /// The lines of all parts, those of a contact adjacent.
-pub(super) fn lines(
-    folder: &Path,
-) -> Result<impl Iterator<Item = Result<Line, BadLine>> + use<>, ContactsError> {
+pub(super) fn lines(folder: &Path) -> impl Iterator<Item = Result<Line, BadLine>> + use<> {
     let folder = folder.to_owned();
     let parts = (0..PARTS).map(move |number| folder.join(format!("{number}.csv")));
-    Ok(parts.flat_map(|part| {
+    parts.flat_map(|part| {
         grouped(&part).unwrap_or_else(|error| {
             vec![Err(BadLine { line: 0, problem: format!("the sorted copy was lost: {error}") })]
         })
-    }))
+    })
 }
 
 fn grouped(part: &Path) -> Result<Vec<Result<Line, BadLine>>, ContactsError> {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use mailtrail::core::token::Purpose;
 use mailtrail::smtp::sink::{ReceivedMessage, Script, Sink};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -221,10 +221,14 @@ fn fill(template: &str, message: &ReceivedMessage) -> String {
         .replace("{{recipient}}", recipient)
         .replace("{{message_id}}", &header("message-id"))
         .replace("{{report_id}}", &format!("<report-about-{local}@mail.relay.example>"))
-        .replace("{{date}}", &header("date"))
+        .replace("{{date}}", &now().to_rfc2822())
 }
 
-#[expect(clippy::disallowed_methods, reason = "the provider has the system's clock")]
 fn message_time() -> String {
-    Utc::now().format("%Y-%m-%dT%H:%M:%S.0000000Z").to_string()
+    now().format("%Y-%m-%dT%H:%M:%S.0000000Z").to_string()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the recipients' servers have the system's clock")]
+fn now() -> DateTime<Utc> {
+    Utc::now()
 }

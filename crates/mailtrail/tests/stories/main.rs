@@ -1,0 +1,10 @@
+//! Use cases from end to end, one file each.
+#![cfg(test)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod every_order;
+mod liars_week;
+mod real_postfix;
+mod rows_add_up;

@@ -1,0 +1,4 @@
+//! What several stories need.
+
+pub(crate) mod postfix;
+pub(crate) mod skip;
