@@ -28,18 +28,19 @@ fn main() {
         }
         planner.finish().await
     })
-    .unwrap_or_else(|error| unreachable!("{error}"));
+    .unwrap();
     assert_eq!(report.queued, CONTACTS);
     let rate = CONTACTS as f64 / start.elapsed().as_secs_f64();
     black_box(block_on(store.head()).ok());
     Figure::new("plan.million", rate, "contacts/s").print();
     // The memory store holds what it stores; its two events a row are counted out by their number.
     let per_row = peak_bytes() as f64 / CONTACTS as f64;
-    Figure::new("plan.million.peak", per_row, "bytes/row resident, the store's own included").print();
+    Figure::new("plan.million.peak", per_row, "bytes/row resident, the store's own included")
+        .print();
 }
 
-fn id<T: std::str::FromStr<Err = E>, E: std::fmt::Display>(text: &str) -> T {
-    text.parse().unwrap_or_else(|error| unreachable!("{error}"))
+fn id<T: std::str::FromStr<Err = E>, E: std::fmt::Debug>(text: &str) -> T {
+    text.parse().unwrap()
 }
 
 /// The peak resident set, as the kernel counts it.

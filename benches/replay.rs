@@ -17,7 +17,7 @@ fn main() {
     let events = history(200_000);
     let count = events.len() as f64;
     for chunk in events.chunks(5_000) {
-        block_on(store.record(chunk.to_vec())).unwrap_or_else(|error| unreachable!("{error}"));
+        block_on(store.record(chunk.to_vec())).unwrap();
     }
     let replay = best_of(3, || {
         black_box(fold(&store));
@@ -30,8 +30,7 @@ fn fold(store: &MemoryStore) -> Fold {
     let mut fold = Fold::default();
     let mut next = Some(Position::START);
     while let Some(after) = next {
-        let page = block_on(store.read_all(&Filter::all(), after, 4_096))
-            .unwrap_or_else(|error| unreachable!("{error}"));
+        let page = block_on(store.read_all(&Filter::all(), after, 4_096)).unwrap();
         for envelope in &page.events {
             fold.add(envelope);
         }

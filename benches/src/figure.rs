@@ -50,7 +50,6 @@ impl Figure {
     }
 
     /// Prints it as one JSON object.
-    #[expect(clippy::print_stdout, reason = "the output of a bench")]
     pub fn print(&self) {
         if let Ok(json) = serde_json::to_string(self) {
             println!("{json}");

@@ -7,8 +7,8 @@ use mailtrail_core::event::{
 };
 use mailtrail_core::reason::Reason;
 use mailtrail_core::{
-    BroadcastId, ContactId, DeliveryId, Event, EventId, Fact, NewEvent, Position, Private, StreamId,
-    Version,
+    BroadcastId, ContactId, DeliveryId, Event, EventId, Fact, NewEvent, Position, Private,
+    StreamId, Version,
 };
 
 /// Events of one broadcast, in order.
@@ -27,7 +27,7 @@ pub fn history(deliveries: u64) -> History {
             let at = start() + TimeDelta::milliseconds((number * 7 + index as u64 * 1_000) as i64);
             let private = if index == 0 { person(number) } else { Private::default() };
             let new = NewEvent::new(event_id, &Fact::new(event), &private, Source::known("bench"))
-                .unwrap_or_else(|error| unreachable!("{error}"))
+                .unwrap()
                 .occurred_at(Some(at))
                 .provenance(Provenance::observed());
             events.push((StreamId::delivery(id), new));
@@ -46,10 +46,9 @@ pub fn envelopes(history: &History) -> Vec<Envelope> {
 }
 
 fn trail(delivery: DeliveryId, number: u64) -> Vec<Event> {
-    let broadcast = BroadcastId::new("bench").unwrap_or_else(|error| unreachable!("{error}"));
-    let contact =
-        ContactId::new(format!("c{number}")).unwrap_or_else(|error| unreachable!("{error}"));
-    let kind = "general".parse().unwrap_or_else(|error| unreachable!("{error}"));
+    let broadcast = BroadcastId::new("bench").unwrap();
+    let contact = ContactId::new(format!("c{number}")).unwrap();
+    let kind = "general".parse().unwrap();
     let row = Row::new(delivery, broadcast, contact, kind);
     let mut attempted = Attempted::default();
     attempted.attempt = 1;

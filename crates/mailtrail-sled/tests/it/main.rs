@@ -1,4 +1,46 @@
-//! The store on sled keeps every promise.
+//! The store on sled keeps every promise, also when its process is killed.
 #![cfg(test)]
 
-mailtrail_testkit::conformance!(sled, || mailtrail_sled::SledStore::temporary().unwrap());
+mod child;
+mod crash;
+mod damage;
+mod golden;
+mod sync;
+
+use mailtrail_sled::SledStore;
+
+mailtrail_testkit::conformance!(sled, || SledStore::temporary().unwrap());
+
+#[test]
+fn what_was_stored_is_there_after_reopening_and_ids_are_still_known() {
+    use futures_executor::block_on;
+    use mailtrail_core::store::{EventStore, EventStoreExt, Outcome};
+    let folder = tempfile::tempdir().unwrap();
+    let facts = || (0..40).map(child::fact).collect::<Vec<_>>();
+    let head = {
+        let store = SledStore::open(folder.path()).unwrap();
+        block_on(store.record(facts())).unwrap();
+        block_on(store.head()).unwrap()
+    };
+    let store = SledStore::open(folder.path()).unwrap();
+    assert_eq!(block_on(store.head()).unwrap(), head);
+    assert_eq!(block_on(store.record(facts())).unwrap().outcome, Outcome::AlreadyStored);
+}
+
+#[test]
+fn a_store_that_is_open_is_not_opened_twice() {
+    use mailtrail_core::store::OpenError;
+    let store = SledStore::temporary().unwrap();
+    let again = SledStore::open(store.path());
+    let owner = std::process::id();
+    assert!(matches!(again, Err(OpenError::InUse { owner: Some(pid) }) if pid == owner));
+}
+
+#[test]
+fn a_folder_of_something_else_is_left_alone() {
+    use mailtrail_core::store::OpenError;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("holiday.jpg"), "x").unwrap();
+    assert!(matches!(SledStore::open(folder.path()), Err(OpenError::Foreign { .. })));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing was added");
+}

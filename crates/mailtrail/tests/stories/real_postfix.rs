@@ -115,7 +115,8 @@ async fn email_log(tracker: &Tracker) -> BTreeMap<String, Row> {
     let state = tracker.email_log().await.unwrap();
     let rows = state.rows(&Query::default()).into_iter().map(|row| {
         let evidence = state.evidence(row.delivery);
-        let reason = evidence.why().and_then(|why| why.reason).map(|reason| reason.name());
+        let reason =
+            evidence.why().and_then(|why| why.reason).map(mailtrail::core::reason::Reason::name);
         (row.email_address.to_string(), (row.status, reason, row.bounced_after_delivery))
     });
     rows.collect()
