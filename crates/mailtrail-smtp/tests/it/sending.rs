@@ -21,6 +21,9 @@ use mailtrail_smtp::send::{OnDoubt, Outcome, Relay, Sender, TalksTo};
 use mailtrail_smtp::sink::{Script, Sink};
 use mailtrail_testkit::VirtualClock;
 
+/// Ids of two senders never meet.
+static COUNTER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+
 struct Bench {
     store: Arc<MemoryStore>,
     clock: VirtualClock,
@@ -66,7 +69,6 @@ impl Bench {
     fn sender(&self, talks_to: TalksTo) -> Sender {
         let addr = self.sink.addr();
         let relay = Relay::new(addr.ip().to_string(), addr.port()).talks_to(talks_to);
-        static COUNTER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
         let random = || {
             let mut bytes = [0; 10];
             let count = COUNTER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
