@@ -58,3 +58,18 @@ pub mod prelude {
         DeliveryId, EmailAddress, Event, EventStore, EventStoreExt, Evidence, Feedback, Status,
     };
 }
+
+/// The chapters of the book and the README, whose snippets are tests.
+#[cfg(all(doctest, feature = "memory"))]
+mod guide {
+    #[doc = include_str!("../../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../../docs/concepts.md")]
+    struct Concepts;
+    #[doc = include_str!("../../../docs/statuses.md")]
+    struct Statuses;
+    #[doc = include_str!("../../../docs/events.md")]
+    struct Events;
+    #[doc = include_str!("../../../docs/store-contract.md")]
+    struct StoreContract;
+}

@@ -182,7 +182,7 @@ mod tests {
             ]}),
             json!({ "name": "mailtrail-memory", "dependencies": [
                 { "name": "mailtrail-core", "kind": null, "req": "^0.1.0" },
-                { "name": "mailtrail-testkit", "kind": "dev", "req": "^0.1.0" },
+                { "name": "mailtrail-testkit", "kind": "dev", "req": "*" },
             ]}),
             json!({ "name": "mailtrail-testkit", "dependencies": [
                 { "name": "mailtrail-core", "kind": null, "req": "^0.1.0" },
