@@ -4,6 +4,7 @@
 mod child;
 mod crash;
 mod damage;
+mod full_disk;
 mod golden;
 mod sync;
 

@@ -13,7 +13,8 @@ fn strace() -> Option<String> {
     found.is_ok_and(|output| output.status.success()).then(|| "strace".to_owned())
 }
 
-fn skipped(test: &str, why: &str) {
+/// Says that a test did not run, where the summary counts it.
+pub(crate) fn skipped(test: &str, why: &str) {
     let line = format!("skipped: {test}: {why}\n");
     print!("{line}");
     if let Some(list) = std::env::var_os("MAILTRAIL_SKIPS") {
