@@ -1,19 +1,22 @@
 //! What is known about one delivery: the join of its events.
 
 mod explain;
+mod parts;
+mod why;
 
 pub use explain::{Explanation, Step};
+pub use parts::Deferral;
+pub use why::Why;
 
 use chrono::{DateTime, Utc};
 
-use crate::diagnosis::{EnhancedCode, ReplyCode};
-use crate::event::{
-    Agent, BlockCause, Envelope, Event, Fact, Reading, Reclassified, SuppressedBy, UnsubscribedHow,
-};
+use crate::event::{Agent, Envelope, Event, Fact, Reading};
 use crate::id::{DeliveryId, EventId, StreamId};
-use crate::lattice::{Distinct, Each, First, Greatest, Join, Last, Moment, Sparse};
+use crate::lattice::{Distinct, First, Greatest, Join, Last, Moment, Sparse};
 use crate::reason::Reason;
 use crate::status::Status;
+use parts::{CurrentReading, Rare, Seen, Trouble};
+use why::Decisive;
 
 /// The join of a delivery's events: the same whatever their order, repetition and lateness.
 ///
@@ -48,32 +51,6 @@ pub struct Evidence {
     rare: Sparse<Rare>,
 }
 
-/// Who opened and clicked.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Seen {
-    opened: First<()>,
-    opens: Distinct<(EventId, Agent)>,
-    clicks: Distinct<(EventId, Agent)>,
-}
-
-/// Deferrals and refusals.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Trouble {
-    deferred: Last<Deferral>,
-    deferrals: Distinct<EventId>,
-    refusals: Distinct<EventId>,
-}
-
-/// What few deliveries have.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Rare {
-    readings: Each<EventId, Greatest<CurrentReading>>,
-    complained: First<()>,
-    unsubscribed: First<()>,
-    auto_replied: First<()>,
-    foreign: Distinct<EventId>,
-}
-
 /// How a row was planned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -88,34 +65,6 @@ pub enum Planned {
     Suppressed,
     /// The text is no address.
     Malformed,
-}
-
-/// The event that decided the status, and what it stated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct Why {
-    /// The reason of a failure.
-    pub reason: Option<Reason>,
-    /// The reply code.
-    pub reply_code: Option<ReplyCode>,
-    /// The enhanced code.
-    pub enhanced_code: Option<EnhancedCode>,
-    /// Who blocked it, and why.
-    pub blocked: Option<(SuppressedBy, BlockCause, Option<DateTime<Utc>>)>,
-    /// Who opened it.
-    pub agent: Option<Agent>,
-}
-
-/// What the last deferral said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Deferral {
-    /// Why.
-    pub reason: Reason,
-    /// Which attempt it was.
-    pub attempt: Option<u32>,
-    /// When the next one is.
-    pub next_attempt: Option<DateTime<Utc>>,
 }
 
 /// Opens by who opened, by current readings.
@@ -467,129 +416,5 @@ impl Join for Evidence {
         grew |= self.seen.join(other.seen);
         grew |= self.trouble.join(other.trouble);
         grew | self.rare.join(other.rare)
-    }
-}
-
-impl Join for Seen {
-    fn join(&mut self, other: Self) -> bool {
-        let grew = self.opened.join(other.opened) | self.opens.join(other.opens);
-        grew | self.clicks.join(other.clicks)
-    }
-}
-
-impl Join for Trouble {
-    fn join(&mut self, other: Self) -> bool {
-        let grew = self.deferred.join(other.deferred) | self.deferrals.join(other.deferrals);
-        grew | self.refusals.join(other.refusals)
-    }
-}
-
-impl Join for Rare {
-    fn join(&mut self, other: Self) -> bool {
-        let mut grew = self.readings.join(other.readings);
-        grew |= self.complained.join(other.complained);
-        grew |= self.unsubscribed.join(other.unsubscribed);
-        grew |= self.auto_replied.join(other.auto_replied);
-        grew | self.foreign.join(other.foreign)
-    }
-}
-
-/// The highest floor, with the fact that decided it: at one floor a fact that knows its reason goes
-/// before one that doesn't, then the first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Decisive(Option<(Status, Moment, Why)>);
-
-impl Decisive {
-    fn of(floor: Status, moment: Moment, why: Why) -> Self {
-        Self(Some((floor, moment, why)))
-    }
-
-    fn status(&self) -> Status {
-        self.0.as_ref().map_or(Status::Unsent, |(status, _, _)| *status)
-    }
-}
-
-impl Join for Decisive {
-    fn join(&mut self, other: Self) -> bool {
-        let Some((status, moment, why)) = other.0 else { return false };
-        let wins = self.0.as_ref().is_none_or(|(held, held_moment, held_why)| {
-            let rank = |moment: &Moment, why: &Why| {
-                (!why.is_specific(), moment.at.is_none(), moment.at, moment.event)
-            };
-            status > *held || (status == *held && rank(&moment, &why) < rank(held_moment, held_why))
-        });
-        if wins {
-            self.0 = other.0;
-        }
-        wins
-    }
-}
-
-impl Why {
-    fn of(event: &Event) -> Self {
-        let failure = |diagnosis: &crate::diagnosis::Diagnosis| Self {
-            reason: Some(diagnosis.reason),
-            reply_code: diagnosis.reply_code,
-            enhanced_code: diagnosis.enhanced_code,
-            ..Self::default()
-        };
-        match event {
-            Event::Bounced(event) => failure(&event.diagnosis),
-            Event::Deferred(event) => failure(&event.diagnosis),
-            Event::Suppressed(event) => Self {
-                blocked: Some((event.by, event.cause, event.since)),
-                ..event.diagnosis.as_ref().map(failure).unwrap_or_default()
-            },
-            Event::Malformed(event) => Self { reason: Some(event.reason), ..Self::default() },
-            Event::Opened(event) => Self { agent: Some(event.agent), ..Self::default() },
-            Event::Clicked(event) => Self { agent: Some(event.agent), ..Self::default() },
-            Event::Reclassified(Reclassified { reading: Reading::Reason(reason), .. }) => {
-                Self { reason: Some(*reason), ..Self::default() }
-            }
-            Event::Reclassified(Reclassified { reading: Reading::Agent(agent), .. }) => {
-                Self { agent: Some(*agent), ..Self::default() }
-            }
-            Event::Unsubscribed(event) if event.how == UnsubscribedHow::Page => {
-                Self { agent: Some(Agent::Human), ..Self::default() }
-            }
-            Event::BroadcastCreated(_)
-            | Event::BroadcastClosed(_)
-            | Event::Queued(_)
-            | Event::NotSelected(_)
-            | Event::Duplicated(_)
-            | Event::Attempted(_)
-            | Event::Sent(_)
-            | Event::Delivered(_)
-            | Event::Hit(_)
-            | Event::Complained(_)
-            | Event::Unsubscribed(_)
-            | Event::Resubscribed(_)
-            | Event::AutoReplied(_)
-            | Event::Custom(_)
-            | Event::AddressClaimed(_)
-            | Event::AddressBlocked(_)
-            | Event::AddressUnblocked(_) => Self::default(),
-        }
-    }
-
-    fn is_specific(&self) -> bool {
-        self.reason.is_none_or(Reason::is_known)
-            && self.agent.is_none_or(|agent| agent != Agent::Unknown)
-    }
-}
-
-/// Ordered as the design says: by the rules' sequence, their digest, then the event.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct CurrentReading {
-    rules_sequence: u64,
-    rules_digest: Box<str>,
-    event: EventId,
-    reading: Reading,
-}
-
-impl CurrentReading {
-    fn of(reclassified: &Reclassified, event: EventId) -> Self {
-        let Reclassified { rules_sequence, rules_digest, reading, .. } = reclassified.clone();
-        Self { rules_sequence, rules_digest, event, reading }
     }
 }

@@ -1,0 +1,148 @@
+//! What became of the message on its way.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::diagnosis::{Diagnosis, EnhancedCode, ReplyCode};
+use crate::id::StreamId;
+use crate::reason::Reason;
+
+payload! {
+    /// We are about to hand the message over. Without an outcome the attempt is in doubt.
+    Attempted {
+        /// Which attempt, from 1.
+        attempt: u32,
+        /// The host that we talk to.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        host: Option<Box<str>>,
+        /// The Message-ID that we gave, without angle brackets.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        message_id: Option<Box<str>>,
+        /// The streams of the keys by which feedback may name this delivery.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        keys: Vec<StreamId>,
+    }
+}
+
+/// How far a message got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum SentStage {
+    /// A relay or provider took it.
+    #[default]
+    Accepted,
+    /// It was handed to a system that gives no confirmation of the mailbox.
+    HandedOver,
+}
+
+payload! {
+    /// Someone took the message.
+    Sent {
+        /// How far it got.
+        stage: SentStage,
+        /// Our attempt, if it was ours.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        attempt: Option<u32>,
+        /// The streams of the keys by which feedback may name this delivery.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        keys: Vec<StreamId>,
+        /// Who took it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        host: Option<Box<str>>,
+        /// Its reply.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reply_code: Option<ReplyCode>,
+        /// Its enhanced code.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        enhanced_code: Option<EnhancedCode>,
+        /// What it calls the message.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        queue_id: Option<Box<str>>,
+    }
+}
+
+payload! {
+    /// An attempt failed, and whoever made it will try again.
+    Deferred {
+        /// What was stated.
+        diagnosis: Diagnosis,
+        /// Which attempt it was.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        attempt: Option<u32>,
+        /// When the next one is.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        next_attempt: Option<DateTime<Utc>>,
+        /// The streams of the keys by which feedback may name this delivery.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        keys: Vec<StreamId>,
+    }
+}
+
+impl Deferred {
+    /// A deferral of which only the reason is known.
+    pub fn because(reason: Reason) -> Self {
+        Self { diagnosis: Diagnosis::because(reason), ..Self::default() }
+    }
+}
+
+payload! {
+    /// Given up.
+    Bounced {
+        /// What was stated.
+        diagnosis: Diagnosis,
+        /// Our attempt, if it was ours.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        attempt: Option<u32>,
+        /// The streams of the keys by which feedback may name this delivery.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        keys: Vec<StreamId>,
+    }
+}
+
+impl Bounced {
+    /// A bounce of which only the reason is known.
+    pub fn because(reason: Reason) -> Self {
+        Self { diagnosis: Diagnosis::because(reason), ..Self::default() }
+    }
+}
+
+/// Who confirmed a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ConfirmedBy {
+    /// The recipient's own server, to us.
+    Mx,
+    /// A delivery report (RFC 3464).
+    Dsn,
+    /// The provider.
+    Provider,
+    /// Something that this version doesn't know.
+    #[default]
+    #[serde(other)]
+    Other,
+}
+
+payload! {
+    /// The recipient's server took the message.
+    Delivered {
+        /// Who says so.
+        confirmed_by: ConfirmedBy,
+        /// Our attempt, if it was ours.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        attempt: Option<u32>,
+        /// The server.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        host: Option<Box<str>>,
+        /// Its reply.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reply_code: Option<ReplyCode>,
+        /// Its enhanced code.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        enhanced_code: Option<EnhancedCode>,
+        /// The streams of the keys by which feedback may name this delivery.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        keys: Vec<StreamId>,
+    }
+}
