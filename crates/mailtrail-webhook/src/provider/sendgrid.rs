@@ -204,7 +204,7 @@ fn suppressed(cause: BlockCause) -> Event {
 fn deferred(fields: Fields<'_>, context: &Context<'_>) -> Event {
     let mut deferred = Deferred::default();
     deferred.diagnosis = failure(class(fields), fields).diagnose(context.classifier());
-    deferred.attempt = fields.text_or_number("attempt").and_then(|text| text.parse().ok());
+    // The provider's `attempt` counts its own tries. Ours would be taken for concluded by it.
     deferred.into()
 }
 

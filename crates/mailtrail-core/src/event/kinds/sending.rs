@@ -67,7 +67,7 @@ payload! {
     Deferred {
         /// What was stated.
         diagnosis: Diagnosis,
-        /// Which attempt it was.
+        /// Our attempt, if it was ours.
         #[serde(skip_serializing_if = "Option::is_none")]
         attempt: Option<u32>,
         /// When the next one is.
