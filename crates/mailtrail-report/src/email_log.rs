@@ -114,6 +114,12 @@ impl EmailLogState {
         found.into_iter().map(|planned| planned.row.delivery).collect()
     }
 
+    /// The row of a delivery, and the normal form of its address.
+    pub fn planned_row(&self, delivery: DeliveryId) -> Option<(&Row, Option<&str>)> {
+        let planned = self.rows.get(&delivery)?;
+        Some((&planned.row, planned.normal_address.as_deref()))
+    }
+
     /// The rows of a broadcast that wait to be sent: delivery, address and name, in a stable order.
     pub fn unsent(&self, broadcast: &BroadcastId) -> Vec<(Row, Box<str>, Option<Box<str>>)> {
         let query = Query::of(broadcast.clone());

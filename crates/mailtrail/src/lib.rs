@@ -29,9 +29,13 @@
 //! ```
 
 mod keys;
+#[cfg(feature = "report")]
+mod policy;
 mod tracker;
 
 pub use keys::{KeysError, keys_file};
+#[cfg(feature = "report")]
+pub use policy::PolicyError;
 pub use tracker::{Builder, RecordError, Tracker};
 
 pub use mailtrail_core as core;

@@ -54,6 +54,7 @@ pub(crate) struct Ports {
     pub(crate) lmtp: Running,
     server: JoinHandle<()>,
     judge: JoinHandle<()>,
+    block: JoinHandle<()>,
 }
 
 impl Ports {
@@ -75,12 +76,15 @@ impl Ports {
         });
         let handler = LmtpIntake::new(Arc::new(intake(opened, domain)?));
         let lmtp = Server::new(Protocol::Lmtp, handler).bind(lmtp).await?;
-        Ok(Self { http, lmtp, server, judge: tokio::spawn(judge(opened.clone())) })
+        let (judge, block) =
+            (tokio::spawn(judge(opened.clone())), tokio::spawn(block(opened.clone())));
+        Ok(Self { http, lmtp, server, judge, block })
     }
 
     pub(crate) async fn close(self) {
         self.server.abort();
         self.judge.abort();
+        self.block.abort();
         self.lmtp.stop().await;
     }
 }
@@ -94,6 +98,21 @@ async fn judge(opened: Opened) {
             output::note(format!("verdicts on opens wait: {error}"));
         }
         tokio::time::sleep(JUDGE_EVERY).await;
+    }
+}
+
+/// Blocks who complained or unsubscribed, whenever something of that kind may have come.
+async fn block(opened: Opened) {
+    let mut seen = mailtrail::core::Position::START;
+    loop {
+        match opened.tracker.store().changed(seen).await {
+            Ok(head) => seen = head,
+            Err(error) => return output::note(format!("the blocking policy has ended: {error}")),
+        }
+        if let Err(error) = opened.tracker.apply_blocking_policy().await {
+            output::note(format!("the blocking policy waits: {error}"));
+        }
+        tokio::time::sleep(BLOCK_EVERY).await;
     }
 }
 
@@ -141,5 +160,7 @@ pub(crate) fn provider_of(webhook: &Webhook) -> Result<Arc<dyn Provider>, Failur
     }
 }
 
+/// How long the blocking policy rests: it reads the whole log.
+const BLOCK_EVERY: Duration = Duration::from_secs(30);
 /// How often hits are judged: often enough beside the window of ten seconds.
 const JUDGE_EVERY: Duration = Duration::from_millis(500);
