@@ -47,6 +47,8 @@ pub(super) struct Connection {
     capabilities: EhloResponse<String>,
     /// The server needs a RSET before the next message.
     in_transaction: bool,
+    /// It has served a message: the server may have ended it since, by its own idle time.
+    used: bool,
 }
 
 enum Client {
@@ -73,7 +75,7 @@ impl Connection {
             Client::Plain(client) => client.ehlo(&relay.helo).await?,
             Client::Encrypted(client) => client.ehlo(&relay.helo).await?,
         };
-        Ok(Self { client, capabilities, in_transaction: false })
+        Ok(Self { client, capabilities, in_transaction: false, used: false })
     }
 
     /// Whether the server takes internationalised addresses.
@@ -82,10 +84,14 @@ impl Connection {
     }
 
     pub(super) async fn transmit(&mut self, what: &Transmission<'_>) -> Transmitted {
-        match self.hand_over(what).await {
-            Ok(outcome) => outcome,
-            Err(cause) => Transmitted::Broken(cause),
-        }
+        let outcome = self.hand_over(what).await;
+        self.used = true;
+        outcome.unwrap_or_else(Transmitted::Broken)
+    }
+
+    /// Whether it has served a message before.
+    pub(super) fn is_used(&self) -> bool {
+        self.used
     }
 
     /// Says goodbye; a server that doesn't listen any more makes no difference.
@@ -98,9 +104,13 @@ impl Connection {
             self.command("RSET\r\n".into()).await?;
         }
         self.in_transaction = true;
+        let used = self.used;
         let dsn = self.capabilities.has_capability(EXT_DSN);
         for command in [mail(what, dsn), rcpt(what, dsn)] {
             let reply = self.command(command).await?;
+            if used && reply.code.get() == CLOSING {
+                return Err("the server had ended the connection".into());
+            }
             if !reply.code.is_positive() {
                 return Ok(Transmitted::Refused(reply));
             }
@@ -179,3 +189,6 @@ fn reply(response: Response<String>) -> Result<Reply, BoxError> {
     let enhanced = EnhancedCode::new(class, subject.into(), detail.into());
     Ok(Reply { code, enhanced, text: response.message })
 }
+
+/// The server closes the connection, whatever was asked (RFC 5321 §3.8).
+pub(super) const CLOSING: u16 = 421;

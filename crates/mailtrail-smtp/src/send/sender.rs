@@ -21,7 +21,7 @@ use mailtrail_core::{
     AppendBatch, EventId, EventStore, EventStoreExt, Evidence, Expected, Fact, NewEvent, StreamId,
 };
 
-use super::connection::{Connection, Reply, Transmission, Transmitted};
+use super::connection::{CLOSING, Connection, Reply, Transmission, Transmitted};
 use super::relay::{Relay, TalksTo};
 use super::schedule::Schedule;
 use crate::message::{Message, To, message_id};
@@ -268,7 +268,22 @@ impl Sender {
         }
     }
 
+    /// A connection that was used before may have ended meanwhile: that costs the recipient nothing.
     async fn transmit(&mut self, to: &To, bytes: &[u8]) -> Transmitted {
+        let used = self.connection.as_ref().is_some_and(Connection::is_used);
+        match self.transmit_once(to, bytes).await {
+            Transmitted::Broken(_) if used => match Connection::open(&self.relay).await {
+                Ok(connection) => {
+                    self.connection = Some(connection);
+                    self.transmit_once(to, bytes).await
+                }
+                Err(cause) => Transmitted::Broken(cause),
+            },
+            outcome => outcome,
+        }
+    }
+
+    async fn transmit_once(&mut self, to: &To, bytes: &[u8]) -> Transmitted {
         let Some(connection) = &mut self.connection else {
             return Transmitted::Broken("the connection is gone".into());
         };
@@ -286,7 +301,7 @@ impl Sender {
         let ended = match &transmitted {
             Transmitted::NeedsUtf8 => false,
             Transmitted::Broken(_) | Transmitted::Unanswered => true,
-            Transmitted::Taken(reply) | Transmitted::Refused(reply) => reply.code.get() == 421,
+            Transmitted::Taken(reply) | Transmitted::Refused(reply) => reply.code.get() == CLOSING,
         };
         if ended {
             self.connection = None;
