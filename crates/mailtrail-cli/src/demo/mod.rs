@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use mailtrail::core::store::Filter;
 use mailtrail::core::suppression::Scope;
-use mailtrail::core::{BroadcastId, EmailAddress};
+use mailtrail::core::{BroadcastId, EmailAddress, Position};
 use mailtrail::report::Query;
 use mailtrail::report::render::{email_log_json, email_log_table, summary_table};
 use mailtrail::smtp::message::Message;
@@ -113,7 +114,7 @@ impl Demo {
                 "What came back: bounce mails, a provider's webhooks, opens; late, twice and out of order.",
             );
             say("Opens are judged when ten seconds have passed.");
-            tokio::time::sleep(SETTLE).await;
+            settled(opened).await?;
             people.stop().await;
         }
         ports.close().await;
@@ -148,6 +149,22 @@ async fn plan(
         report.malformed
     ));
     Ok(())
+}
+
+/// Waits until every open has its verdict: the window is ten seconds, a slow machine needs longer.
+async fn settled(opened: &Opened) -> Result<(), Failure> {
+    let store = opened.tracker.store();
+    let count = async |name: &str| {
+        let page = store.read_all(&Filter::all().event_type(name), Position::START, 1_000).await;
+        page.map(|page| page.events.len())
+    };
+    for _ in 0..SETTLE_TRIES {
+        if count("opened").await? >= count("hit").await? {
+            return Ok(());
+        }
+        tokio::time::sleep(SETTLE_STEP).await;
+    }
+    Err(Failure::other("the opens got no verdict in time"))
 }
 
 async fn show(opened: &Opened, broadcast: &BroadcastId, as_json: bool) -> Result<(), Failure> {
@@ -189,5 +206,6 @@ fn message() -> Message {
 const FROM: &str = "office@school.example";
 const SUBJECT: &str = "Snow day: school is closed today";
 const DOMAIN: &str = "bounces.school.example";
-/// The window in which hits of one delivery are judged together, and a little more.
-const SETTLE: Duration = Duration::from_millis(11_500);
+/// How often, and how many times, we look whether all opens are judged: for a minute.
+const SETTLE_STEP: Duration = Duration::from_millis(250);
+const SETTLE_TRIES: u32 = 240;

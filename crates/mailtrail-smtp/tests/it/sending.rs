@@ -216,12 +216,12 @@ async fn a_server_that_is_not_there_costs_no_attempt() {
 async fn a_connection_that_the_server_ended_while_idle_costs_no_attempt() {
     let mut bench = bench(&["ok@a.example", "other@a.example"]).await;
     let mut limits = mailtrail_smtp::server::Limits::default();
-    limits.command_timeout = std::time::Duration::from_millis(50);
+    limits.command_timeout = std::time::Duration::from_millis(500);
     bench.sink = Sink::builder().limits(limits).start().await.unwrap();
     let mut sender = bench.sender(TalksTo::Relay);
     assert_eq!(bench.deliver(&mut sender, 0).await, Outcome::Sent);
     // The server's own idle time passes: there is nothing to wait for but that.
-    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    tokio::time::sleep(std::time::Duration::from_millis(900)).await;
     assert_eq!(bench.deliver(&mut sender, 1).await, Outcome::Sent);
     assert_eq!(bench.evidence(1).await.deferrals(), 0);
     assert_eq!(bench.sink.messages().len(), 2);
