@@ -57,7 +57,7 @@ payload! {
 payload! {
     /// An automatic answer came: the message was delivered.
     AutoReplied {
-        /// Whether it says that the person has moved; [`Private::new_address`] may say where.
+        /// Whether it says that the person has moved; [`Private::new_address`](crate::event::Private::new_address) may say where.
         address_change: bool,
     }
 }
@@ -104,7 +104,7 @@ impl Reclassified {
 }
 
 payload! {
-    /// Anything else: kept, and raises nothing. Its JSON is in [`Private::custom`].
+    /// Anything else: kept, and raises nothing. Its JSON is in [`Private::custom`](crate::event::Private::custom).
     Custom {
         /// Its type, in the words of its source.
         custom_type: Box<str>,

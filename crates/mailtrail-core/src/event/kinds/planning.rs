@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{BroadcastId, ContactId, DeliveryId, Kind};
 use crate::reason::Reason;
 
-/// The facts of one row of the Email Log. Its person is in [`Private`].
+/// The facts of one row of the Email Log. Its person is in [`Private`](crate::event::Private).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Row {
