@@ -92,14 +92,15 @@ impl Feeder {
         mut self,
         store: &S,
     ) -> Result<(), AppendError> {
-        let mut events = std::mem::take(&mut self.events);
-        while !events.is_empty() {
+        let mut events = std::mem::take(&mut self.events).into_iter();
+        loop {
             let (least, most) = (*self.batches.start(), *self.batches.end());
-            let size = least.saturating_add(self.draw(most.saturating_sub(least) + 1));
-            let size = size.clamp(1, events.len());
-            let rest = events.split_off(size);
-            store.record(events).await?;
-            events = rest;
+            let size = least.saturating_add(self.draw(most.saturating_sub(least) + 1)).max(1);
+            let batch: Vec<_> = events.by_ref().take(size).collect();
+            if batch.is_empty() {
+                break;
+            }
+            store.record(batch).await?;
         }
         Ok(())
     }
