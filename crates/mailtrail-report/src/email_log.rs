@@ -14,11 +14,33 @@ use crate::row::EmailLogRow;
 use crate::summary::Summary;
 
 /// Builds the state of the Email Log from events, whatever their order.
+///
+/// ```
+/// use mailtrail_core::projection::Projection;
+/// use mailtrail_report::{EmailLog, EmailLogState, Query};
+/// let mut state = EmailLogState::default();
+/// # let envelopes: Vec<mailtrail_core::event::Envelope> = Vec::new();
+/// for envelope in &envelopes {
+///     EmailLog.apply(envelope, &mut state)?;
+/// }
+/// assert!(state.rows(&Query::default()).is_empty());
+/// # Ok::<(), mailtrail_core::projection::ApplyError>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "it has no parts")]
 pub struct EmailLog;
 
-/// Evidence of every delivery, and the rows that were planned.
+/// Evidence of every delivery, and the rows that were planned: what all reports here are read from.
+///
+/// ```
+/// use mailtrail_core::Status;
+/// use mailtrail_report::{EmailLogState, Query};
+/// let state = EmailLogState::default();             // filled by `mailtrail_core::projection::replay`
+/// let needs_attention = Query::default().status(Status::Bounced).status(Status::Failed);
+/// assert!(state.rows(&needs_attention).is_empty());
+/// assert_eq!(state.summary(&Query::default()).rows(), 0);
+/// assert_eq!(state.unmatched(), 0);
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EmailLogState {
     fold: Fold,
@@ -65,15 +87,14 @@ impl Projection for EmailLog {
 impl EmailLogState {
     /// The rows that a query asks for, in the order of broadcast, contact and address.
     pub fn rows(&self, query: &Query) -> Vec<EmailLogRow> {
-        let mut rows: Vec<EmailLogRow> = self
-            .planned(query)
-            .map(|planned| {
-                EmailLogRow::of(planned, &self.fold.evidence(planned.row.delivery), self)
-            })
-            .filter(|row| query.has_status(row.status))
-            .collect();
-        rows.sort_by(|a, b| a.order().cmp(&b.order()));
-        rows
+        let mut planned: Vec<&PlannedRow> = self.planned(query).collect();
+        planned.sort_unstable_by(|a, b| a.order().cmp(&b.order()));
+        let row = |planned: &PlannedRow| {
+            let evidence = self.fold.evidence(planned.row.delivery);
+            let asked = query.has_status(evidence.status());
+            asked.then(|| EmailLogRow::of(planned, &evidence, self))
+        };
+        planned.into_iter().filter_map(row).collect()
     }
 
     /// The counts of the rows that a query asks for.
@@ -181,6 +202,12 @@ impl EmailLogState {
 }
 
 impl PlannedRow {
+    /// A total order that no arrival changes: by the normal form, else by the text as given.
+    fn order(&self) -> (&str, &str, Option<&str>, DeliveryId) {
+        let address = self.normal_address.as_deref().or(self.address.as_deref());
+        (self.row.broadcast.as_str(), self.row.contact.as_str(), address, self.row.delivery)
+    }
+
     fn of(envelope: &Envelope, row: Row) -> Self {
         let private = envelope.private();
         Self {

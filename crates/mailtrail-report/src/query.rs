@@ -37,7 +37,8 @@ impl Query {
         self
     }
 
-    /// With this label.
+    /// With this label. Rows without it have the empty value, as in
+    /// [`summary_by`](crate::EmailLogState::summary_by).
     pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.labels.push((name.into(), value.into()));
         self
@@ -45,7 +46,10 @@ impl Query {
 
     pub(crate) fn admits(&self, planned: &PlannedRow) -> bool {
         self.broadcast.as_ref().is_none_or(|broadcast| *broadcast == planned.row.broadcast)
-            && self.labels.iter().all(|(name, value)| planned.labels.get(name) == Some(value))
+            && self
+                .labels
+                .iter()
+                .all(|(name, value)| planned.labels.get(name).map_or("", String::as_str) == value)
     }
 
     pub(crate) fn has_status(&self, status: Status) -> bool {

@@ -12,7 +12,13 @@ use crate::words;
 
 /// One row of the Email Log. The columns are stable, in this order; labels come last.
 ///
-/// Times are those that the sources claim; where none gives one, the cell is empty.
+/// Times are those that the sources claim; where none gives one, the cell is empty. Of a person who
+/// was erased, name and address read `erased`.
+///
+/// ```
+/// use mailtrail_report::EmailLogRow;
+/// assert_eq!(EmailLogRow::COLUMNS[4..8], ["Contact ID", "Name", "Email Address", "Delivery Results"]);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct EmailLogRow {
@@ -169,10 +175,6 @@ impl EmailLogRow {
             yes(self.unsubscribed),
             self.duplicate_of.clone(),
         ]
-    }
-
-    pub(crate) fn order(&self) -> (&str, &str, &str, DeliveryId) {
-        (&self.broadcast, &self.contact_id, &self.email_address, self.delivery)
     }
 }
 

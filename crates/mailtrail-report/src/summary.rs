@@ -31,6 +31,16 @@ pub struct Summary {
 }
 
 /// A count with its base.
+///
+/// ```
+/// use mailtrail_core::Evidence;
+/// use mailtrail_report::Summary;
+/// let mut summary = Summary::default();
+/// assert_eq!(summary.reached().per_mille(), None);        // of nothing
+/// summary.count(&Evidence::default());
+/// let reached = summary.reached();
+/// assert_eq!((reached.count, reached.of, reached.per_mille()), (0, 1, Some(0)));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Rate {

@@ -1,7 +1,7 @@
 //! *Why* and *What To Do*, in plain words: the sentences are core's, the numbers the evidence's.
 
 use chrono::{DateTime, Utc};
-use mailtrail_core::event::{Agent, SuppressedBy};
+use mailtrail_core::event::{Agent, Reading, SuppressedBy};
 use mailtrail_core::evidence::Why;
 use mailtrail_core::{Evidence, Status};
 
@@ -25,6 +25,7 @@ pub(crate) fn why(evidence: &Evidence) -> String {
     };
     let foreign = match evidence.foreign() {
         0 => String::new(),
+        1 => " 1 event of a type that this version doesn't know: the status may be higher.".into(),
         count => format!(
             " {count} events of types that this version doesn't know: the status may be higher."
         ),
@@ -84,7 +85,8 @@ fn soft_bounced(evidence: &Evidence) -> String {
 }
 
 fn blocked(evidence: &Evidence) -> String {
-    let Some((by, cause, since)) = evidence.why().and_then(|why| why.blocked) else {
+    let Some((why, (by, cause, since))) = evidence.why().and_then(|why| Some((why, why.blocked?)))
+    else {
         return Status::Blocked.sentence().into();
     };
     let list = match by {
@@ -92,7 +94,8 @@ fn blocked(evidence: &Evidence) -> String {
         _ => "the Blocked Email list",
     };
     let since = since.map_or_else(String::new, |at| format!(" since {}", minute(at)));
-    format!("The address is on {list}{since}: {}.", cause.words())
+    let codes = codes(why).map_or_else(String::new, |codes| format!(" ({codes})"));
+    format!("The address is on {list}{since}: {}{codes}.", cause.words())
 }
 
 fn failed(evidence: &Evidence) -> String {
@@ -106,28 +109,42 @@ fn failed(evidence: &Evidence) -> String {
 }
 
 fn delivered(evidence: &Evidence) -> String {
-    let by_machine = evidence.opens().machine > 0;
-    match (by_machine, evidence.is_confirmed()) {
-        (true, _) => {
-            format!("{} So far it was opened by a machine only.", Status::Delivered.sentence())
-        }
-        (false, true) => Status::Delivered.sentence().into(),
-        (false, false) if evidence.complained().is_some() => {
-            "The recipient complained about it, so it arrived.".into()
-        }
-        (false, false) if evidence.auto_replied().is_some() => {
-            "An automatic answer came, so it arrived.".into()
-        }
-        (false, false) => "What came back shows that it arrived.".into(),
+    let arrived = if evidence.is_confirmed() {
+        Status::Delivered.sentence()
+    } else if evidence.complained().is_some() {
+        "The recipient complained about it, so it arrived."
+    } else if evidence.auto_replied().is_some() {
+        "An automatic answer came, so it arrived."
+    } else {
+        "What came back shows that it arrived."
+    };
+    if evidence.opens().machine > 0 {
+        return format!("{arrived} So far it was opened by a machine only.");
     }
+    arrived.to_owned()
 }
 
 fn opened(evidence: &Evidence) -> String {
-    let unsure = evidence.why().and_then(|why| why.agent) == Some(Agent::Unknown);
-    if unsure {
-        return "It was opened, by a person as far as anyone can tell.".into();
+    let first = evidence.why().and_then(|why| why.agent);
+    let words = match first {
+        Some(Agent::Unknown) => "It was opened, by a person as far as anyone can tell.",
+        _ => Status::Opened.sentence(),
+    };
+    match evidence.decided_by().and_then(|moment| evidence.current_reading(moment.event)) {
+        Some(Reading::Agent(agent)) if first != Some(agent) => {
+            format!("{words} (Since corrected: {}.)", opener(agent))
+        }
+        _ => words.to_owned(),
     }
-    Status::Opened.sentence().into()
+}
+
+fn opener(agent: Agent) -> &'static str {
+    match agent {
+        Agent::Human => "by a person",
+        Agent::MailboxMachine => "by a machine of the mailbox's provider",
+        Agent::Scanner => "by a scanner",
+        _ => "nobody can tell by whom",
+    }
 }
 
 fn reason(evidence: &Evidence) -> String {

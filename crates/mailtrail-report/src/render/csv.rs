@@ -17,6 +17,13 @@ pub enum Cells {
 
 /// The rows as CSV (RFC 4180): the stable columns, then one for each label that any row has.
 ///
+/// ```
+/// use mailtrail_report::render::{Cells, email_log_csv};
+/// let csv = email_log_csv(&[], Cells::Safe)?;
+/// assert!(csv.starts_with(b"Broadcast,Broadcast Type,Subject,From,Contact ID,"));
+/// # Ok::<(), mailtrail_report::render::CsvError>(())
+/// ```
+///
 /// # Errors
 /// [`CsvError`]: the writer's own.
 pub fn email_log_csv(rows: &[EmailLogRow], cells: Cells) -> Result<Vec<u8>, CsvError> {

@@ -3,7 +3,17 @@
 use mailtrail_core::store::Head;
 use serde::Serialize;
 
-/// Where a report comes from, so that anyone can check it.
+/// Where a report comes from, so that anyone can check it. Beside CSV and JSON Lines it is written as
+/// one JSON object.
+///
+/// ```
+/// use mailtrail_core::store::Head;
+/// use mailtrail_report::render::Footer;
+/// let footer = Footer::new(Head::default(), "now", "mailtrail 0.1.0").versions(Some("7".into()), None);
+/// assert!(footer.lines().ends_with("as of now\nmailtrail 0.1.0, rules 7\n"));
+/// assert!(serde_json::to_string(&footer)?.starts_with("{\"position\":0,\"chain_head\":\"0000"));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Footer {

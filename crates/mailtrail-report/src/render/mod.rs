@@ -19,7 +19,7 @@ pub use table::{email_log_table, summary_table};
 pub fn safe(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() || is_bidi_control(c) {
+        if steers(c) {
             safe.extend(c.escape_default());
         } else {
             safe.push(c);
@@ -28,7 +28,9 @@ pub fn safe(text: &str) -> String {
     safe
 }
 
-/// Unicode's `Bidi_Control` characters, which can make one text look like another.
-fn is_bidi_control(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// C0 and C1, which steer a terminal, and Unicode's `Bidi_Control` characters, which can make one
+/// text look like another.
+fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -11,18 +11,18 @@ use crate::summary::{Rate, Summary};
 
 /// The rows as a table of the columns that matter most; all columns are in CSV and JSON.
 ///
-/// With a width it fits into so many columns, else every line is as long as it is.
+/// With a width it fits into so many columns, and a narrow one leaves out the counts; without, every
+/// line is as long as it is.
+///
+/// ```
+/// use mailtrail_report::render::email_log_table;
+/// assert!(email_log_table(&[], None).contains("Opens"));
+/// assert!(!email_log_table(&[], Some(80)).contains("Opens"));
+/// ```
 pub fn email_log_table(rows: &[EmailLogRow], width: Option<u16>) -> String {
+    let shown = if width.is_some_and(|width| width < WIDE) { NARROW } else { COLUMNS.len() };
     let mut table = table(width);
-    table.set_header([
-        "Contact ID",
-        "Name",
-        "Email Address",
-        "Delivery Results",
-        "Why",
-        "Opens",
-        "Attempts",
-    ]);
+    table.set_header(COLUMNS.into_iter().take(shown));
     for row in rows {
         let opens = row.opens_person.saturating_add(row.opens_unknown);
         let cells = [
@@ -34,12 +34,28 @@ pub fn email_log_table(rows: &[EmailLogRow], width: Option<u16>) -> String {
             opens.to_string(),
             row.attempts.to_string(),
         ];
-        table.add_row(cells);
+        table.add_row(cells.into_iter().take(shown));
     }
     lines(&table)
 }
 
+/// What a table shows, the dispensable last.
+const COLUMNS: [&str; 7] =
+    ["Contact ID", "Name", "Email Address", "Delivery Results", "Why", "Opens", "Attempts"];
+/// How many of them a narrow terminal gets.
+const NARROW: usize = 5;
+/// From this width on there is room for all.
+const WIDE: u16 = 100;
+
 /// The ten counts, then the three rates with their bases.
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use mailtrail_report::Summary;
+/// use mailtrail_report::render::summary_table;
+/// let whole = BTreeMap::from([(String::new(), Summary::default())]);
+/// assert!(summary_table(&whole, None).contains("Needs attention"));
+/// ```
 pub fn summary_table(groups: &BTreeMap<String, Summary>, label: Option<&str>) -> String {
     let mut table = table(None);
     let title = label.map_or("", |label| label);
