@@ -3,4 +3,3 @@
 
 mod golden;
 mod laws;
-mod speed;
