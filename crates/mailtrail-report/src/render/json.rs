@@ -23,13 +23,16 @@ pub fn email_log_json(rows: &[EmailLogRow]) -> serde_json::Result<String> {
     Ok(out)
 }
 
-/// Such characters stand in strings only, so an escape is the same JSON value.
+/// Such characters stand in strings only, so an escape is the same JSON value. All of them lie in the
+/// basic plane: one escape each.
 fn escape(json: &str, out: &mut String) {
     for part in json.split_inclusive(steers) {
         match part.char_indices().next_back() {
             Some((at, last)) if steers(last) => {
                 out.push_str(part.get(..at).unwrap_or_default());
-                out.push_str(&format!("\\u{:04x}", u32::from(last)));
+                out.push_str("\\u");
+                let digits = [12, 8, 4, 0].map(|shift| u32::from(last) >> shift & 0xf);
+                out.extend(digits.into_iter().filter_map(|digit| char::from_digit(digit, 16)));
             }
             _ => out.push_str(part),
         }
