@@ -9,22 +9,34 @@ use std::path::{Path, PathBuf};
 use mailtrail_core::event::Envelope;
 use mailtrail_core::store::writer::{Engine, Found};
 use mailtrail_core::store::{BoxError, Head, ReadError, record};
-use mailtrail_core::{EventId, StreamId, Version};
+use mailtrail_core::{EventId, Namespace, StreamId, Version};
 
 use crate::folder;
 use crate::layout;
 use crate::read::Reads;
+use crate::witness::Witness;
 
 /// The writer's side of the store.
 #[derive(Debug)]
 pub(crate) struct SledEngine {
     reads: Reads,
     disk: Disk,
+    namespace: Namespace,
+    witness: Witness,
 }
 
 impl SledEngine {
-    pub(crate) fn new(reads: Reads, folder: &Path) -> io::Result<Self> {
-        Ok(Self { reads, disk: Disk::open(folder)? })
+    /// Makes what is there durable before anything is written on top of it.
+    pub(crate) fn new(
+        reads: Reads,
+        folder: &Path,
+        namespace: Namespace,
+        head: Head,
+    ) -> io::Result<Self> {
+        let disk = Disk::open(folder)?;
+        let witness = Witness::open(folder, namespace, head)?;
+        folder::sync(folder)?;
+        Ok(Self { reads, disk, namespace, witness })
     }
 }
 
@@ -46,12 +58,12 @@ impl Engine for SledEngine {
             batch.insert(layout::id_key(envelope.event.event_id), &position);
             batch.insert(layout::stream_key(envelope.stream, envelope.version), &position);
         }
-        if let Some(last) = group.last() {
-            let head = Head::new(last.position, last.hash);
-            batch.insert(layout::HEAD_KEY, layout::head_value(head));
-        }
+        let Some(last) = group.last() else { return Ok(()) };
+        let head = Head::new(last.position, last.hash);
+        batch.insert(layout::HEAD_KEY, layout::head_value(head));
         self.reads.apply(batch)?;
         self.disk.sync()?;
+        self.witness.write(self.namespace, head)?;
         Ok(())
     }
 }
@@ -72,8 +84,9 @@ impl Disk {
     fn open(folder: &Path) -> io::Result<Self> {
         let database = File::open(folder.join("db"))?;
         let mut disk = Self { database, blobs: folder.join("blobs"), synced: HashSet::new() };
+        // Without its configuration sled would take the folder for a new one; it doesn't sync it.
+        File::open(folder.join("conf"))?.sync_all()?;
         disk.sync()?;
-        folder::sync(folder)?;
         Ok(disk)
     }
 

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use mailtrail_core::store::OpenError;
 
+use crate::witness;
+
 /// Held as long as the store is open; the operating system lets go of it when the process ends.
 #[derive(Debug)]
 pub(crate) struct Lock {
@@ -47,7 +49,7 @@ fn refuse_foreign(path: &Path) -> Result<(), OpenError> {
         .collect::<Result<_, _>>()
         .map_err(OpenError::Io)?;
     // Beside the store there may be what belongs to it: raw/, keys.toml. A database there must be.
-    let ours = names.iter().any(|name| name == "db" || name == LOCK);
+    let ours = names.iter().any(|name| name == "db" || name == LOCK || name == witness::FILE);
     if names.is_empty() || ours {
         return Ok(());
     }

@@ -16,7 +16,9 @@
 //! # What sled leaves open
 //! sled is no longer maintained on the 0.34 line. Its own `flush` ends in `sync_file_range`, which is no
 //! durability; this adapter syncs the database file itself after it. Damage that sled's own checks
-//! don't see as such may make it panic: such a panic is caught, and told as `Corrupt`.
+//! don't see as such may make it panic: such a panic is caught, and told as `Corrupt`. At a page that it
+//! can't read it cuts its log and goes on; the adapter keeps the head in a file of its own and tells
+//! `Corrupt` where the log no longer reaches it.
 #![warn(
     clippy::indexing_slicing,
     clippy::string_slice,
@@ -30,6 +32,7 @@ mod layout;
 mod raw;
 mod read;
 mod store;
+mod witness;
 
 pub use raw::SledRaw;
 pub use store::{Options, SledStore};

@@ -20,6 +20,7 @@ use crate::commit::SledEngine;
 use crate::folder::{self, Lock};
 use crate::layout;
 use crate::read::Reads;
+use crate::witness::{self, Witness};
 
 /// An event store in a folder.
 ///
@@ -70,6 +71,10 @@ impl Options {
     pub fn open(self, path: impl AsRef<Path>) -> Result<SledStore, OpenError> {
         let path = path.as_ref();
         let lock = folder::take(path)?;
+        let witnessed = Witness::read(path).map_err(OpenError::Io)?;
+        if witnessed.is_some() && !path.join("db").exists() {
+            return Err(OpenError::Corrupt { cause: "the database file is missing".into() });
+        }
         let config =
             sled::Config::new().path(path).cache_capacity(self.cache_bytes).flush_every_ms(None);
         let db = match catch_unwind(AssertUnwindSafe(|| config.open())) {
@@ -82,11 +87,21 @@ impl Options {
         };
         let was_there = db.was_recovered();
         let reads = Reads::new(db);
-        let namespace = identify(&reads, was_there)?;
         let (head, last_recorded_at) = end(&reads)?;
+        if let Some((_, witnessed)) = witnessed {
+            let hash_at = |position| Ok(reads.at(position)?.hash);
+            witness::check(witnessed, head, hash_at)
+                .map_err(|cause| OpenError::Corrupt { cause })?;
+        }
+        let namespace = identify(&reads, was_there)?;
+        if witnessed.is_some_and(|(witnessed, _)| witnessed != namespace) {
+            let cause = "the files of two stores are mixed".into();
+            return Err(OpenError::Corrupt { cause });
+        }
         let mut options = WriterOptions::new(head, self.clock, Box::new(salt));
         options.last_recorded_at = last_recorded_at;
-        let engine = SledEngine::new(reads.clone(), path).map_err(OpenError::Io)?;
+        let engine =
+            SledEngine::new(reads.clone(), path, namespace, head).map_err(OpenError::Io)?;
         let writer = Writer::start(engine, options).map_err(OpenError::Io)?;
         let path = path.to_owned();
         Ok(SledStore { writer, reads, namespace, path, _lock: lock, _folder: None })

@@ -1,40 +1,90 @@
-//! Damage: whatever byte is flipped or missing, a read gives what was stored, or says that it can't.
+//! Damage: whatever byte is flipped or missing, every answer is what it was, or `Corrupt`.
 //! Each look is in a process of its own, as sled may end it.
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use futures_executor::block_on;
-use mailtrail_core::store::{EventStore, EventStoreExt, Filter};
-use mailtrail_core::{Envelope, Position};
+use mailtrail_core::store::{
+    AppendError, EventStore, EventStoreExt, Filter, OpenError, Outcome, ReadError,
+};
+use mailtrail_core::{NewEvent, Position, StreamId, Version};
 use mailtrail_sled::SledStore;
 
 use crate::child;
 
 const FOLDER: &str = "MAILTRAIL_TEST_DAMAGED";
-const EVENTS: u64 = 60;
+const EVENTS: u64 = 1_500;
+const SAME: i32 = 90;
+const CORRUPT: i32 = 91;
+const OTHER: i32 = 92;
 
-/// Does nothing unless [`look`] runs it. Fails only if it reads something that was never stored.
+/// Does nothing unless [`look`] runs it.
 #[test]
 #[expect(clippy::exit, reason = "the exit code is what the parent looks at")]
-fn reads_what_is_left() {
+fn answers_as_before_or_says_that_it_is_damaged() {
     let Some(folder) = std::env::var_os(FOLDER) else { return };
-    let Ok(store) = SledStore::open(folder) else { return };
-    let Ok(page) = block_on(store.read_all(&Filter::all(), Position::START, 1_000)) else { return };
-    let stored = |envelope: &Envelope| {
-        (0..EVENTS)
-            .map(child::fact)
-            .any(|(stream, event)| envelope.stream == stream && envelope.event == event)
-    };
-    if !page.events.iter().all(stored) {
-        // An exit code of its own: sled's end of the process is no wrong data.
-        std::process::exit(99);
-    }
+    std::process::exit(match SledStore::open(folder) {
+        Ok(store) => block_on(answers(&store)),
+        Err(OpenError::Corrupt { .. }) => CORRUPT,
+        Err(_) => OTHER,
+    });
 }
 
+/// Asks for everything: the log, each stream, and whether the ids are still known.
+async fn answers(store: &SledStore) -> i32 {
+    let mut said = SAME;
+    let mut heard = |same: bool, corrupt: bool| {
+        said = said.max(if corrupt {
+            CORRUPT
+        } else if same {
+            SAME
+        } else {
+            OTHER
+        });
+    };
+    match store.read_all(&Filter::all(), Position::START, usize::MAX).await {
+        Ok(page) => heard(
+            page.next.is_none()
+                && page
+                    .events
+                    .iter()
+                    .map(|envelope| (envelope.stream, envelope.event.clone()))
+                    .eq((0..EVENTS).map(child::fact)),
+            false,
+        ),
+        Err(ReadError::Corrupt { .. }) => heard(false, true),
+        Err(_) => heard(false, false),
+    }
+    let mut streams: HashMap<StreamId, Vec<NewEvent>> = HashMap::new();
+    for (stream, event) in (0..EVENTS).map(child::fact) {
+        streams.entry(stream).or_default().push(event);
+    }
+    for (stream, events) in streams {
+        match store.read_stream(stream, Version::FIRST, usize::MAX).await {
+            Ok(page) => {
+                heard(page.events.iter().map(|envelope| &envelope.event).eq(&events), false);
+            }
+            Err(ReadError::Corrupt { .. }) => heard(false, true),
+            Err(_) => heard(false, false),
+        }
+    }
+    for batch in (0..EVENTS).map(child::fact).collect::<Vec<_>>().chunks(100) {
+        match store.record(batch.to_vec()).await {
+            Ok(appended) => heard(appended.outcome == Outcome::AlreadyStored, false),
+            Err(AppendError::Corrupt { .. }) => heard(false, true),
+            Err(_) => heard(false, false),
+        }
+    }
+    said
+}
+
+/// `None` if the process was ended by a signal: sled aborted, and said nothing wrong.
 fn look(folder: &Path) -> Option<i32> {
     let status = Command::new(std::env::current_exe().unwrap())
-        .args(["damage::reads_what_is_left", "--exact"])
+        .args(["damage::answers_as_before_or_says_that_it_is_damaged", "--exact"])
         .env(FOLDER, folder)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -43,32 +93,76 @@ fn look(folder: &Path) -> Option<i32> {
     status.code()
 }
 
-#[test]
-fn a_flipped_byte_or_a_cut_tail_is_never_other_data() {
-    let original = tempfile::tempdir().unwrap();
-    {
-        let store = SledStore::open(original.path()).unwrap();
-        block_on(store.record((0..EVENTS).map(child::fact).collect())).unwrap();
-    }
-    let database = std::fs::read(original.path().join("db")).unwrap();
-    let used = database.iter().rposition(|byte| *byte != 0).unwrap();
-    assert_eq!(look(original.path()), Some(0), "the undamaged store is read");
-    for turn in 0..40 {
-        let copy = tempfile::tempdir().unwrap();
-        let mut damaged = database.clone();
-        if turn % 4 == 3 {
-            damaged.truncate(used * (turn + 1) / 41);
-        } else {
-            // Spread over what is used, by a step that shares no factor with it.
-            damaged[(turn * 7_919 + 13) % used] ^= 0x20;
+/// A store that was closed, and its files.
+struct Original {
+    folder: tempfile::TempDir,
+    files: Vec<(PathBuf, usize)>,
+}
+
+impl Original {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SledStore::open(folder.path()).unwrap();
+        for batch in (0..EVENTS).map(child::fact).collect::<Vec<_>>().chunks(50) {
+            block_on(store.record(batch.to_vec())).unwrap();
         }
-        for entry in std::fs::read_dir(original.path()).unwrap().map(Result::unwrap) {
-            if entry.path().is_file() {
-                std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+        drop(store);
+        let mut files = Vec::new();
+        for entry in fs::read_dir(folder.path()).unwrap().map(Result::unwrap) {
+            if entry.path().is_file() && entry.file_name() != "mailtrail.lock" {
+                let bytes = fs::read(entry.path()).unwrap();
+                let used = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+                files.push((PathBuf::from(entry.file_name()), used));
             }
         }
-        std::fs::create_dir_all(copy.path().join("blobs")).unwrap();
-        std::fs::write(copy.path().join("db"), damaged).unwrap();
-        assert_ne!(look(copy.path()), Some(99), "turn {turn}");
+        files.sort();
+        Self { folder, files }
+    }
+
+    /// A copy in which one file was changed.
+    fn copy(&self, file: &Path, change: impl FnOnce(&mut Vec<u8>)) -> tempfile::TempDir {
+        let copy = tempfile::tempdir().unwrap();
+        fs::create_dir(copy.path().join("blobs")).unwrap();
+        for (name, _) in &self.files {
+            fs::copy(self.folder.path().join(name), copy.path().join(name)).unwrap();
+        }
+        let mut bytes = fs::read(copy.path().join(file)).unwrap();
+        change(&mut bytes);
+        fs::write(copy.path().join(file), bytes).unwrap();
+        copy
+    }
+}
+
+#[test]
+fn a_flipped_byte_is_the_same_answer_or_corrupt() {
+    let original = Original::new();
+    assert!(original.files.iter().any(|(name, _)| name == Path::new("head")));
+    assert_eq!(look(original.folder.path()), Some(SAME), "the undamaged store is read");
+    let mut corrupt = 0;
+    for (file, used) in &original.files {
+        let turns = if file == Path::new("db") { 160 } else { 24 };
+        for turn in 0..turns {
+            // Spread over what is used, by a step that shares no factor with it.
+            let at = (turn * 1_000_003 + 13) % used;
+            let copy = original.copy(file, |bytes| bytes[at] ^= 1 << (turn % 8));
+            let said = look(copy.path());
+            assert_ne!(said, Some(OTHER), "byte {at} of {}", file.display());
+            corrupt += i32::from(said != Some(SAME));
+        }
+    }
+    assert!(corrupt > 10, "the damage was seen: {corrupt}");
+}
+
+#[test]
+fn a_cut_or_missing_file_is_the_same_answer_or_corrupt() {
+    let original = Original::new();
+    for (file, used) in &original.files {
+        for eighth in 0..8 {
+            let copy = original.copy(file, |bytes| bytes.truncate(used * eighth / 8));
+            assert_ne!(look(copy.path()), Some(OTHER), "{eighth}/8 of {}", file.display());
+        }
+        let copy = original.copy(file, |_| ());
+        fs::remove_file(copy.path().join(file)).unwrap();
+        assert_ne!(look(copy.path()), Some(OTHER), "no {}", file.display());
     }
 }
