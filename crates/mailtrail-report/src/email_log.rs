@@ -141,21 +141,6 @@ impl EmailLogState {
         Some((&planned.row, planned.normal_address.as_deref()))
     }
 
-    /// The rows of a broadcast that wait to be sent: delivery, address and name, in a stable order.
-    pub fn unsent(&self, broadcast: &BroadcastId) -> Vec<(Row, Box<str>, Option<Box<str>>)> {
-        let query = Query::of(broadcast.clone());
-        let mut waiting: Vec<&PlannedRow> = self
-            .planned(&query)
-            .filter(|planned| self.fold.evidence(planned.row.delivery).is_waiting())
-            .collect();
-        waiting.sort_by_key(|planned| (&planned.row.contact, planned.row.delivery));
-        let facts = |planned: &PlannedRow| {
-            let address = planned.address.clone()?;
-            Some((planned.row.clone(), address, planned.name.clone()))
-        };
-        waiting.into_iter().filter_map(facts).collect()
-    }
-
     pub(crate) fn contact_of(&self, delivery: DeliveryId) -> Option<&str> {
         self.rows.get(&delivery).map(|planned| planned.row.contact.as_str())
     }

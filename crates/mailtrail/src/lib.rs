@@ -31,11 +31,13 @@
 mod keys;
 #[cfg(feature = "report")]
 mod policy;
+mod queue;
 mod tracker;
 
 pub use keys::{KeysError, keys_file};
 #[cfg(feature = "report")]
 pub use policy::PolicyError;
+pub use queue::{Delivery, Queue};
 pub use tracker::{Builder, RecordError, Tracker};
 
 pub use mailtrail_core as core;

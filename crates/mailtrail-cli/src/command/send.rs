@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
+use mailtrail::Delivery;
 use mailtrail::core::BroadcastId;
-use mailtrail::core::EmailAddress;
-use mailtrail::core::event::Row;
 use mailtrail::smtp::message::{Message, To};
 use mailtrail::smtp::return_path::ReturnPath;
 use mailtrail::smtp::send::{Credentials, OnDoubt, Outcome, Relay, Schedule, Sender, TalksTo, Tls};
@@ -184,32 +183,34 @@ impl Sending {
         broadcast: &BroadcastId,
         message: &Message,
     ) -> Result<SendReport, Failure> {
-        let rows = opened.tracker.email_log().await?.unsent(broadcast);
-        let progress = output::progress(Some(u64::try_from(rows.len())?), "sending");
+        let progress = output::progress(None, "sending");
         let mut report = SendReport::default();
-        let mut waiting: Vec<(DateTime<Utc>, (Row, To))> = Vec::new();
-        for (row, address, name) in rows {
-            let Ok(address) = EmailAddress::parse(&address) else { continue };
-            let to = To::new(row.delivery, address, name.map(Into::into));
-            let outcome = self.deliver(&row, &to, message).await?;
+        let mut waiting = Vec::new();
+        let mut queued = opened.tracker.queued(broadcast.clone());
+        while let Some(delivery) = queued.next().await? {
+            let outcome = self.deliver(&delivery, message).await?;
             report.count(outcome);
-            waiting.extend(later(outcome).map(|at| (at, (row, to))));
+            waiting.extend(later(outcome).map(|at| (at, delivery)));
             progress.inc(1);
         }
-        while let Some((at, (row, to))) = take_first(&mut waiting) {
+        while let Some((at, delivery)) = take_first(&mut waiting) {
             progress.set_message("waiting for the next attempt");
             let wait = (at - opened.tracker.clock().now()).to_std().unwrap_or(Duration::ZERO);
             tokio::time::sleep(wait).await;
-            let outcome = self.deliver(&row, &to, message).await?;
+            let outcome = self.deliver(&delivery, message).await?;
             report.count(outcome);
-            waiting.extend(later(outcome).map(|at| (at, (row, to))));
+            waiting.extend(later(outcome).map(|at| (at, delivery)));
         }
         progress.finish_and_clear();
         self.sender.close().await;
         Ok(report)
     }
 
-    async fn deliver(&mut self, row: &Row, to: &To, message: &Message) -> Result<Outcome, Failure> {
+    async fn deliver(
+        &mut self,
+        delivery: &Delivery,
+        message: &Message,
+    ) -> Result<Outcome, Failure> {
         let (keys, tracking) = (&self.keys, &self.tracking);
         let prepare = |mut message: Message, to: &To| {
             if let (Some(html), Some(base)) = (&message.html, tracking) {
@@ -217,7 +218,7 @@ impl Sending {
             }
             Ok(message)
         };
-        Ok(self.sender.deliver(row, to, message, &prepare).await?)
+        Ok(self.sender.deliver(&delivery.row, &delivery.to(), message, &prepare).await?)
     }
 }
 

@@ -4,7 +4,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod early_feedback;
 mod every_order;
 mod liars_week;
+mod no_email_selected;
 mod real_postfix;
 mod rows_add_up;

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use mailtrail::Tracker;
 use mailtrail::classify::Classifier;
+use mailtrail::core::Status;
 use mailtrail::core::plan::{Broadcast, Contact, ContactAddress};
 use mailtrail::core::token::{Key, Keys};
-use mailtrail::core::{EmailAddress, Status};
 use mailtrail::report::Query;
 use mailtrail::sled::SledStore;
 use mailtrail::smtp::intake::{Intake, LmtpIntake};
@@ -103,10 +103,10 @@ async fn send(tracker: &Tracker, keys: &Keys, postfix: &Postfix, talks_to: Talks
         random,
     );
     let message = Message::new("office@school.example", "Closed today", "Stay at home.");
-    let rows = tracker.email_log().await.unwrap().unsent(&"b".parse().unwrap());
-    for (row, address, _) in rows {
-        let to = To::new(row.delivery, EmailAddress::parse(&address).unwrap(), None);
-        sender.deliver(&row, &to, &message, &|message, _| Ok(message)).await.unwrap();
+    let mut queued = tracker.queued("b".parse().unwrap());
+    while let Some(delivery) = queued.next().await.unwrap() {
+        let prepare = |message, _: &To| Ok(message);
+        sender.deliver(&delivery.row, &delivery.to(), &message, &prepare).await.unwrap();
     }
     sender.close().await;
 }

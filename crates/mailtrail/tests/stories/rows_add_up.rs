@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use mailtrail::Tracker;
 use mailtrail::classify::Classifier;
+use mailtrail::core::Status;
 use mailtrail::core::plan::{Broadcast, Contact, ContactAddress};
 use mailtrail::core::token::{Key, Keys};
-use mailtrail::core::{EmailAddress, Status};
 use mailtrail::report::Query;
 use mailtrail::sled::SledStore;
 use mailtrail::smtp::message::{Message, To};
@@ -31,10 +31,11 @@ async fn send_some(tracker: &Tracker, sink: &Sink, most: usize) {
     let classifier = Classifier::builtin().unwrap();
     let mut sender = Sender::new(store, keys, path, relay, classifier, clock, random);
     let message = Message::new("office@school.example", "Closed today", "Stay at home.");
-    let rows = tracker.email_log().await.unwrap().unsent(&"b".parse().unwrap());
-    for (row, address, _) in rows.into_iter().take(most) {
-        let to = To::new(row.delivery, EmailAddress::parse(&address).unwrap(), None);
-        sender.deliver(&row, &to, &message, &|message, _| Ok(message)).await.unwrap();
+    let mut queued = tracker.queued("b".parse().unwrap());
+    for _ in 0..most {
+        let Some(delivery) = queued.next().await.unwrap() else { break };
+        let prepare = |message, _: &To| Ok(message);
+        sender.deliver(&delivery.row, &delivery.to(), &message, &prepare).await.unwrap();
     }
 }
 

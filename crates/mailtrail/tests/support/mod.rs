@@ -1,4 +1,5 @@
 //! What several stories need.
 
 pub(crate) mod postfix;
+pub(crate) mod provider;
 pub(crate) mod skip;
