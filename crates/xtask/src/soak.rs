@@ -1,7 +1,8 @@
 //! `cargo xtask soak`: the full forms of the long tests, in release builds.
 //!
-//! These are the tests with `soak` in their name and all tests of binaries with `stories` in their
-//! name. They find `MAILTRAIL_SOAK=1` in their environment. Without cargo-nextest only the former run.
+//! These are the tests with `soak` or `damage` in their name and all tests of binaries with `stories` in
+//! their name. They find `MAILTRAIL_SOAK=1` in their environment. Without cargo-nextest only those with
+//! `soak` run.
 
 use anyhow::Result;
 use clap::Args;
@@ -12,7 +13,7 @@ use crate::servers::Servers;
 use crate::test::{Runner, Summary};
 
 /// Which tests, for cargo-nextest.
-const WHICH: &str = "test(soak) or binary_id(~stories)";
+const WHICH: &str = "test(soak) or test(damage) or binary_id(~stories)";
 
 /// What to run.
 #[derive(Debug, Args)]
