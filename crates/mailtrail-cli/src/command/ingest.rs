@@ -37,6 +37,9 @@ pub(crate) struct Mail {
     /// Where the mails were delivered to: the return path, if it is known.
     #[arg(long)]
     recipient: Option<String>,
+    /// Refuse reports that did not come to a signed return path.
+    #[arg(long)]
+    require_token: bool,
 }
 
 #[derive(Debug, Args)]
@@ -61,6 +64,7 @@ struct Counts {
     new_events: u64,
     known_events: u64,
     not_feedback: u64,
+    refused: u64,
     unreadable: u64,
 }
 
@@ -81,9 +85,9 @@ impl Counts {
         if as_json {
             output::json(&self)?;
         } else {
-            let Self { inputs, new_events, known_events, not_feedback, .. } = self;
+            let Self { inputs, new_events, known_events, not_feedback, refused, .. } = self;
             output::line(format!(
-                "{inputs} read: {new_events} new events, {known_events} known before, {not_feedback} no feedback"
+                "{inputs} read: {new_events} new events, {known_events} known before, {not_feedback} no feedback, {refused} refused"
             ))?;
         }
         if self.unreadable == 0 {
@@ -112,13 +116,23 @@ impl Ingest {
 impl Mail {
     async fn run(&self, opened: &Opened, setup: &Setup) -> Result<Counts, Failure> {
         let domain = setup.config()?.return_path_domain.unwrap_or_default();
-        let intake = intake(opened, &domain)?;
+        let mut intake = intake(opened, &domain)?;
+        if self.require_token {
+            intake = intake.require_token();
+        }
         let mut counts = Counts::default();
         for file in self.files.all()? {
             counts.inputs += 1;
             match intake.record(read(&file)?.into(), self.recipient.as_deref()).await {
                 Ok(Recorded::Report(appended) | Recorded::Unread(appended)) => {
                     counts.add(&appended);
+                }
+                Ok(Recorded::Refused) => {
+                    counts.refused += 1;
+                    output::note(format!(
+                        "{}: refused: not to a signed return path",
+                        file.display()
+                    ));
                 }
                 Ok(_) => counts.not_feedback += 1,
                 Err(error @ mailtrail::smtp::intake::IntakeError::Read(_)) => {

@@ -60,8 +60,13 @@ fn the_demo_shows_all_ten_statuses_each_with_its_reason() {
     assert!(trail.contains("→ Delivered") && trail.contains("\n  !"), "{trail}");
     let summary = lines(&run(&["report", "summary", "--json"]));
     assert_eq!(summary[0]["reached"], serde_json::json!({ "count": 3, "of": 13 }));
+    // Whoever has a file may have written it: no return path vouches for it.
+    let files = ["ingest", "mail", "demo/mails", "--json"];
+    let strict = lines(&run(&[&files[..], &["--require-token"]].concat()));
+    assert_eq!(strict[0]["new_events"], 0);
+    assert!(strict[0]["refused"].as_u64().unwrap() > 0, "{strict:?}");
     // The same mails again change nothing.
-    let again = lines(&run(&["ingest", "mail", "demo/mails", "--json"]));
+    let again = lines(&run(&files));
     assert_eq!(again[0]["unreadable"], 0);
     assert!(
         again[0]["known_events"].as_u64().unwrap() + again[0]["new_events"].as_u64().unwrap() > 0

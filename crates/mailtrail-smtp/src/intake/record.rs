@@ -7,7 +7,7 @@ use mailtrail_bounce::{ReadError, Reader};
 use mailtrail_classify::Classifier;
 use mailtrail_core::clock::Clock;
 use mailtrail_core::correlation::Correlation;
-use mailtrail_core::event::{Custom, EncodeError, Private, RawHash, Source};
+use mailtrail_core::event::{Authenticity, Custom, EncodeError, Private, RawHash, Source};
 use mailtrail_core::id::Identity;
 use mailtrail_core::store::{AppendError, Appended, RawError, RawStore};
 use mailtrail_core::token::{Keys, SeenIn, Verified};
@@ -23,6 +23,7 @@ pub struct Intake {
     return_path: ReturnPath,
     classifier: Classifier,
     clock: Arc<dyn Clock>,
+    require_token: bool,
 }
 
 /// What a mail came to.
@@ -33,6 +34,8 @@ pub enum Recorded {
     Report(Appended),
     /// A mail to a delivery's return path that is no report: kept unread.
     Unread(Appended),
+    /// A report without the token that this intake [requires](Intake::require_token): no evidence.
+    Refused,
     /// Neither a report nor addressed to a delivery: nothing to keep.
     NotFeedback,
 }
@@ -64,7 +67,14 @@ impl Intake {
         classifier: Classifier,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { store, raw: None, keys, return_path, classifier, clock }
+        Self { store, raw: None, keys, return_path, classifier, clock, require_token: false }
+    }
+
+    /// That takes only reports that came to a signed return path. What is correlated by quoted text
+    /// alone could have been written by anyone who saw the message: it is refused, and leaves no event.
+    pub fn require_token(mut self) -> Self {
+        self.require_token = true;
+        self
     }
 
     /// That keeps raw bytes too.
@@ -99,6 +109,12 @@ impl Intake {
         let reader = Reader::new(&self.classifier, &self.keys);
         let mut reading = reader.read(&mail, envelope_recipient, now)?;
         if reading.is_report() {
+            if self.require_token {
+                reading.feedback.retain(is_authenticated);
+                if reading.feedback.is_empty() {
+                    return Ok(Recorded::Refused);
+                }
+            }
             let raw = self.keep(mail).await?;
             for feedback in &mut reading.feedback {
                 feedback.fact.raw = raw;
@@ -133,6 +149,13 @@ impl Intake {
         let facts = feedback.into_iter().map(|feedback| feedback.into_event(&namespace));
         Ok(self.store.record(facts.collect::<Result<_, _>>()?).await?)
     }
+}
+
+fn is_authenticated(feedback: &Feedback) -> bool {
+    matches!(
+        feedback.provenance.authenticity,
+        Authenticity::Token { seen_in: SeenIn::ReturnPath | SeenIn::Metadata, .. }
+    )
 }
 
 /// A mail that is no report is named by its bytes alone.
