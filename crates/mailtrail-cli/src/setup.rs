@@ -1,6 +1,6 @@
 //! Where the store and the keys are: by option, environment or configuration file, in this order.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
@@ -18,7 +18,8 @@ use crate::failure::Failure;
 /// What every command needs to know.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Setup {
-    /// The store: `sled:FOLDER`, or `memory:`, which is gone with the process.
+    /// The store: `sled:FOLDER`, a folder that is there already, or `memory:`, which is gone with the
+    /// process.
     #[arg(long, global = true, env = "MAILTRAIL_STORE", value_name = "STORE")]
     store: Option<String>,
     /// The keys file; made on first use.
@@ -115,14 +116,17 @@ fn open_store(spec: &str) -> Result<Stores, Failure> {
         Some(("memory", "")) => {
             Ok((Arc::new(MemoryStore::new()), Arc::new(MemoryRaw::default()), keys))
         }
-        Some(("sled", path)) if !path.is_empty() => {
-            let path = PathBuf::from(path);
-            let store = SledStore::open(&path)?;
-            let raw = SledRaw::open(path.join("raw"))?;
-            Ok((Arc::new(store), Arc::new(raw), keys))
-        }
+        Some(("sled", path)) if !path.is_empty() => open_sled(Path::new(path), keys),
+        // A folder says itself what it is.
+        _ if Path::new(spec).is_dir() => open_sled(Path::new(spec), keys),
         _ => Err(Failure::data(format!("{spec} is no store: write sled:FOLDER or memory:"))),
     }
+}
+
+fn open_sled(path: &Path, keys: PathBuf) -> Result<Stores, Failure> {
+    let store = SledStore::open(path)?;
+    let raw = SledRaw::open(path.join("raw"))?;
+    Ok((Arc::new(store), Arc::new(raw), keys))
 }
 
 /// The rules that read replies and bounces.

@@ -56,6 +56,9 @@ fn the_demo_shows_all_ten_statuses_each_with_its_reason() {
     let store = ["--store", "sled:demo/trail", "--keys", "demo/keys.toml"];
     let run = |arguments: &[&str]| mailtrail(folder.path(), &[&store[..], arguments].concat());
     assert!(text(&run(&["rebuild", "--check"])).contains("15 rows"));
+    let bare =
+        mailtrail(folder.path(), &["--store", "demo/trail", "report", "email-log", "--json"]);
+    assert_eq!(lines(&bare), rows, "a folder is opened as what it is");
     let trail = text(&run(&["explain", "bob@parents.example"]));
     assert!(trail.contains("→ Delivered") && trail.contains("\n  !"), "{trail}");
     let summary = lines(&run(&["report", "summary", "--json"]));
@@ -136,10 +139,11 @@ fn what_is_wrong_is_said() {
     std::fs::create_dir(folder.path().join("photos")).unwrap();
     std::fs::write(folder.path().join("photos/cat.jpg"), "meow").unwrap();
     std::fs::write(folder.path().join("empty.eml"), "").unwrap();
-    let cases: [(&[&str], i32, &str); 6] = [
+    let cases: [(&[&str], i32, &str); 7] = [
         (&["plan", "b", "empty.csv", "--kind", "general"], 65, "is empty"),
         (&["plan", "b", "none.csv", "--kind", "general"], 66, "can't be read"),
         (&["--store", "sled:photos", "report", "summary"], 1, "not a sled store"),
+        (&["--store", "photos", "report", "summary"], 1, "not a sled store"),
         (&["--store", "oracle:x", "report", "summary"], 65, "no store"),
         (&["ingest", "mail", "empty.eml"], 65, "empty"),
         (&["explain", "nobody@a.example"], 65, "nothing is known"),
