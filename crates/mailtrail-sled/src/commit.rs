@@ -33,7 +33,7 @@ impl SledEngine {
         namespace: Namespace,
         head: Head,
     ) -> io::Result<Self> {
-        let disk = Disk::open(folder)?;
+        let disk = Disk::open(&folder.join(folder::LOG))?;
         let witness = Witness::open(folder, namespace, head)?;
         folder::sync(folder)?;
         Ok(Self { reads, disk, namespace, witness })
@@ -81,12 +81,13 @@ struct Disk {
 }
 
 impl Disk {
-    fn open(folder: &Path) -> io::Result<Self> {
-        let database = File::open(folder.join("db"))?;
-        let mut disk = Self { database, blobs: folder.join("blobs"), synced: HashSet::new() };
+    fn open(log: &Path) -> io::Result<Self> {
+        let database = File::open(log.join("db"))?;
+        let mut disk = Self { database, blobs: log.join("blobs"), synced: HashSet::new() };
         // Without its configuration sled would take the folder for a new one; it doesn't sync it.
-        File::open(folder.join("conf"))?.sync_all()?;
+        File::open(log.join("conf"))?.sync_all()?;
         disk.sync()?;
+        folder::sync(log)?;
         Ok(disk)
     }
 

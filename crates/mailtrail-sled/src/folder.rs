@@ -48,8 +48,8 @@ fn refuse_foreign(path: &Path) -> Result<(), OpenError> {
         .map(|entry| entry.map(|entry| entry.file_name()))
         .collect::<Result<_, _>>()
         .map_err(OpenError::Io)?;
-    // Beside the store there may be what belongs to it: raw/, keys.toml. A database there must be.
-    let ours = names.iter().any(|name| name == "db" || name == LOCK || name == witness::FILE);
+    // Beside the store there may be what belongs to it: raw/, keys.toml. One of these must be.
+    let ours = names.iter().any(|name| name == LOG || name == LOCK || name == witness::FILE);
     if names.is_empty() || ours {
         return Ok(());
     }
@@ -63,4 +63,6 @@ fn owner(file: &mut File) -> Option<u32> {
     text.trim().parse().ok()
 }
 
+/// Where sled's own files are.
+pub(crate) const LOG: &str = "log";
 const LOCK: &str = "mailtrail.lock";

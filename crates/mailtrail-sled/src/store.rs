@@ -72,11 +72,12 @@ impl Options {
         let path = path.as_ref();
         let lock = folder::take(path)?;
         let witnessed = Witness::read(path).map_err(OpenError::Io)?;
-        if witnessed.is_some() && !path.join("db").exists() {
+        let log = path.join(folder::LOG);
+        if witnessed.is_some() && !log.join("db").exists() {
             return Err(OpenError::Corrupt { cause: "the database file is missing".into() });
         }
         let config =
-            sled::Config::new().path(path).cache_capacity(self.cache_bytes).flush_every_ms(None);
+            sled::Config::new().path(&log).cache_capacity(self.cache_bytes).flush_every_ms(None);
         let db = match catch_unwind(AssertUnwindSafe(|| config.open())) {
             Ok(Ok(db)) => db,
             Ok(Err(sled::Error::Io(cause))) => return Err(OpenError::Io(cause)),

@@ -46,7 +46,7 @@ fn an_acknowledgement_comes_after_fdatasync_of_the_database() {
     assert_eq!(acknowledged, 20);
 
     let trace = std::fs::read_to_string(trace).unwrap();
-    let database = format!("{}/db>", store.display());
+    let database = format!("{}/log/db>", store.display());
     let (mut written, mut synced, mut witnessed) = (false, false, 0);
     for line in trace.lines() {
         if line.contains(&database) && line.contains("write") {
