@@ -2,7 +2,8 @@
 
 use std::error::Error;
 
-use mailtrail_smtp::send::{Credentials, Outcome, Relay, SendError, TalksTo, Tls};
+use chrono::TimeDelta;
+use mailtrail_smtp::send::{Credentials, Outcome, Relay, Schedule, SendError, TalksTo, Tls};
 
 use super::endpoint::{Authority, Encrypts, Endpoint, HOST, PASSWORD, Rules, USER};
 use super::planned::Planned;
@@ -97,9 +98,10 @@ async fn a_server_without_a_login_for_us_is_named_so() {
 }
 
 #[tokio::test]
-async fn a_login_that_we_lack_bounces_nobody() {
+async fn a_login_that_we_lack_costs_the_recipient_no_attempt() {
     let office = Office::new("PLAIN").await;
-    let mut sender = office.planned.sender(office.relay.clone()).schedule("".parse().unwrap());
+    let schedule: Schedule = "1m".parse().unwrap();
+    let mut sender = office.planned.sender(office.relay.clone()).schedule(schedule.clone());
     // More often than the schedule would try.
     for _ in 0..3 {
         let error = office.planned.deliver(&mut sender, 0).await.unwrap_err();
@@ -108,8 +110,15 @@ async fn a_login_that_we_lack_bounces_nobody() {
         assert!(office.planned.evidence(0).await.is_waiting());
     }
     sender.close().await;
-    assert_eq!(office.deliver(office.with(PASSWORD)).await.unwrap(), Outcome::Sent);
-    assert_eq!(office.endpoint.messages().len(), 1);
+
+    // With the login, the schedule is as good as new.
+    office.endpoint.change(|rules| rules.recipient = "450 4.7.1 greylisted, come back");
+    let mut sender = office.planned.sender(office.with(PASSWORD)).schedule(schedule);
+    let outcome = office.planned.deliver(&mut sender, 0).await.unwrap();
+    assert!(matches!(outcome, Outcome::Deferred(_)), "{outcome:?}");
+    office.planned.clock.advance(TimeDelta::minutes(1));
+    assert_eq!(office.planned.deliver(&mut sender, 0).await.unwrap(), Outcome::Bounced);
+    assert_eq!(office.planned.evidence(0).await.attempts(), 5);
 }
 
 #[tokio::test]

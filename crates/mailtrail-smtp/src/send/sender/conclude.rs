@@ -11,6 +11,7 @@ use super::super::error::SendError;
 use super::super::outcome::Outcome;
 use super::super::relay::TalksTo;
 use super::Sender;
+use super::attempt::{Attempt, put_back};
 use crate::message::To;
 
 impl Sender {
@@ -18,7 +19,7 @@ impl Sender {
     pub(super) async fn conclude(
         &self,
         to: &To,
-        attempt: u32,
+        attempt: Attempt,
         transmitted: Transmitted,
     ) -> Result<Outcome, SendError> {
         let (outcome, event, text) = match transmitted {
@@ -51,18 +52,18 @@ impl Sender {
         Ok(outcome)
     }
 
-    /// The attempt is over, whatever the schedule says, and the delivery is due again at once: it waits
-    /// for us to mend what is wrong.
+    /// The attempt is over but does not count, and the delivery is due again at once: it waits for us to
+    /// mend what is wrong.
     async fn put_back(
         &self,
         to: &To,
-        attempt: u32,
+        attempt: Attempt,
         diagnosis: Diagnosis,
         text: String,
         error: SendError,
     ) -> Result<Outcome, SendError> {
         let mut deferred = Deferred::default();
-        (deferred.diagnosis, deferred.attempt) = (diagnosis, Some(attempt));
+        (deferred.diagnosis, deferred.attempt) = (put_back(diagnosis), Some(attempt.number));
         deferred.next_attempt = Some(self.clock.now());
         self.record_with(to, deferred.into(), text).await?;
         Err(error)
@@ -89,19 +90,20 @@ impl Sender {
         diagnosis
     }
 
-    fn taken(&self, attempt: u32, reply: Reply) -> (Outcome, Event, String) {
+    fn taken(&self, attempt: Attempt, reply: Reply) -> (Outcome, Event, String) {
         let host = Some(self.relay.host.as_str().into());
         match self.relay.talks_to {
             TalksTo::Mx => {
                 let mut delivered = Delivered::default();
-                (delivered.confirmed_by, delivered.attempt) = (ConfirmedBy::Mx, Some(attempt));
+                (delivered.confirmed_by, delivered.attempt) =
+                    (ConfirmedBy::Mx, Some(attempt.number));
                 (delivered.host, delivered.reply_code) = (host, Some(reply.code));
                 delivered.enhanced_code = reply.enhanced;
                 (Outcome::Delivered, delivered.into(), reply.text)
             }
             TalksTo::Relay => {
                 let mut sent = Sent::default();
-                (sent.stage, sent.attempt) = (SentStage::Accepted, Some(attempt));
+                (sent.stage, sent.attempt) = (SentStage::Accepted, Some(attempt.number));
                 (sent.host, sent.reply_code) = (host, Some(reply.code));
                 sent.enhanced_code = reply.enhanced;
                 sent.queue_id = queue_id(&reply.text).map(Into::into);
@@ -112,15 +114,15 @@ impl Sender {
 
     fn refused(
         &self,
-        attempt: u32,
+        attempt: Attempt,
         mut diagnosis: Diagnosis,
         transient: bool,
         text: String,
     ) -> (Outcome, Event, String) {
-        let next = self.schedule.next(attempt, self.clock.now()).filter(|_| transient);
+        let next = self.schedule.next(attempt.scheduled, self.clock.now()).filter(|_| transient);
         if let Some(next) = next {
             let mut deferred = Deferred::default();
-            (deferred.diagnosis, deferred.attempt) = (diagnosis, Some(attempt));
+            (deferred.diagnosis, deferred.attempt) = (diagnosis, Some(attempt.number));
             deferred.next_attempt = Some(next);
             return (Outcome::Deferred(next), deferred.into(), text);
         }
@@ -129,7 +131,7 @@ impl Sender {
             diagnosis.rule = Some("schedule".into());
         }
         let mut bounced = Bounced::default();
-        (bounced.diagnosis, bounced.attempt) = (diagnosis, Some(attempt));
+        (bounced.diagnosis, bounced.attempt) = (diagnosis, Some(attempt.number));
         (Outcome::Bounced, bounced.into(), text)
     }
 }

@@ -1,5 +1,6 @@
 //! What is sent to whom, and what became of it: each step an event.
 
+mod attempt;
 mod conclude;
 mod record;
 
@@ -15,6 +16,7 @@ use mailtrail_core::suppression::Suppression;
 use mailtrail_core::token::Keys;
 use mailtrail_core::{EventStore, EventStoreExt, Evidence, StreamId};
 
+use self::attempt::Attempt;
 use super::connection::{CLOSING, Connection, Transmission, Transmitted};
 use super::error::SendError;
 use super::outcome::{OnDoubt, Outcome};
@@ -114,14 +116,14 @@ impl Sender {
             self.record(to, id, blocked.into(), Private::default()).await?;
             return Ok(Outcome::Blocked);
         }
-        let attempt = evidence.last_attempt().unwrap_or(0).saturating_add(1);
+        let attempt = Attempt::next(&evidence, &trail);
         self.connect().await?;
         let own_id = message_id(&self.keys, row.delivery, self.return_path.domain());
         let prepared = prepare(message.clone(), to).map_err(SendError::Message)?;
         let bytes = prepared
             .to_bytes(to, &own_id, self.clock.now())
             .map_err(|error| SendError::Message(error.into()))?;
-        if !self.take_attempt(to, attempt, &own_id, &trail).await? {
+        if !self.take_attempt(to, attempt.number, &own_id, &trail).await? {
             return Ok(Outcome::Taken);
         }
         let transmitted = self.transmit(to, &bytes).await;

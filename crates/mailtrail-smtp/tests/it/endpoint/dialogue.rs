@@ -39,6 +39,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Dialogue<'a, S> {
                 }
                 "AUTH" => self.log_in(&line).await,
                 "MAIL" if !self.logged_in => self.say("530 5.7.0 log in first").await,
+                "RCPT" => self.say(self.rules.recipient).await,
                 "DATA" => {
                     self.take().await;
                     if self.rules.hangs_up {

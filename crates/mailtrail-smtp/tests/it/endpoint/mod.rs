@@ -37,6 +37,8 @@ pub(crate) struct Rules {
     pub(crate) password: &'static str,
     /// The reply to credentials that are wrong.
     pub(crate) wrong: &'static str,
+    /// The reply to a recipient.
+    pub(crate) recipient: &'static str,
     /// Ends the connection after a message.
     pub(crate) hangs_up: bool,
 }
@@ -48,6 +50,7 @@ impl Rules {
             logins: "",
             password: PASSWORD,
             wrong: "535 5.7.8 no such password for office@school.example",
+            recipient: "250 2.1.5 fine",
             hangs_up: false,
         }
     }
