@@ -3,11 +3,14 @@
 use mail_send::{SmtpClient, SmtpClientBuilder};
 use mailtrail_core::diagnosis::{EnhancedCode, ReplyCode};
 use mailtrail_core::store::BoxError;
-use smtp_proto::{EXT_DSN, EXT_SMTP_UTF8, EhloResponse, Response};
+use smtp_proto::{AUTH_LOGIN, AUTH_PLAIN, EXT_DSN, EXT_SMTP_UTF8, EhloResponse, Response};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use super::relay::{Relay, Tls};
+use super::error::{SendError, no_answer, not_connected};
+use super::relay::{Credentials, Relay};
+use super::tls::{Tls, connector};
 
 /// A reply of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +31,8 @@ pub(super) enum Transmitted {
     NeedsUtf8,
     /// The connection broke before the message was handed over whole: it was not taken.
     Broken(BoxError),
+    /// The connection had ended before, and there is no new one: it was not taken.
+    ShutOut(SendError),
     /// The connection broke after that: nobody knows.
     Unanswered,
 }
@@ -57,23 +62,35 @@ enum Client {
 }
 
 impl Connection {
-    pub(super) async fn open(relay: &Relay) -> Result<Self, BoxError> {
-        let mut builder = SmtpClientBuilder::new(relay.host.clone(), relay.port)?
-            .implicit_tls(relay.tls == Tls::Implicit)
-            .helo_host(relay.helo.clone())
-            .timeout(relay.timeout);
-        if let Some(credentials) = &relay.credentials {
-            let (username, password) = (credentials.username.clone(), credentials.password.clone());
-            builder = builder.credentials((username, password));
-        }
-        let mut client = match relay.tls {
-            Tls::None => Client::Plain(builder.connect_plain().await?),
-            Tls::StartTls | Tls::Implicit => Client::Encrypted(Box::new(builder.connect().await?)),
-        };
-        // The builder keeps what the server can do to itself: asking again is allowed (RFC 5321 §4.1.4).
-        let capabilities = match &mut client {
-            Client::Plain(client) => client.ehlo(&relay.helo).await?,
-            Client::Encrypted(client) => client.ehlo(&relay.helo).await?,
+    /// The whole opening takes no longer than one reply may.
+    pub(super) async fn open(relay: &Relay) -> Result<Self, SendError> {
+        let connector = connector(relay.tls, relay.authorities.as_ref());
+        let builder = SmtpClientBuilder::new_with_tls_connector(
+            relay.host.clone(),
+            relay.port,
+            connector.map_err(SendError::Untrusted)?,
+        )
+        .implicit_tls(relay.tls == Tls::Implicit)
+        .helo_host(relay.helo.clone())
+        .timeout(relay.timeout)
+        // What it can do is asked below, once: the builder would keep the answer to itself.
+        .say_ehlo(false);
+        let opened = tokio::time::timeout(relay.timeout, Self::greet(&builder, relay)).await;
+        opened.map_err(|_| no_answer())?.map_err(not_connected)
+    }
+
+    async fn greet(builder: &SmtpClientBuilder<String>, relay: &Relay) -> mail_send::Result<Self> {
+        let (client, capabilities) = match relay.tls {
+            Tls::None => {
+                let mut client = builder.connect_plain().await?;
+                let capabilities = introduce(&mut client, relay).await?;
+                (Client::Plain(client), capabilities)
+            }
+            Tls::StartTls | Tls::Implicit => {
+                let mut client = builder.connect().await?;
+                let capabilities = introduce(&mut client, relay).await?;
+                (Client::Encrypted(Box::new(client)), capabilities)
+            }
         };
         Ok(Self { client, capabilities, in_transaction: false, used: false })
     }
@@ -138,6 +155,21 @@ impl Connection {
             Client::Encrypted(client) => client.cmd(bytes).await?,
         })
     }
+}
+
+/// Says who we are, and logs in.
+async fn introduce<S: AsyncRead + AsyncWrite + Unpin>(
+    client: &mut SmtpClient<S>,
+    relay: &Relay,
+) -> mail_send::Result<EhloResponse<String>> {
+    let mut capabilities = client.ehlo(&relay.helo).await?;
+    if let Some(Credentials { username, password }) = &relay.credentials {
+        // The client would begin with others that it can't go on with.
+        capabilities.auth_mechanisms &= AUTH_PLAIN | AUTH_LOGIN;
+        let credentials = mail_send::Credentials::new(username.as_str(), password.as_str());
+        client.authenticate(&credentials, &capabilities).await?;
+    }
+    Ok(capabilities)
 }
 
 fn mail(what: &Transmission<'_>, dsn: bool) -> String {

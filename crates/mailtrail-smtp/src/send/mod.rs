@@ -1,10 +1,16 @@
 //! Sending: one message a recipient over one reused connection, each reply recorded.
 
 mod connection;
+mod error;
+mod outcome;
 mod relay;
 mod schedule;
 mod sender;
+mod tls;
 
-pub use relay::{Credentials, Relay, TalksTo, Tls};
+pub use error::SendError;
+pub use outcome::{OnDoubt, Outcome};
+pub use relay::{Credentials, Relay, TalksTo};
 pub use schedule::{ParseScheduleError, Schedule};
-pub use sender::{OnDoubt, Outcome, Random, SendError, Sender};
+pub use sender::{Random, Sender};
+pub use tls::{Authorities, ParseAuthoritiesError, Tls};

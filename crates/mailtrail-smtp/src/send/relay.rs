@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::tls::{Authorities, Tls};
+
 /// Who the server is, which decides what its 250 means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
@@ -12,19 +14,6 @@ pub enum TalksTo {
     Relay,
     /// The recipient's own server: the message is delivered.
     Mx,
-}
-
-/// How the connection is encrypted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum Tls {
-    /// Not at all: for a server on this machine.
-    #[default]
-    None,
-    /// After STARTTLS (RFC 3207); without it nothing is sent.
-    StartTls,
-    /// From the first byte (RFC 8314).
-    Implicit,
 }
 
 /// A user name and password (RFC 4954). Never printed.
@@ -65,6 +54,8 @@ pub struct Relay {
     pub port: u16,
     /// How the connection is encrypted.
     pub tls: Tls,
+    /// Whose certificates are believed; those that the operating system trusts if `None`.
+    pub authorities: Option<Authorities>,
     /// How we log in, if at all.
     pub credentials: Option<Credentials>,
     /// Who it is.
@@ -82,6 +73,7 @@ impl Relay {
             host: host.into(),
             port,
             tls: Tls::None,
+            authorities: None,
             credentials: None,
             talks_to: TalksTo::Relay,
             helo: "localhost".into(),
@@ -93,6 +85,12 @@ impl Relay {
     /// Encrypted like this.
     pub fn tls(mut self, tls: Tls) -> Self {
         self.tls = tls;
+        self
+    }
+
+    /// Believing certificates of these authorities, and no others.
+    pub fn authorities(mut self, authorities: Authorities) -> Self {
+        self.authorities = Some(authorities);
         self
     }
 

@@ -1,58 +1,24 @@
 //! What the server answers becomes events, and what was settled is not sent again.
 
-use std::sync::Arc;
-
 use chrono::TimeDelta;
-use mailtrail_classify::Classifier;
-use mailtrail_core::event::{AddressBlocked, BlockCause, Row, Source};
-use mailtrail_core::plan::{Broadcast, Contact, ContactAddress, Planner};
+use mailtrail_core::event::{AddressBlocked, BlockCause, Source};
 use mailtrail_core::reason::Reason;
-use mailtrail_core::store::Filter;
 use mailtrail_core::suppression::Scope;
-use mailtrail_core::token::{Key, Keys};
 use mailtrail_core::{
-    EmailAddress, EventId, EventStore, EventStoreExt, Evidence, Fact, NewEvent, Position, Private,
-    Status, StreamId,
+    EventId, EventStore, EventStoreExt, Fact, NewEvent, Private, Status, StreamId,
 };
-use mailtrail_memory::MemoryStore;
-use mailtrail_smtp::message::{Message, To};
 use mailtrail_smtp::return_path::ReturnPath;
-use mailtrail_smtp::send::{OnDoubt, Outcome, Relay, Sender, TalksTo};
+use mailtrail_smtp::send::{OnDoubt, Outcome, Relay, SendError, Sender, TalksTo};
 use mailtrail_smtp::sink::{Script, Sink};
-use mailtrail_testkit::VirtualClock;
 
-/// Ids of two senders never meet.
-static COUNTER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+use super::planned::{Planned, keys};
 
 struct Bench {
-    store: Arc<MemoryStore>,
-    clock: VirtualClock,
+    planned: Planned,
     sink: Sink,
-    rows: Vec<(Row, To)>,
-}
-
-fn keys() -> Keys {
-    Keys::new(Key::new(1, [7; 32]))
 }
 
 async fn bench(addresses: &[&str]) -> Bench {
-    let store = Arc::new(MemoryStore::new());
-    let clock = VirtualClock::default();
-    let broadcast = Broadcast::new("b".parse().unwrap(), "general".parse().unwrap());
-    let mut planner = Planner::open(&*store, broadcast, &clock).await.unwrap();
-    for (number, address) in addresses.iter().enumerate() {
-        let contact = Contact::new(format!("c{number}").parse().unwrap());
-        planner.add(contact.address(ContactAddress::new(*address))).await.unwrap();
-    }
-    planner.finish().await.unwrap();
-    let queued =
-        store.read_all(&Filter::all().event_type("queued"), Position::START, 100).await.unwrap();
-    let rows = queued.events.iter().map(|envelope| {
-        let row = envelope.fact().unwrap().event.row().unwrap().clone();
-        let address = EmailAddress::parse(&envelope.private().address.unwrap()).unwrap();
-        (row.clone(), To::new(row.delivery, address, Some("Ann".into())))
-    });
-    let rows = rows.collect();
     let script = |reply: &str| Script::refuse(reply).unwrap();
     let sink = Sink::builder()
         .on("gone@a.example", script("550 5.1.1 no such user"))
@@ -62,41 +28,18 @@ async fn bench(addresses: &[&str]) -> Bench {
         .start()
         .await
         .unwrap();
-    Bench { store, clock, sink, rows }
+    Bench { planned: Planned::new(addresses).await, sink }
 }
 
 impl Bench {
     fn sender(&self, talks_to: TalksTo) -> Sender {
         let addr = self.sink.addr();
         let relay = Relay::new(addr.ip().to_string(), addr.port()).talks_to(talks_to);
-        let random = || {
-            let mut bytes = [0; 10];
-            let count = COUNTER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            bytes[2..].copy_from_slice(&count.to_be_bytes());
-            Ok(bytes)
-        };
-        let path = ReturnPath::new("bounces.school.example");
-        let classifier = Classifier::builtin().unwrap();
-        let store: Arc<dyn EventStore> = Arc::clone(&self.store) as _;
-        let clock = Arc::new(self.clock.clone());
-        Sender::new(store, keys(), path, relay, classifier, clock, Box::new(random))
-            .schedule("1m,5m".parse().unwrap())
+        self.planned.sender(relay)
     }
 
     async fn deliver(&self, sender: &mut Sender, number: usize) -> Outcome {
-        let (row, to) = &self.rows[number];
-        let message = Message::new("office@school.example", "Closed", ".one dot\r\n..two")
-            .html("<p>Closed</p>");
-        sender.deliver(row, to, &message, &|message, _| Ok(message)).await.unwrap()
-    }
-
-    async fn evidence(&self, number: usize) -> Evidence {
-        let mut evidence = Evidence::default();
-        let stream = StreamId::delivery(self.rows[number].0.delivery);
-        for envelope in self.store.stream(stream).await.unwrap() {
-            evidence.add_envelope(&envelope);
-        }
-        evidence
+        self.planned.deliver(sender, number).await.unwrap()
     }
 }
 
@@ -109,7 +52,7 @@ async fn replies_become_events_and_settled_rows_are_not_sent_again() {
     for number in [0, 1] {
         assert_eq!(bench.deliver(&mut sender, number).await, Outcome::Settled);
     }
-    let failed = bench.evidence(1).await;
+    let failed = bench.planned.evidence(1).await;
     assert_eq!(failed.status(), Status::Failed);
     assert_eq!(failed.why().unwrap().reason, Some(Reason::UserUnknown));
     assert_eq!(failed.why().unwrap().reply_code.unwrap().get(), 550);
@@ -119,7 +62,7 @@ async fn replies_become_events_and_settled_rows_are_not_sent_again() {
     let message = &taken[0];
     let path = ReturnPath::new("bounces.school.example");
     let token = path.read(&keys(), &message.envelope.mail_from).unwrap();
-    assert_eq!(token.delivery, bench.rows[0].0.delivery);
+    assert_eq!(token.delivery, bench.planned.rows[0].0.delivery);
     let recipient = &message.envelope.recipients[0];
     assert!(recipient.notify.is_some(), "the sink offers DSN");
     let text = String::from_utf8_lossy(&message.bytes);
@@ -131,7 +74,7 @@ async fn the_recipients_own_server_delivers() {
     let bench = bench(&["ok@a.example"]).await;
     let mut sender = bench.sender(TalksTo::Mx);
     assert_eq!(bench.deliver(&mut sender, 0).await, Outcome::Delivered);
-    assert_eq!(bench.evidence(0).await.status(), Status::Delivered);
+    assert_eq!(bench.planned.evidence(0).await.status(), Status::Delivered);
 }
 
 #[tokio::test]
@@ -140,19 +83,19 @@ async fn a_deferral_waits_for_its_time_and_ends_with_the_schedule() {
     let mut sender = bench.sender(TalksTo::Relay);
     assert!(matches!(bench.deliver(&mut sender, 0).await, Outcome::Deferred(_)));
     assert!(matches!(bench.deliver(&mut sender, 0).await, Outcome::NotDue(_)));
-    assert_eq!(bench.evidence(0).await.status(), Status::SoftBounced);
-    bench.clock.advance(TimeDelta::minutes(1));
+    assert_eq!(bench.planned.evidence(0).await.status(), Status::SoftBounced);
+    bench.planned.clock.advance(TimeDelta::minutes(1));
     // Another sender, after a restart: the next attempt follows from the events.
     let mut sender = bench.sender(TalksTo::Relay);
     assert_eq!(bench.deliver(&mut sender, 0).await, Outcome::Sent);
-    assert_eq!(bench.evidence(0).await.attempts(), 2);
+    assert_eq!(bench.planned.evidence(0).await.attempts(), 2);
 
     for expected_last in [false, false, true] {
         let outcome = bench.deliver(&mut sender, 1).await;
         assert_eq!(outcome == Outcome::Bounced, expected_last, "{outcome:?}");
-        bench.clock.advance(TimeDelta::minutes(5));
+        bench.planned.clock.advance(TimeDelta::minutes(5));
     }
-    let given_up = bench.evidence(1).await;
+    let given_up = bench.planned.evidence(1).await;
     assert_eq!(given_up.status(), Status::Bounced);
     assert_eq!(given_up.why().unwrap().reason, Some(Reason::Expired));
 }
@@ -163,8 +106,8 @@ async fn a_lost_reply_leaves_the_attempt_in_doubt() {
     let mut sender = bench.sender(TalksTo::Relay);
     assert_eq!(bench.deliver(&mut sender, 0).await, Outcome::InDoubt);
     assert_eq!(bench.deliver(&mut sender, 0).await, Outcome::InDoubt, "held");
-    assert_eq!(bench.evidence(0).await.in_doubt().collect::<Vec<_>>(), [1]);
-    assert_eq!(bench.evidence(0).await.status(), Status::Unsent);
+    assert_eq!(bench.planned.evidence(0).await.in_doubt().collect::<Vec<_>>(), [1]);
+    assert_eq!(bench.planned.evidence(0).await.status(), Status::Unsent);
     let mut sender = bench.sender(TalksTo::Relay).on_doubt(OnDoubt::Resend);
     assert_eq!(bench.deliver(&mut sender, 0).await, Outcome::Sent);
 }
@@ -172,15 +115,15 @@ async fn a_lost_reply_leaves_the_attempt_in_doubt() {
 #[tokio::test]
 async fn an_address_blocked_after_planning_is_not_sent_to() {
     let bench = bench(&["ok@a.example"]).await;
-    let address = &bench.rows[0].1.address;
+    let address = &bench.planned.rows[0].1.address;
     let fact = Fact::new(AddressBlocked::new(Scope::AllKinds, BlockCause::Manual).into());
     let id = EventId::from_bytes([9; 16]);
     let event = NewEvent::new(id, &fact, &Private::default(), Source::known("cli")).unwrap();
-    let stream = StreamId::address(&bench.store.namespace(), address);
-    bench.store.record(vec![(stream, event)]).await.unwrap();
+    let stream = StreamId::address(&bench.planned.store.namespace(), address);
+    bench.planned.store.record(vec![(stream, event)]).await.unwrap();
     let mut sender = bench.sender(TalksTo::Relay);
     assert_eq!(bench.deliver(&mut sender, 0).await, Outcome::Blocked);
-    assert_eq!(bench.evidence(0).await.status(), Status::Blocked);
+    assert_eq!(bench.planned.evidence(0).await.status(), Status::Blocked);
     assert!(bench.sink.messages().is_empty());
 }
 
@@ -198,18 +141,11 @@ async fn two_senders_never_take_the_same_attempt() {
 async fn a_server_that_is_not_there_costs_no_attempt() {
     let bench = bench(&["ok@a.example"]).await;
     let mut sender = bench.sender(TalksTo::Relay);
-    let Bench { sink, store, rows, clock } = bench;
+    let Bench { sink, planned } = bench;
     sink.stop().await;
-    let message = Message::new("office@school.example", "Closed", "text");
-    let (row, to) = &rows[0];
-    let answer = sender.deliver(row, to, &message, &|message, _| Ok(message)).await;
-    assert!(matches!(answer, Err(mailtrail_smtp::send::SendError::Connect(_))));
-    assert_eq!(
-        store.stream(StreamId::delivery(row.delivery)).await.unwrap().len(),
-        1,
-        "only its planning"
-    );
-    drop(clock);
+    let answer = planned.deliver(&mut sender, 0).await;
+    assert!(matches!(answer, Err(SendError::Connect(_))));
+    assert!(planned.is_untouched(0).await);
 }
 
 #[tokio::test]
@@ -223,6 +159,6 @@ async fn a_connection_that_the_server_ended_while_idle_costs_no_attempt() {
     // The server's own idle time passes: there is nothing to wait for but that.
     tokio::time::sleep(std::time::Duration::from_millis(900)).await;
     assert_eq!(bench.deliver(&mut sender, 1).await, Outcome::Sent);
-    assert_eq!(bench.evidence(1).await.deferrals(), 0);
+    assert_eq!(bench.planned.evidence(1).await.deferrals(), 0);
     assert_eq!(bench.sink.messages().len(), 2);
 }
