@@ -10,7 +10,9 @@ use mailtrail::Delivery;
 use mailtrail::core::BroadcastId;
 use mailtrail::smtp::message::{Message, To};
 use mailtrail::smtp::return_path::ReturnPath;
-use mailtrail::smtp::send::{Credentials, OnDoubt, Outcome, Relay, Schedule, Sender, TalksTo, Tls};
+use mailtrail::smtp::send::{
+    Authorities, Credentials, OnDoubt, Outcome, Relay, Schedule, Sender, TalksTo, Tls,
+};
 use mailtrail::webhook::track::{pixel_url, with_pixel};
 use serde::Serialize;
 
@@ -47,6 +49,9 @@ pub(crate) struct Send {
     /// How the connection is encrypted.
     #[arg(long, value_enum, default_value_t)]
     tls: TlsMode,
+    /// The authorities whose certificates are believed instead of the system's (PEM).
+    #[arg(long, value_name = "FILE")]
+    tls_authority: Option<PathBuf>,
     /// The user name for the mail server; its password is read from `MAILTRAIL_RELAY_PASSWORD`.
     #[arg(long)]
     user: Option<String>,
@@ -137,8 +142,14 @@ impl Send {
         if self.mx {
             relay = relay.talks_to(TalksTo::Mx);
         }
+        if let Some(file) = &self.tls_authority {
+            let pem = std::fs::read(file).map_err(Failure::input)?;
+            relay = relay.authorities(Authorities::from_pem(&pem)?);
+        }
         if let Some(user) = &self.user {
-            let password = self.password.as_deref().unwrap_or_default();
+            let password = self.password.as_deref();
+            let password = password
+                .ok_or_else(|| Failure::data("no password: set MAILTRAIL_RELAY_PASSWORD"))?;
             relay = relay.credentials(Credentials::new(user.as_str(), password));
         }
         Ok(relay)
