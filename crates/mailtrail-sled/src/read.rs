@@ -1,5 +1,6 @@
 //! Reading: every record is checked, and a panic of sled is damage.
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
@@ -145,11 +146,19 @@ fn decode(value: &sled::IVec, position: Position) -> Result<Envelope, ReadError>
 pub(crate) fn guarded<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, ReadError> {
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(sled::Error::Corruption { .. })) | Err(_) => {
-            Err(ReadError::Corrupt { position: None })
+        Ok(Err(sled::Error::Io(cause))) if !is_damage(&cause) => {
+            Err(ReadError::Unavailable { cause: cause.into() })
         }
-        Ok(Err(error)) => Err(ReadError::Unavailable { cause: error.into() }),
+        Ok(Err(_)) | Err(_) => Err(ReadError::Corrupt { position: None }),
     }
+}
+
+/// A file that ends too early, or doesn't hold what it should, is not the operating system's fault.
+pub(crate) fn is_damage(cause: &io::Error) -> bool {
+    matches!(
+        cause.kind(),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
+    )
 }
 
 /// A page ends when it holds so many bytes of payload.

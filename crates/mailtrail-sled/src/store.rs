@@ -19,7 +19,7 @@ use mailtrail_core::{AppendBatch, EventId, EventStore, Namespace, Position, Stre
 use crate::commit::SledEngine;
 use crate::folder::{self, Lock};
 use crate::layout;
-use crate::read::Reads;
+use crate::read::{Reads, is_damage};
 use crate::witness::{self, Witness};
 
 /// An event store in a folder.
@@ -80,7 +80,9 @@ impl Options {
             sled::Config::new().path(&log).cache_capacity(self.cache_bytes).flush_every_ms(None);
         let db = match catch_unwind(AssertUnwindSafe(|| config.open())) {
             Ok(Ok(db)) => db,
-            Ok(Err(sled::Error::Io(cause))) => return Err(OpenError::Io(cause)),
+            Ok(Err(sled::Error::Io(cause))) if !is_damage(&cause) => {
+                return Err(OpenError::Io(cause));
+            }
             Ok(Err(cause)) => return Err(OpenError::Corrupt { cause: cause.into() }),
             Err(_) => {
                 return Err(OpenError::Corrupt { cause: "sled could not read its files".into() });

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use futures_executor::block_on;
 use mailtrail_core::store::{
@@ -26,71 +26,83 @@ const OTHER: i32 = 92;
 #[expect(clippy::exit, reason = "the exit code is what the parent looks at")]
 fn answers_as_before_or_says_that_it_is_damaged() {
     let Some(folder) = std::env::var_os(FOLDER) else { return };
-    std::process::exit(match SledStore::open(folder) {
+    let heard = match SledStore::open(folder) {
         Ok(store) => block_on(answers(&store)),
-        Err(OpenError::Corrupt { .. }) => CORRUPT,
-        Err(_) => OTHER,
-    });
+        Err(OpenError::Corrupt { .. }) => vec![Heard::Corrupt],
+        Err(error) => vec![Heard::Other(format!("open: {error:?}"))],
+    };
+    for heard in &heard {
+        if let Heard::Other(what) = heard {
+            eprintln!("{what}");
+            std::process::exit(OTHER);
+        }
+    }
+    std::process::exit(if heard.contains(&Heard::Corrupt) { CORRUPT } else { SAME });
+}
+
+#[derive(PartialEq)]
+enum Heard {
+    Same,
+    Corrupt,
+    Other(String),
+}
+
+impl Heard {
+    fn of(same: bool, what: &str) -> Self {
+        if same { Self::Same } else { Self::Other(format!("{what}: other data")) }
+    }
+
+    fn read(error: &ReadError) -> Self {
+        match error {
+            ReadError::Corrupt { .. } => Self::Corrupt,
+            error => Self::Other(format!("{error:?}")),
+        }
+    }
 }
 
 /// Asks for everything: the log, each stream, and whether the ids are still known.
-async fn answers(store: &SledStore) -> i32 {
-    let mut said = SAME;
-    let mut heard = |same: bool, corrupt: bool| {
-        said = said.max(if corrupt {
-            CORRUPT
-        } else if same {
-            SAME
-        } else {
-            OTHER
-        });
-    };
-    match store.read_all(&Filter::all(), Position::START, usize::MAX).await {
-        Ok(page) => heard(
-            page.next.is_none()
-                && page
-                    .events
-                    .iter()
-                    .map(|envelope| (envelope.stream, envelope.event.clone()))
-                    .eq((0..EVENTS).map(child::fact)),
-            false,
-        ),
-        Err(ReadError::Corrupt { .. }) => heard(false, true),
-        Err(_) => heard(false, false),
-    }
-    let mut streams: HashMap<StreamId, Vec<NewEvent>> = HashMap::new();
-    for (stream, event) in (0..EVENTS).map(child::fact) {
-        streams.entry(stream).or_default().push(event);
+async fn answers(store: &SledStore) -> Vec<Heard> {
+    let mut heard = Vec::new();
+    let facts: Vec<_> = (0..EVENTS).map(child::fact).collect();
+    heard.push(match store.read_all(&Filter::all(), Position::START, usize::MAX).await {
+        Ok(page) => {
+            let read = page.events.iter().map(|stored| (&stored.stream, &stored.event));
+            let same = read.eq(facts.iter().map(|(stream, event)| (stream, event)));
+            Heard::of(same && page.next.is_none(), "the log")
+        }
+        Err(error) => Heard::read(&error),
+    });
+    let mut streams: HashMap<StreamId, Vec<&NewEvent>> = HashMap::new();
+    for (stream, event) in &facts {
+        streams.entry(*stream).or_default().push(event);
     }
     for (stream, events) in streams {
-        match store.read_stream(stream, Version::FIRST, usize::MAX).await {
+        heard.push(match store.read_stream(stream, Version::FIRST, usize::MAX).await {
             Ok(page) => {
-                heard(page.events.iter().map(|envelope| &envelope.event).eq(&events), false);
+                let read = page.events.iter().map(|stored| &stored.event);
+                Heard::of(read.eq(events), "a stream")
             }
-            Err(ReadError::Corrupt { .. }) => heard(false, true),
-            Err(_) => heard(false, false),
-        }
+            Err(error) => Heard::read(&error),
+        });
     }
-    for batch in (0..EVENTS).map(child::fact).collect::<Vec<_>>().chunks(100) {
-        match store.record(batch.to_vec()).await {
-            Ok(appended) => heard(appended.outcome == Outcome::AlreadyStored, false),
-            Err(AppendError::Corrupt { .. }) => heard(false, true),
-            Err(_) => heard(false, false),
-        }
+    for batch in facts.chunks(100) {
+        heard.push(match store.record(batch.to_vec()).await {
+            Ok(appended) => Heard::of(appended.outcome == Outcome::AlreadyStored, "the ids"),
+            Err(AppendError::Corrupt { .. }) => Heard::Corrupt,
+            Err(error) => Heard::Other(format!("{error:?}")),
+        });
     }
-    said
+    heard
 }
 
-/// `None` if the process was ended by a signal: sled aborted, and said nothing wrong.
-fn look(folder: &Path) -> Option<i32> {
-    let status = Command::new(std::env::current_exe().unwrap())
-        .args(["damage::answers_as_before_or_says_that_it_is_damaged", "--exact"])
+/// Its exit code, and what it said. No code if a signal ended it: sled aborted, and said nothing wrong.
+fn look(folder: &Path) -> (Option<i32>, String) {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["damage::answers_as_before_or_says_that_it_is_damaged", "--exact", "--nocapture"])
         .env(FOLDER, folder)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
+        .output()
         .unwrap();
-    status.code()
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
 /// A store that was closed, and its files.
@@ -131,7 +143,8 @@ impl Original {
 #[test]
 fn a_flipped_byte_is_the_same_answer_or_corrupt() {
     let original = Original::new();
-    assert_eq!(look(original.folder.path()), Some(SAME), "the undamaged store is read");
+    let (said, why) = look(original.folder.path());
+    assert_eq!(said, Some(SAME), "the undamaged store is read: {why}");
     let soak = std::env::var_os("MAILTRAIL_SOAK").is_some();
     let mut corrupt = 0;
     for (file, used) in &original.files {
@@ -144,8 +157,8 @@ fn a_flipped_byte_is_the_same_answer_or_corrupt() {
             // Spread over what is used, by a step that shares no factor with it.
             let at = (turn * 1_000_003 + 13) % used;
             let copy = original.copy(file, |bytes| bytes[at] ^= 1 << (turn % 8));
-            let said = look(copy.path());
-            assert_ne!(said, Some(OTHER), "byte {at} of {}", file.display());
+            let (said, why) = look(copy.path());
+            assert_ne!(said, Some(OTHER), "byte {at} of {}: {why}", file.display());
             corrupt += i32::from(said != Some(SAME));
         }
     }
@@ -158,10 +171,12 @@ fn a_cut_or_missing_file_is_the_same_answer_or_corrupt() {
     for (file, used) in &original.files {
         for eighth in 0..8 {
             let copy = original.copy(file, |bytes| bytes.truncate(used * eighth / 8));
-            assert_ne!(look(copy.path()), Some(OTHER), "{eighth}/8 of {}", file.display());
+            let (said, why) = look(copy.path());
+            assert_ne!(said, Some(OTHER), "{eighth}/8 of {}: {why}", file.display());
         }
         let copy = original.copy(file, |_| ());
         fs::remove_file(copy.path().join(file)).unwrap();
-        assert_ne!(look(copy.path()), Some(OTHER), "no {}", file.display());
+        let (said, why) = look(copy.path());
+        assert_ne!(said, Some(OTHER), "no {}: {why}", file.display());
     }
 }
