@@ -27,6 +27,11 @@ impl Failure {
         Self { error: error.into(), code: 66 }
     }
 
+    /// It can't be done now (`EX_TEMPFAIL`).
+    pub(crate) fn again(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { error: error.into(), code: 75 }
+    }
+
     /// Anything else.
     pub(crate) fn other(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { error: error.into(), code: 1 }

@@ -22,10 +22,10 @@ pub(crate) fn json(value: &impl Serialize) -> io::Result<()> {
     line(serde_json::to_string(value).map_err(io::Error::other)?)
 }
 
-/// Says something that is no result: to standard error, so that a pipe stays clean.
-#[expect(clippy::print_stderr, reason = "the one place that prints")]
+/// Says something that is no result: to standard error, so that a pipe stays clean. That nobody reads it
+/// is no reason to stop.
 pub(crate) fn note(text: impl AsRef<str>) {
-    eprintln!("{}", text.as_ref());
+    writeln!(io::stderr(), "{}", text.as_ref()).ok();
 }
 
 /// How wide the terminal is; `None` if the output is piped.

@@ -7,9 +7,10 @@ use clap::Args;
 use mailtrail::Tracker;
 use mailtrail::classify::Classifier;
 use mailtrail::core::EventStore;
-use mailtrail::core::store::RawStore;
+use mailtrail::core::store::{OpenError, RawStore};
 use mailtrail::core::token::Keys;
 use mailtrail::memory::{MemoryRaw, MemoryStore};
+use mailtrail::remote::{ConnectError, Lease, LeaseError, RemoteStore, Share};
 use mailtrail::sled::{SledRaw, SledStore};
 use serde::Deserialize;
 
@@ -68,6 +69,54 @@ pub(crate) struct Opened {
     pub(crate) tracker: Tracker,
     pub(crate) raw: Arc<dyn RawStore>,
     pub(crate) keys: Keys,
+    access: Access,
+}
+
+/// In which way this process has the store.
+#[derive(Debug, Clone)]
+enum Access {
+    /// It is nobody else's.
+    Alone,
+    /// It owns the folder, and may share it.
+    Owner(PathBuf),
+    /// The owner shares it.
+    Guest(Arc<RemoteStore>),
+}
+
+impl Opened {
+    /// Lets other processes use the store too, as long as the answer lives. `None` if there is nothing to
+    /// share.
+    pub(crate) fn share(&self) -> Result<Option<Share>, Failure> {
+        let Access::Owner(folder) = &self.access else { return Ok(None) };
+        let store = Arc::clone(self.tracker.store());
+        Ok(Some(Share::start(store, folder).map_err(Failure::other)?))
+    }
+
+    /// Takes the name of a job that must not run twice at once.
+    pub(crate) async fn lease(
+        &self,
+        share: Option<&Share>,
+        name: &str,
+    ) -> Result<Option<Lease>, Failure> {
+        let held = || Failure::again(format!("{name} is in use by another process"));
+        match (&self.access, share) {
+            (Access::Guest(remote), _) => match remote.lease(name).await {
+                Ok(lease) => Ok(Some(lease)),
+                Err(LeaseError::Held { .. }) => Err(held()),
+                Err(error) => Err(Failure::other(error)),
+            },
+            (_, Some(share)) => share.leases().take(name).map(Some).ok_or_else(held),
+            (_, None) => Ok(None),
+        }
+    }
+
+    /// Fails unless this process owns the store, or has it alone.
+    pub(crate) fn require_ownership(self) -> Result<Self, Failure> {
+        match self.access {
+            Access::Guest(_) => Err(Failure::again("another process serves this store already")),
+            Access::Alone | Access::Owner(_) => Ok(self),
+        }
+    }
 }
 
 impl Setup {
@@ -101,32 +150,42 @@ impl Setup {
     pub(crate) fn open(&self) -> Result<Opened, Failure> {
         let config = self.config()?;
         let spec = self.store.clone().or(config.store).unwrap_or_else(|| DEFAULT_STORE.into());
-        let (store, raw, beside) = open_store(&spec)?;
-        let keys = self.keys.clone().or(config.keys).unwrap_or(beside);
+        let (store, raw, access) = open_store(&spec)?;
+        let keys = self.keys.clone().or(config.keys).unwrap_or_else(|| "keys.toml".into());
         let keys = mailtrail::keys_file(keys)?;
-        Ok(Opened { tracker: Tracker::shared(store).open(), raw, keys })
+        Ok(Opened { tracker: Tracker::shared(store).open(), raw, keys, access })
     }
 }
 
-type Stores = (Arc<dyn EventStore>, Arc<dyn RawStore>, PathBuf);
+type Stores = (Arc<dyn EventStore>, Arc<dyn RawStore>, Access);
 
 fn open_store(spec: &str) -> Result<Stores, Failure> {
-    let keys = PathBuf::from("keys.toml");
     match spec.split_once(':') {
         Some(("memory", "")) => {
-            Ok((Arc::new(MemoryStore::new()), Arc::new(MemoryRaw::default()), keys))
+            Ok((Arc::new(MemoryStore::new()), Arc::new(MemoryRaw::default()), Access::Alone))
         }
-        Some(("sled", path)) if !path.is_empty() => open_sled(Path::new(path), keys),
+        Some(("sled", path)) if !path.is_empty() => open_sled(Path::new(path)),
         // A folder says itself what it is.
-        _ if Path::new(spec).is_dir() => open_sled(Path::new(spec), keys),
+        _ if Path::new(spec).is_dir() => open_sled(Path::new(spec)),
         _ => Err(Failure::data(format!("{spec} is no store: write sled:FOLDER or memory:"))),
     }
 }
 
-fn open_sled(path: &Path, keys: PathBuf) -> Result<Stores, Failure> {
-    let store = SledStore::open(path)?;
-    let raw = SledRaw::open(path.join("raw"))?;
-    Ok((Arc::new(store), Arc::new(raw), keys))
+/// Opens the folder, or uses it with the process that has it open.
+fn open_sled(path: &Path) -> Result<Stores, Failure> {
+    let (store, access): (Arc<dyn EventStore>, _) = match SledStore::open(path) {
+        Ok(store) => (Arc::new(store), Access::Owner(path.into())),
+        Err(in_use @ OpenError::InUse { .. }) => match RemoteStore::connect(path) {
+            Ok(remote) => {
+                let remote = Arc::new(remote);
+                (Arc::clone(&remote) as Arc<dyn EventStore>, Access::Guest(remote))
+            }
+            Err(ConnectError::NotShared(_)) => return Err(in_use.into()),
+            Err(error) => return Err(error.into()),
+        },
+        Err(error) => return Err(error.into()),
+    };
+    Ok((store, Arc::new(SledRaw::open(path.join("raw"))?), access))
 }
 
 /// The rules that read replies and bounces.

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `memory` (default) | [`memory`]: the reference store |
 //! | `sled` | [`sled`]: a durable embedded store |
+//! | `remote` | [`remote`]: one owner of a store, many users on its host |
 //! | `report` | [`report`]: Email Log and summary |
 //! | `bounce` | [`bounce`], [`classify`]: bounce mails and reply texts |
 //! | `webhook` | [`webhook`]: provider webhooks, the pixel |
@@ -48,6 +49,8 @@ pub use mailtrail_bounce as bounce;
 pub use mailtrail_classify as classify;
 #[cfg(feature = "memory")]
 pub use mailtrail_memory as memory;
+#[cfg(feature = "remote")]
+pub use mailtrail_remote as remote;
 #[cfg(feature = "report")]
 pub use mailtrail_report as report;
 #[cfg(feature = "sled")]

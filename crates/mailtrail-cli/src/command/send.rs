@@ -117,6 +117,8 @@ impl Send {
             Failure::data("no domain for return paths: give --return-path-domain, or return_path_domain in the configuration")
         })?;
         let opened = setup.open()?;
+        let share = opened.share()?;
+        let _lease = opened.lease(share.as_ref(), &format!("broadcast/{}", self.broadcast)).await?;
         let text = std::fs::read_to_string(&self.text).map_err(Failure::input)?;
         let mut message = Message::new(self.from.as_str(), self.subject.as_str(), text);
         if let Some(html) = &self.html {

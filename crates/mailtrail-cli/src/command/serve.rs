@@ -37,13 +37,15 @@ impl Serve {
     pub(crate) async fn run(self, setup: &Setup) -> Result<(), Failure> {
         let config = setup.config()?;
         let domain = self.return_path_domain.or(config.return_path_domain).unwrap_or_default();
-        let opened = setup.open()?;
+        let opened = setup.open()?.require_ownership()?;
+        let share = opened.share()?;
         let ports = Ports::open(&opened, &config.webhook, &domain, self.http, self.lmtp).await?;
         output::note(format!("webhooks and pixel on http://{}", ports.http));
         output::note(format!("bounce mails by LMTP on {}", ports.lmtp.local_addr()));
         tokio::signal::ctrl_c().await?;
         output::note("stopping: what was accepted is recorded");
         ports.close().await;
+        drop(share);
         Ok(())
     }
 }

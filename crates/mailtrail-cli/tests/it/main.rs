@@ -1,6 +1,8 @@
 //! The program as its users run it.
 #![cfg(test)]
 
+mod sharing;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -112,23 +114,12 @@ fn no_email_selected_the_emergency_after_it_reaches_the_same_person() {
 #[test]
 fn a_folder_in_use_names_its_owner_and_exits_75() {
     let folder = tempfile::tempdir().unwrap();
-    let mut serve = Command::new(env!("CARGO_BIN_EXE_mailtrail"))
-        .current_dir(folder.path())
-        .args(["serve", "--http", "127.0.0.1:0", "--lmtp", "127.0.0.1:0"])
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // Its first line comes when the store is open.
-    let mut line = String::new();
-    let mut stderr = std::io::BufReader::new(serve.stderr.take().unwrap());
-    std::io::BufRead::read_line(&mut stderr, &mut line).unwrap();
+    let owner = mailtrail::sled::SledStore::open(folder.path().join("trail")).unwrap();
     let output = mailtrail(folder.path(), &["report", "summary"]);
-    serve.kill().unwrap();
-    let owner = serve.id().to_string();
-    serve.wait().unwrap();
     assert_eq!(output.status.code(), Some(75));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains(&owner), "{said}");
+    assert!(said.contains(&std::process::id().to_string()), "{said}");
+    drop(owner);
     text(&mailtrail(folder.path(), &["report", "summary"]));
 }
 

@@ -1,0 +1,105 @@
+//! The owner's side: who comes, and when it ends.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use mailtrail_core::EventStore;
+
+use crate::connection;
+use crate::lease::Leases;
+use crate::socket;
+
+/// A store that is shared on `control.sock` in its folder, for as long as this lives.
+///
+/// # Guarantees
+/// What is acknowledged to a user is as durable as the store says. A user that never reads its answers
+/// holds up nobody but itself.
+#[derive(Debug)]
+pub struct Share {
+    folder: PathBuf,
+    leases: Leases,
+    open: Arc<Open>,
+    accepts: Option<thread::JoinHandle<()>>,
+}
+
+/// The connections that are open, so that they can be ended.
+#[derive(Debug, Default)]
+struct Open {
+    closed: AtomicBool,
+    connections: Mutex<HashMap<u64, UnixStream>>,
+}
+
+impl Share {
+    /// Shares a store. Only the process that owns the folder may do so.
+    ///
+    /// # Errors
+    /// That of the operating system.
+    pub fn start(store: Arc<dyn EventStore>, folder: impl Into<PathBuf>) -> io::Result<Self> {
+        let folder = folder.into();
+        let listener = socket::listen(&folder)?;
+        let (leases, open) = (Leases::default(), Arc::new(Open::default()));
+        let users = (leases.clone(), Arc::clone(&open));
+        let accepts = thread::Builder::new()
+            .name("mailtrail-share".into())
+            .spawn(move || accept(&listener, &store, &users.0, &users.1))?;
+        Ok(Self { folder, leases, open, accepts: Some(accepts) })
+    }
+
+    /// The leases that users take, for the owner to take too.
+    pub fn leases(&self) -> &Leases {
+        &self.leases
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.open.closed.store(true, Ordering::Release);
+        // Wakes the thread that waits for the next user.
+        let woken = socket::connect(&self.folder).is_ok();
+        socket::remove(&self.folder);
+        for connection in self.open.lock().values() {
+            connection.shutdown(Shutdown::Both).ok();
+        }
+        if let Some(accepts) = self.accepts.take().filter(|_| woken) {
+            accepts.join().ok();
+        }
+    }
+}
+
+impl Open {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, UnixStream>> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn accept(listener: &UnixListener, store: &Arc<dyn EventStore>, leases: &Leases, open: &Arc<Open>) {
+    for (number, stream) in (0_u64..).zip(listener.incoming()) {
+        if open.closed.load(Ordering::Acquire) {
+            return;
+        }
+        // One that could not be accepted tries again; the others go on.
+        let Ok(stream) = stream else { continue };
+        let Ok(kept) = stream.try_clone() else { continue };
+        open.lock().insert(number, kept);
+        let (store, leases, of) = (Arc::clone(store), leases.clone(), Arc::clone(open));
+        let spawned = thread::Builder::new().name("mailtrail-user".into()).spawn(move || {
+            connection::serve(&stream, &*store, &leases);
+            stream.shutdown(Shutdown::Both).ok();
+            of.lock().remove(&number);
+        });
+        if spawned.is_err() {
+            open.lock().remove(&number);
+        }
+    }
+}

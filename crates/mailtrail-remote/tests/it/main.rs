@@ -1,0 +1,9 @@
+//! A store over the socket keeps every promise of the store that is shared.
+#![cfg(test)]
+
+mod connection;
+mod shared;
+
+use shared::Shared;
+
+mailtrail_testkit::conformance!(remote, Shared::new);
