@@ -1,4 +1,5 @@
-//! How many events a second become durable, alone and with 64 writers that share syncs?
+//! How many events a second become durable, alone, with 64 writers that share syncs, and through the
+//! socket?
 //!
 //! Beside it: a plain loop that appends as many bytes to a preallocated file and syncs each time.
 
@@ -11,7 +12,8 @@ use futures_executor::block_on;
 use mailtrail_benches::{Figure, Wanted, history};
 use mailtrail_core::StreamId;
 use mailtrail_core::event::NewEvent;
-use mailtrail_core::store::EventStoreExt;
+use mailtrail_core::store::{EventStore, EventStoreExt};
+use mailtrail_remote::{RemoteStore, Share};
 use mailtrail_sled::SledStore;
 
 const RUN: Duration = Duration::from_secs(4);
@@ -19,23 +21,39 @@ const WRITERS: usize = 64;
 
 fn main() {
     let wanted = Wanted::from_args();
-    if !["append.raw", "sled.single", "sled.group64"].iter().any(|name| wanted.has(name)) {
+    let names = ["append.raw", "sled.single", "sled.group64", "remote.append64"];
+    if !names.iter().any(|name| wanted.has(name)) {
         return;
     }
     let raw = raw();
-    let single = sled(1);
-    let group = sled(WRITERS);
+    let single = rate(sled(), 1);
+    let group = rate(sled(), WRITERS);
+    let remote = remote();
     Figure::new("append.raw", raw, "appends + fdatasync/s").print();
     Figure::new("sled.single", single, "events/s").against("append.raw", raw).print();
     Figure::new("sled.group64", group, "events/s")
         .against("sled.single", single)
         .at_least(8.0)
         .print();
+    Figure::new("remote.append64", remote, "events/s")
+        .against("sled.group64", group)
+        .at_least(0.5)
+        .print();
+}
+
+fn sled() -> Arc<dyn EventStore> {
+    Arc::new(SledStore::temporary().unwrap())
+}
+
+/// The same through the socket, by one connection.
+fn remote() -> f64 {
+    let folder = tempfile::tempdir().unwrap();
+    let _share = Share::start(sled(), folder.path()).unwrap();
+    rate(Arc::new(RemoteStore::connect(folder.path()).unwrap()), WRITERS)
 }
 
 /// Events a second, each acknowledged for itself.
-fn sled(writers: usize) -> f64 {
-    let store = Arc::new(SledStore::temporary().unwrap());
+fn rate(store: Arc<dyn EventStore>, writers: usize) -> f64 {
     let events = history(200_000);
     let start = Instant::now();
     let parts: Vec<Vec<(StreamId, NewEvent)>> =

@@ -12,6 +12,7 @@ use mailtrail::core::token::Keys;
 use mailtrail::memory::{MemoryRaw, MemoryStore};
 use mailtrail::remote::{ConnectError, Lease, LeaseError, RemoteStore, Share};
 use mailtrail::sled::{SledRaw, SledStore};
+use mailtrail::webhook::track::Judge;
 use serde::Deserialize;
 
 use crate::failure::Failure;
@@ -146,14 +147,20 @@ impl Setup {
         if path.exists() { Ok(Some(mailtrail::keys_file(path)?)) } else { Ok(None) }
     }
 
-    /// Opens the store and the keys.
-    pub(crate) fn open(&self) -> Result<Opened, Failure> {
+    /// Opens the store and the keys. Opens whose window has passed since the last run get their verdicts;
+    /// where another process owns the store, it does so.
+    pub(crate) async fn open(&self) -> Result<Opened, Failure> {
         let config = self.config()?;
         let spec = self.store.clone().or(config.store).unwrap_or_else(|| DEFAULT_STORE.into());
         let (store, raw, access) = open_store(&spec)?;
         let keys = self.keys.clone().or(config.keys).unwrap_or_else(|| "keys.toml".into());
         let keys = mailtrail::keys_file(keys)?;
-        Ok(Opened { tracker: Tracker::shared(store).open(), raw, keys, access })
+        let opened = Opened { tracker: Tracker::shared(store).open(), raw, keys, access };
+        if let Access::Owner(_) = opened.access {
+            let now = opened.tracker.clock().now();
+            Judge::default().run(&**opened.tracker.store(), now).await?;
+        }
+        Ok(opened)
     }
 }
 

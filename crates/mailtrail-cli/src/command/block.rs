@@ -41,7 +41,7 @@ pub(crate) struct Change {
 
 impl Block {
     pub(crate) async fn run(self, setup: &Setup) -> Result<(), Failure> {
-        let opened = setup.open()?;
+        let opened = setup.open().await?;
         match self {
             Self::Add(change) => change.run(&opened, true).await,
             Self::Remove(change) => change.run(&opened, false).await,

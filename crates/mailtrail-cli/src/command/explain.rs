@@ -18,7 +18,7 @@ pub(crate) struct Explain {
 
 impl Explain {
     pub(crate) async fn run(self, setup: &Setup) -> Result<(), Failure> {
-        let opened = setup.open()?;
+        let opened = setup.open().await?;
         let deliveries: Vec<DeliveryId> = if let Ok(delivery) = self.what.parse() {
             vec![delivery]
         } else {

@@ -103,7 +103,7 @@ impl Counts {
 
 impl Ingest {
     pub(crate) async fn run(self, setup: &Setup) -> Result<(), Failure> {
-        let opened = setup.open()?;
+        let opened = setup.open().await?;
         let counts = match self {
             Self::Mail(mail) => mail.run(&opened, setup).await?,
             Self::Webhook(bodies) => bodies.run(&opened, setup).await?,

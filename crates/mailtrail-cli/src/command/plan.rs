@@ -35,7 +35,7 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) async fn run(self, setup: &Setup) -> Result<(), Failure> {
-        let opened = setup.open()?;
+        let opened = setup.open().await?;
         let (report, bad) = self.plan(&opened).await?;
         if setup.json {
             let mut value = serde_json::to_value(report)?;

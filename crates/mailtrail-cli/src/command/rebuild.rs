@@ -18,7 +18,7 @@ pub(crate) struct Rebuild {
 
 impl Rebuild {
     pub(crate) async fn run(self, setup: &Setup) -> Result<(), Failure> {
-        let opened = setup.open()?;
+        let opened = setup.open().await?;
         let whole = opened.tracker.email_log().await?;
         let rows = whole.rows(&Query::default());
         if self.check {

@@ -65,7 +65,7 @@ enum Format {
 
 impl Report {
     pub(crate) async fn run(self, setup: &Setup) -> Result<(), Failure> {
-        let opened = setup.open()?;
+        let opened = setup.open().await?;
         let state = opened.tracker.email_log().await?;
         let footer = footer(&opened).await?;
         match self {

@@ -116,7 +116,7 @@ impl Send {
         let domain = domain.ok_or_else(|| {
             Failure::data("no domain for return paths: give --return-path-domain, or return_path_domain in the configuration")
         })?;
-        let opened = setup.open()?;
+        let opened = setup.open().await?;
         let share = opened.share()?;
         let _lease = opened.lease(share.as_ref(), &format!("broadcast/{}", self.broadcast)).await?;
         let text = std::fs::read_to_string(&self.text).map_err(Failure::input)?;

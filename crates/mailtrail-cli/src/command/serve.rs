@@ -37,7 +37,7 @@ impl Serve {
     pub(crate) async fn run(self, setup: &Setup) -> Result<(), Failure> {
         let config = setup.config()?;
         let domain = self.return_path_domain.or(config.return_path_domain).unwrap_or_default();
-        let opened = setup.open()?.require_ownership()?;
+        let opened = setup.open().await?.require_ownership()?;
         let share = opened.share()?;
         let ports = Ports::open(&opened, &config.webhook, &domain, self.http, self.lmtp).await?;
         output::note(format!("webhooks and pixel on http://{}", ports.http));

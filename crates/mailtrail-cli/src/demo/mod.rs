@@ -56,7 +56,7 @@ impl Demo {
             folder.join("keys.toml"),
             setup.json,
         );
-        let opened = demo.open()?;
+        let opened = demo.open().await?;
         let contacts = folder.join("contacts.csv");
         std::fs::write(&contacts, include_str!("contacts.csv"))?;
         let broadcast: BroadcastId = "snow-day".parse()?;

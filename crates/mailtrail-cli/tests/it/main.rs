@@ -6,7 +6,13 @@ mod sharing;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 
+use mailtrail::Tracker;
+use mailtrail::core::Status;
+use mailtrail::core::plan::{Broadcast, Contact, ContactAddress};
+use mailtrail::core::token::Purpose;
+use mailtrail::webhook::track::{PixelRequest, hit};
 use serde_json::Value;
 
 fn mailtrail(folder: &Path, arguments: &[&str]) -> Output {
@@ -121,6 +127,28 @@ fn a_folder_in_use_names_its_owner_and_exits_75() {
     assert!(said.contains(&std::process::id().to_string()), "{said}");
     drop(owner);
     text(&mailtrail(folder.path(), &["report", "summary"]));
+}
+
+#[tokio::test]
+async fn an_open_that_waits_for_its_verdict_gets_it_when_the_store_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    // The process that took the hit ended before the window of the verdict had passed.
+    let hit_at = chrono::DateTime::from_timestamp(1_790_000_000, 0).unwrap();
+    let store = mailtrail::sled::SledStore::options().clock(Arc::new(move || hit_at));
+    let store = store.open(folder.path().join("trail")).unwrap();
+    let tracker = Tracker::builder(store).clock(move || hit_at).open();
+    let ann = Contact::new("ann".parse().unwrap()).address(ContactAddress::new("ann@a.example"));
+    let plan = Broadcast::new("b".parse().unwrap(), "general".parse().unwrap());
+    tracker.plan(plan, [ann]).await.unwrap();
+    let delivery = tracker.queued("b".parse().unwrap()).next().await.unwrap().unwrap();
+    let keys = mailtrail::keys_file(folder.path().join("keys.toml")).unwrap();
+    let token = keys.sign(Purpose::Open, delivery.id());
+    let hit = hit(&keys, &PixelRequest::new(&token, hit_at), tracker.observed().unwrap());
+    tracker.record([hit.unwrap()]).await.unwrap();
+    assert_eq!(tracker.evidence(delivery.id()).await.unwrap().status(), Status::Unsent);
+    drop(tracker);
+    let rows = lines(&mailtrail(folder.path(), &["report", "email-log", "--json"]));
+    assert_eq!((&rows[0]["status"], &rows[0]["opens_unknown"]), (&"opened".into(), &1.into()));
 }
 
 #[test]
