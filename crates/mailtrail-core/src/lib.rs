@@ -35,6 +35,7 @@
 )]
 
 pub mod address;
+pub mod audit;
 pub mod clock;
 pub mod correlation;
 pub mod diagnosis;

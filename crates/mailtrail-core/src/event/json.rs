@@ -93,6 +93,23 @@ impl EnvelopeLine {
         event.private = private;
         Ok((self.stream, event))
     }
+
+    /// The stored event, with all that the store gave it. Nothing of it is checked here: that is what
+    /// [`ChainCheck`](crate::audit::ChainCheck) does.
+    ///
+    /// # Errors
+    /// [`LineError`] says what is missing or unreadable.
+    pub fn into_envelope(mut self) -> Result<Envelope, LineError> {
+        let stored = (self.position, self.version, self.recorded_at, self.hash);
+        let (Some(position), Some(version), Some(recorded_at), Some(hash)) = stored else {
+            return Err(LineError::NotStored);
+        };
+        let private_hash = self.private_hash.take().map(|text| hash_of(&text)).transpose()?;
+        let (salt, origin) = (self.salt, self.origin.take());
+        let (stream, mut event) = self.into_event()?;
+        event.origin = origin;
+        Ok(Envelope { position, stream, version, recorded_at, event, salt, private_hash, hash })
+    }
 }
 
 impl From<&Envelope> for EnvelopeLine {
@@ -135,6 +152,12 @@ pub enum LineError {
     /// It has neither `data` nor `data_base64`.
     #[error("the event has neither data nor data_base64")]
     MissingPayload,
+    /// It has no place in a store: `position`, `version`, `recorded_at` or `hash` is missing.
+    #[error("the event lacks what a store gives: position, version, recorded_at, hash")]
+    NotStored,
+    /// Its `private_hash` is not 64 hexadecimal digits.
+    #[error("private_hash is not 64 lower-case hexadecimal digits")]
+    PrivateHash,
     /// Its Base64 is none.
     #[error("{field}_base64 is not Base64 (RFC 4648 §4)")]
     Base64 {
@@ -150,6 +173,11 @@ pub enum LineError {
         #[source]
         cause: serde_json::Error,
     },
+}
+
+fn hash_of(text: &str) -> Result<[u8; 32], LineError> {
+    let bytes = data_encoding::HEXLOWER.decode(text.as_bytes()).ok();
+    bytes.and_then(|bytes| bytes.try_into().ok()).ok_or(LineError::PrivateHash)
 }
 
 /// Canonical JSON stands as JSON: any tool gets the stored bytes back from the value.
