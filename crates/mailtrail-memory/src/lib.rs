@@ -32,7 +32,8 @@ use mailtrail_core::{
 /// An event store in memory.
 ///
 /// # Guarantees
-/// All of the contract but durability: [`Durability::Volatile`]. It can [`redact`](EventStore::redact).
+/// All of the contract but durability: [`Durability::Volatile`]. It can [`redact`](EventStore::redact) and
+/// [`import`](EventStore::import).
 pub struct MemoryStore {
     namespace: Namespace,
     clock: Arc<dyn Clock>,
@@ -60,6 +61,13 @@ impl MemoryStore {
         Self { namespace, clock, log: Mutex::default(), watch: HeadWatch::default() }
     }
 
+    fn take(&self, batch: &AppendBatch) -> Result<Appended, AppendError> {
+        let mut log = self.log();
+        let appended = log.append(batch, self.clock.now())?;
+        self.watch.publish(log.head());
+        Ok(appended)
+    }
+
     fn log(&self) -> MutexGuard<'_, Log> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -80,7 +88,7 @@ impl fmt::Debug for MemoryStore {
 #[async_trait]
 impl EventStore for MemoryStore {
     fn capabilities(&self) -> Capabilities {
-        Capabilities::new(Durability::Volatile).redacts()
+        Capabilities::new(Durability::Volatile).redacts().imports()
     }
 
     fn namespace(&self) -> Namespace {
@@ -88,10 +96,10 @@ impl EventStore for MemoryStore {
     }
 
     async fn append(&self, batch: AppendBatch) -> Result<Appended, AppendError> {
-        let mut log = self.log();
-        let appended = log.append(&batch, self.clock.now())?;
-        self.watch.publish(log.head());
-        Ok(appended)
+        if batch.events().any(|(_, event)| event.origin.is_some()) {
+            return Err(AppendError::Unsupported { capability: "origin outside of import" });
+        }
+        self.take(&batch)
     }
 
     async fn read_stream(
@@ -156,8 +164,8 @@ impl EventStore for MemoryStore {
         Ok(())
     }
 
-    async fn import(&self, _: AppendBatch) -> Result<Appended, ImportError> {
-        Err(ImportError::Unsupported)
+    async fn import(&self, batch: AppendBatch) -> Result<Appended, ImportError> {
+        self.take(&batch).map_err(ImportError::Append)
     }
 }
 
@@ -246,9 +254,6 @@ fn within_limits(batch: &AppendBatch, limits: Limits) -> Result<(), AppendError>
     if batch.payload_bytes() > limits.batch_bytes {
         return Err(AppendError::TooLarge { limit: limits.batch_bytes, unit: "bytes" });
     }
-    if batch.events().any(|(_, event)| event.origin.is_some()) {
-        return Err(AppendError::Unsupported { capability: "origin outside of import" });
-    }
     Ok(())
 }
 
@@ -280,6 +285,12 @@ impl RawStore for MemoryRaw {
     async fn read(&self, hash: RawHash) -> Result<Option<Bytes>, RawError> {
         let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(held.get(&hash).map(|(bytes, _)| bytes.clone()))
+    }
+
+    async fn remove(&self, hashes: &[RawHash]) -> Result<u64, RawError> {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let removed = hashes.iter().filter(|hash| held.remove(*hash).is_some()).count();
+        Ok(u64::try_from(removed).unwrap_or(u64::MAX))
     }
 
     async fn expire(&self, before: DateTime<Utc>) -> Result<u64, RawError> {

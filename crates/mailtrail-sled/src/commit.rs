@@ -8,18 +8,20 @@ use std::path::{Path, PathBuf};
 
 use mailtrail_core::event::Envelope;
 use mailtrail_core::store::writer::{Engine, Found};
-use mailtrail_core::store::{BoxError, Head, ReadError, record};
+use mailtrail_core::store::{BoxError, Head, ReadError, RedactError, record};
 use mailtrail_core::{EventId, Namespace, StreamId, Version};
 
 use crate::folder;
 use crate::layout;
 use crate::read::Reads;
+use crate::rewrite;
 use crate::witness::Witness;
 
 /// The writer's side of the store.
 #[derive(Debug)]
 pub(crate) struct SledEngine {
     reads: Reads,
+    folder: PathBuf,
     disk: Disk,
     namespace: Namespace,
     witness: Witness,
@@ -36,7 +38,7 @@ impl SledEngine {
         let disk = Disk::open(&folder.join(folder::LOG))?;
         let witness = Witness::open(folder, namespace, head)?;
         folder::sync(folder)?;
-        Ok(Self { reads, disk, namespace, witness })
+        Ok(Self { reads, folder: folder.into(), disk, namespace, witness })
     }
 }
 
@@ -66,6 +68,26 @@ impl Engine for SledEngine {
         self.witness.write(self.namespace, head)?;
         Ok(())
     }
+
+    /// sled keeps old pages until it rewrites them, so the whole log is written anew.
+    fn redact(&mut self, ids: &[EventId]) -> Result<(), RedactError> {
+        let unavailable = |cause: BoxError| RedactError::Unavailable { cause };
+        rewrite::without(&self.reads, ids, &self.folder.join(folder::NEW_LOG))?;
+        let log = self.folder.join(folder::LOG);
+        self.reads
+            .replace(|| {
+                folder::put_rewritten(&self.folder)?;
+                open_log(&log)
+            })
+            .map_err(unavailable)?;
+        self.disk = Disk::open(&log).map_err(|error| unavailable(error.into()))?;
+        Ok(())
+    }
+}
+
+/// Opens sled's files.
+pub(crate) fn open_log(path: &Path) -> Result<sled::Db, BoxError> {
+    Ok(sled::Config::new().path(path).flush_every_ms(None).open()?)
 }
 
 /// The files below sled, through descriptors of our own.
@@ -74,14 +96,14 @@ impl Engine for SledEngine {
 /// whose manual says that it is no durability. Large values lie in files of their own, which sled
 /// doesn't sync at all.
 #[derive(Debug)]
-struct Disk {
+pub(crate) struct Disk {
     database: File,
     blobs: PathBuf,
     synced: HashSet<OsString>,
 }
 
 impl Disk {
-    fn open(log: &Path) -> io::Result<Self> {
+    pub(crate) fn open(log: &Path) -> io::Result<Self> {
         let database = File::open(log.join("db"))?;
         let mut disk = Self { database, blobs: log.join("blobs"), synced: HashSet::new() };
         // Without its configuration sled would take the folder for a new one; it doesn't sync it.

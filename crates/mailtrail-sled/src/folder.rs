@@ -33,6 +33,31 @@ pub(crate) fn take(path: &Path) -> Result<Lock, OpenError> {
     Ok(Lock { _file: file })
 }
 
+/// Ends what a crash left half done of putting a rewritten log in the place of the old one. The rewritten
+/// one is whole as soon as the old one has been moved away.
+pub(crate) fn settle(path: &Path) -> io::Result<()> {
+    let [log, new, old] = [LOG, NEW_LOG, OLD_LOG].map(|name| path.join(name));
+    if !log.exists() {
+        let whole = if new.exists() { &new } else { &old };
+        if whole.exists() {
+            fs::rename(whole, &log)?;
+        }
+    }
+    for left in [&new, &old] {
+        if left.exists() {
+            fs::remove_dir_all(left)?;
+        }
+    }
+    sync(path)
+}
+
+/// Puts the rewritten log in the place of the old one. Both must be closed.
+pub(crate) fn put_rewritten(path: &Path) -> io::Result<()> {
+    fs::rename(path.join(LOG), path.join(OLD_LOG))?;
+    sync(path)?;
+    settle(path)
+}
+
 /// Makes the names of the folder's files durable.
 pub(crate) fn sync(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
@@ -49,7 +74,8 @@ fn refuse_foreign(path: &Path) -> Result<(), OpenError> {
         .collect::<Result<_, _>>()
         .map_err(OpenError::Io)?;
     // Beside the store there may be what belongs to it: raw/, keys.toml. One of these must be.
-    let ours = names.iter().any(|name| name == LOG || name == LOCK || name == witness::FILE);
+    let known = [LOG, NEW_LOG, OLD_LOG, LOCK, witness::FILE];
+    let ours = names.iter().any(|name| known.iter().any(|known| name == known));
     if names.is_empty() || ours {
         return Ok(());
     }
@@ -65,4 +91,35 @@ fn owner(file: &mut File) -> Option<u32> {
 
 /// Where sled's own files are.
 pub(crate) const LOG: &str = "log";
+/// A log that is being written anew, without what is to be erased.
+pub(crate) const NEW_LOG: &str = "log.new";
+const OLD_LOG: &str = "log.old";
 const LOCK: &str = "mailtrail.lock";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a crash between any two steps of [`put_rewritten`] leaves, and what is made of it.
+    #[test]
+    fn a_crash_leaves_the_old_log_or_the_rewritten_one() {
+        for (there, whole) in [
+            (&["log"][..], "log"),
+            (&["log", "log.new"], "log"),
+            (&["log.new", "log.old"], "log.new"),
+            (&["log", "log.old"], "log"),
+            (&["log.old"], "log.old"),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            for name in there {
+                fs::create_dir(folder.path().join(name)).unwrap();
+                fs::write(folder.path().join(name).join("db"), name).unwrap();
+            }
+            settle(folder.path()).unwrap();
+            let left: Vec<_> =
+                fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+            assert_eq!(left, ["log"], "{there:?}");
+            assert_eq!(fs::read_to_string(folder.path().join("log/db")).unwrap(), whole);
+        }
+    }
+}

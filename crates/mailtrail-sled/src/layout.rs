@@ -25,6 +25,11 @@ pub(crate) fn event_key(position: Position) -> Vec<u8> {
     prefixed(b'e', &position.get().to_be_bytes())
 }
 
+/// The position of an event's key; `None` for any other key.
+pub(crate) fn event_position(key: &[u8]) -> Option<Position> {
+    key.strip_prefix(b"e").and_then(position_of)
+}
+
 pub(crate) fn id_key(id: EventId) -> Vec<u8> {
     prefixed(b'i', id.as_bytes())
 }

@@ -31,8 +31,11 @@ mod folder;
 mod layout;
 mod raw;
 mod read;
+mod restore;
+mod rewrite;
 mod store;
 mod witness;
 
 pub use raw::SledRaw;
+pub use restore::{Restore, RestoreError};
 pub use store::{Options, SledStore};

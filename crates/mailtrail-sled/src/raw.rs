@@ -56,6 +56,19 @@ impl RawStore for SledRaw {
         }
     }
 
+    async fn remove(&self, hashes: &[RawHash]) -> Result<u64, RawError> {
+        let mut removed = 0_u64;
+        for hash in hashes {
+            match fs::remove_file(self.path(*hash)) {
+                Ok(()) => removed = removed.saturating_add(1),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(unavailable(error)),
+            }
+        }
+        folder::sync(&self.0).map_err(unavailable)?;
+        Ok(removed)
+    }
+
     async fn expire(&self, before: DateTime<Utc>) -> Result<u64, RawError> {
         let mut expired = 0_u64;
         for entry in fs::read_dir(&self.0).map_err(unavailable)? {

@@ -1,7 +1,9 @@
 //! Reading: every record is checked, and a panic of sled is damage.
 
 use std::io;
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
 use mailtrail_core::event::Envelope;
@@ -10,33 +12,54 @@ use mailtrail_core::{EventId, Position, StreamId, Version};
 
 use crate::layout;
 
-/// sled's tree, read with care.
+/// sled's tree, read with care. Clones are the same.
 #[derive(Debug, Clone)]
-pub(crate) struct Reads(sled::Db);
+pub(crate) struct Reads(Arc<RwLock<Option<sled::Db>>>);
 
 impl Reads {
     pub(crate) fn new(db: sled::Db) -> Self {
-        Self(db)
+        Self(Arc::new(RwLock::new(Some(db))))
+    }
+
+    /// The tree, for as long as the guard lives: no handle outlives it, so that [`replace`](Self::replace)
+    /// can close it.
+    fn tree(&self) -> Result<Tree<'_>, ReadError> {
+        let guard = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if guard.is_some() { Ok(Tree(guard)) } else { Err(closed()) }
+    }
+
+    /// Closes the tree and puts another in its place, while nobody reads. Where that fails there is none.
+    pub(crate) fn replace<E>(&self, open: impl FnOnce() -> Result<sled::Db, E>) -> Result<(), E> {
+        let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        drop(held.take());
+        *held = Some(open()?);
+        Ok(())
+    }
+
+    /// Calls for every entry of the tree, in order of the keys.
+    pub(crate) fn each<E: From<ReadError>>(
+        &self,
+        mut call: impl FnMut(&[u8], &sled::IVec) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let tree = self.tree()?;
+        let mut entries = tree.iter();
+        while let Some((key, value)) = guarded(|| entries.next().transpose())? {
+            call(&key, &value)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn by_id(&self, id: EventId) -> Result<Option<Envelope>, ReadError> {
-        let Some(value) = self.get(&layout::id_key(id))? else { return Ok(None) };
-        let position = layout::position_of(&value).ok_or(ReadError::Corrupt { position: None })?;
-        self.at(position).map(Some)
+        self.tree()?.by_id(id)
     }
 
     /// The event at a position that must be there.
     pub(crate) fn at(&self, position: Position) -> Result<Envelope, ReadError> {
-        let corrupt = || ReadError::Corrupt { position: Some(position) };
-        let value = self.get(&layout::event_key(position))?.ok_or_else(corrupt)?;
-        decode(&value, position)
+        self.tree()?.at(position)
     }
 
     pub(crate) fn last_version(&self, stream: StreamId) -> Result<Option<Version>, ReadError> {
-        let prefix = layout::stream_prefix(stream);
-        let last = guarded(|| self.0.scan_prefix(prefix).next_back().transpose())?;
-        let version = |(key, _): (sled::IVec, sled::IVec)| layout::version_of(&key);
-        last.map(|entry| version(entry).ok_or(ReadError::Corrupt { position: None })).transpose()
+        self.tree()?.last_version(stream)
     }
 
     /// A page of a stream, up to the head that readers may see.
@@ -47,9 +70,65 @@ impl Reads {
         limit: usize,
         head: Position,
     ) -> Result<StreamPage, ReadError> {
+        self.tree()?.stream(stream, from, limit, head)
+    }
+
+    /// A page of the log, up to the head that readers may see.
+    pub(crate) fn all(
+        &self,
+        filter: &Filter,
+        after: Position,
+        limit: usize,
+        head: Position,
+    ) -> Result<Page, ReadError> {
+        self.tree()?.all(filter, after, limit, head)
+    }
+
+    pub(crate) fn value(&self, key: &[u8]) -> Result<Option<sled::IVec>, ReadError> {
+        self.tree()?.value(key)
+    }
+
+    pub(crate) fn apply(&self, batch: sled::Batch) -> Result<(), ReadError> {
+        let tree = self.tree()?;
+        guarded(|| tree.apply_batch(batch))?;
+        guarded(|| tree.flush()).map(|_| ())
+    }
+}
+
+struct Tree<'a>(RwLockReadGuard<'a, Option<sled::Db>>);
+
+impl Tree<'_> {
+    fn by_id(&self, id: EventId) -> Result<Option<Envelope>, ReadError> {
+        let Some(value) = self.value(&layout::id_key(id))? else { return Ok(None) };
+        let position = layout::position_of(&value).ok_or(ReadError::Corrupt { position: None })?;
+        self.at(position).map(Some)
+    }
+
+    /// The event at a position that must be there.
+    fn at(&self, position: Position) -> Result<Envelope, ReadError> {
+        let corrupt = || ReadError::Corrupt { position: Some(position) };
+        let value = self.value(&layout::event_key(position))?.ok_or_else(corrupt)?;
+        decode(&value, position)
+    }
+
+    fn last_version(&self, stream: StreamId) -> Result<Option<Version>, ReadError> {
+        let prefix = layout::stream_prefix(stream);
+        let last = guarded(|| self.scan_prefix(prefix).next_back().transpose())?;
+        let version = |(key, _): (sled::IVec, sled::IVec)| layout::version_of(&key);
+        last.map(|entry| version(entry).ok_or(ReadError::Corrupt { position: None })).transpose()
+    }
+
+    /// A page of a stream, up to the head that readers may see.
+    fn stream(
+        &self,
+        stream: StreamId,
+        from: Version,
+        limit: usize,
+        head: Position,
+    ) -> Result<StreamPage, ReadError> {
         let (first, end) =
             (layout::stream_key(stream, from), layout::stream_key(stream, Version::new(u64::MAX)));
-        let mut range = self.0.range(first..=end);
+        let mut range = self.range(first..=end);
         let mut events: Vec<Envelope> = Vec::new();
         let mut bytes = 0_usize;
         let mut last = None;
@@ -80,7 +159,7 @@ impl Reads {
     }
 
     /// A page of the log, up to the head that readers may see.
-    pub(crate) fn all(
+    fn all(
         &self,
         filter: &Filter,
         after: Position,
@@ -92,7 +171,7 @@ impl Reads {
         let mut bytes = 0_usize;
         if after < head {
             let mut expected = after.next();
-            let mut range = self.0.range(layout::event_key(expected)..=layout::event_key(head));
+            let mut range = self.range(layout::event_key(expected)..=layout::event_key(head));
             while events.len() < limit.max(1) && bytes < PAGE_BYTES && scanned_to < head {
                 let corrupt = ReadError::Corrupt { position: Some(expected) };
                 let Some((key, value)) = guarded(|| range.next().transpose())? else {
@@ -113,18 +192,13 @@ impl Reads {
         Ok(Page::new(events, scanned_to, head))
     }
 
-    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<sled::IVec>, ReadError> {
-        guarded(|| self.0.get(key))
-    }
-
-    pub(crate) fn apply(&self, batch: sled::Batch) -> Result<(), ReadError> {
-        guarded(|| self.0.apply_batch(batch))?;
-        guarded(|| self.0.flush()).map(|_| ())
+    fn value(&self, key: &[u8]) -> Result<Option<sled::IVec>, ReadError> {
+        guarded(|| self.get(key))
     }
 
     /// The last version that is not behind the head.
     fn last_visible(&self, stream: StreamId, head: Position) -> Result<Option<Version>, ReadError> {
-        let mut entries = self.0.scan_prefix(layout::stream_prefix(stream)).rev();
+        let mut entries = self.scan_prefix(layout::stream_prefix(stream)).rev();
         while let Some((key, value)) = guarded(|| entries.next().transpose())? {
             if layout::position_of(&value).is_some_and(|position| position <= head) {
                 return Ok(layout::version_of(&key));
@@ -134,7 +208,21 @@ impl Reads {
     }
 }
 
-fn decode(value: &sled::IVec, position: Position) -> Result<Envelope, ReadError> {
+impl Deref for Tree<'_> {
+    type Target = sled::Db;
+
+    #[expect(clippy::expect_used, reason = "a Tree is made only of a guard that holds one")]
+    fn deref(&self) -> &sled::Db {
+        self.0.as_ref().expect("checked when it was made")
+    }
+}
+
+fn closed() -> ReadError {
+    let cause = "an erasure failed half-way: open the store again, which goes on with it";
+    ReadError::Unavailable { cause: cause.into() }
+}
+
+pub(crate) fn decode(value: &sled::IVec, position: Position) -> Result<Envelope, ReadError> {
     let corrupt = ReadError::Corrupt { position: Some(position) };
     match record::decode(&Bytes::copy_from_slice(value)) {
         Ok(envelope) if envelope.position == position => Ok(envelope),

@@ -31,8 +31,9 @@ use crate::witness::{self, Witness};
 /// - One process at a time: another gets [`OpenError::InUse`] with the owner's process id.
 ///
 /// # Limits
-/// `redact` is not supported: sled keeps old pages until it rewrites them, so it could not promise
-/// that the bytes are gone. After a failed write (a full disk) nothing more is written until the
+/// `redact` writes the whole log anew, as sled keeps old pages until it rewrites them: it takes the disk
+/// space of the log once more, appends wait meanwhile. What the disk itself keeps of deleted files is not
+/// overwritten. After a failed write (a full disk) nothing more is written until the
 /// store is opened anew; reads go on.
 pub struct SledStore {
     // Dropped first: the writer's thread ends before the folder is let go.
@@ -67,17 +68,45 @@ impl Options {
     /// Opens the store in a folder, which is made if it isn't there.
     ///
     /// # Errors
-    /// [`OpenError`] says whether the folder is in use, not ours, of a newer format or damaged.
+    /// [`OpenError`] says whether the folder is in use, not ours, of a newer format, damaged or cut.
     pub fn open(self, path: impl AsRef<Path>) -> Result<SledStore, OpenError> {
         let path = path.as_ref();
+        let opened = Opened::open(path, self.cache_bytes, None)?;
+        let mut options = WriterOptions::new(opened.head, self.clock, Box::new(salt));
+        options.last_recorded_at = opened.last_recorded_at;
+        let writer = Writer::start(opened.engine, options).map_err(OpenError::Io)?;
+        let (reads, namespace, path) = (opened.reads, opened.namespace, path.to_owned());
+        Ok(SledStore { writer, reads, namespace, path, _lock: opened.lock, _folder: None })
+    }
+}
+
+/// A folder that is open: taken, checked, its end found.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) lock: Lock,
+    pub(crate) reads: Reads,
+    pub(crate) namespace: Namespace,
+    pub(crate) head: Head,
+    last_recorded_at: Option<chrono::DateTime<Utc>>,
+    pub(crate) engine: SledEngine,
+}
+
+impl Opened {
+    /// Opens a folder; a new one gets this namespace, or a random one.
+    pub(crate) fn open(
+        path: &Path,
+        cache_bytes: u64,
+        namespace: Option<Namespace>,
+    ) -> Result<Self, OpenError> {
         let lock = folder::take(path)?;
+        folder::settle(path).map_err(OpenError::Io)?;
         let witnessed = Witness::read(path).map_err(OpenError::Io)?;
         let log = path.join(folder::LOG);
         if witnessed.is_some() && !log.join("db").exists() {
             return Err(OpenError::Corrupt { cause: "the database file is missing".into() });
         }
         let config =
-            sled::Config::new().path(&log).cache_capacity(self.cache_bytes).flush_every_ms(None);
+            sled::Config::new().path(&log).cache_capacity(cache_bytes).flush_every_ms(None);
         let db = match catch_unwind(AssertUnwindSafe(|| config.open())) {
             Ok(Ok(db)) => db,
             Ok(Err(sled::Error::Io(cause))) if !is_damage(&cause) => {
@@ -92,22 +121,16 @@ impl Options {
         let reads = Reads::new(db);
         let (head, last_recorded_at) = end(&reads)?;
         if let Some((_, witnessed)) = witnessed {
-            let hash_at = |position| Ok(reads.at(position)?.hash);
-            witness::check(witnessed, head, hash_at)
-                .map_err(|cause| OpenError::Corrupt { cause })?;
+            witness::check(witnessed, head, |position| Ok(reads.at(position)?.hash))?;
         }
-        let namespace = identify(&reads, was_there)?;
+        let namespace = identify(&reads, was_there, namespace)?;
         if witnessed.is_some_and(|(witnessed, _)| witnessed != namespace) {
             let cause = "the files of two stores are mixed".into();
             return Err(OpenError::Corrupt { cause });
         }
-        let mut options = WriterOptions::new(head, self.clock, Box::new(salt));
-        options.last_recorded_at = last_recorded_at;
         let engine =
             SledEngine::new(reads.clone(), path, namespace, head).map_err(OpenError::Io)?;
-        let writer = Writer::start(engine, options).map_err(OpenError::Io)?;
-        let path = path.to_owned();
-        Ok(SledStore { writer, reads, namespace, path, _lock: lock, _folder: None })
+        Ok(Self { lock, reads, namespace, head, last_recorded_at, engine })
     }
 }
 
@@ -161,7 +184,7 @@ impl fmt::Debug for Options {
 #[async_trait]
 impl EventStore for SledStore {
     fn capabilities(&self) -> Capabilities {
-        Capabilities::new(Durability::PowerLoss)
+        Capabilities::new(Durability::PowerLoss).redacts().imports()
     }
 
     fn namespace(&self) -> Namespace {
@@ -198,24 +221,28 @@ impl EventStore for SledStore {
         Ok(self.writer.watch().head())
     }
 
-    async fn redact(&self, _: &[EventId]) -> Result<(), RedactError> {
-        Err(RedactError::Unsupported)
+    async fn redact(&self, ids: &[EventId]) -> Result<(), RedactError> {
+        self.writer.redact(ids).await
     }
 
-    async fn import(&self, _: AppendBatch) -> Result<Appended, ImportError> {
-        Err(ImportError::Unsupported)
+    async fn import(&self, batch: AppendBatch) -> Result<Appended, ImportError> {
+        self.writer.import(batch).await.map_err(ImportError::Append)
     }
 }
 
 /// Reads the store's format and namespace; writes them if it is new.
-fn identify(reads: &Reads, was_there: bool) -> Result<Namespace, OpenError> {
+fn identify(
+    reads: &Reads,
+    was_there: bool,
+    wanted: Option<Namespace>,
+) -> Result<Namespace, OpenError> {
     let corrupt = |what: &'static str| OpenError::Corrupt { cause: what.into() };
-    let read = |key| reads.get(key).map_err(|error| OpenError::Corrupt { cause: error.into() });
+    let read = |key| reads.value(key).map_err(|error| OpenError::Corrupt { cause: error.into() });
     let Some(format) = read(layout::FORMAT_KEY)? else {
         if was_there && read(layout::HEAD_KEY)?.is_some() {
             return Err(corrupt("the format is missing"));
         }
-        return create(reads);
+        return create(reads, wanted);
     };
     let format: [u8; 4] = (*format).try_into().map_err(|_| corrupt("the format is unreadable"))?;
     let format = u32::from_be_bytes(format);
@@ -226,10 +253,10 @@ fn identify(reads: &Reads, was_there: bool) -> Result<Namespace, OpenError> {
     namespace.map(Namespace::from_bytes).ok_or_else(|| corrupt("the namespace is missing"))
 }
 
-fn create(reads: &Reads) -> Result<Namespace, OpenError> {
+fn create(reads: &Reads, wanted: Option<Namespace>) -> Result<Namespace, OpenError> {
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|error| OpenError::Io(error.into()))?;
-    let namespace = Namespace::from_random(random);
+    let namespace = wanted.unwrap_or_else(|| Namespace::from_random(random));
     let mut batch = sled::Batch::default();
     batch.insert(layout::FORMAT_KEY, &layout::FORMAT.to_be_bytes());
     batch.insert(layout::NAMESPACE_KEY, namespace.as_bytes().as_slice());
@@ -240,7 +267,7 @@ fn create(reads: &Reads) -> Result<Namespace, OpenError> {
 /// The end of the log as it is stored, checked against the record there.
 fn end(reads: &Reads) -> Result<(Head, Option<chrono::DateTime<Utc>>), OpenError> {
     let corrupt = |cause| OpenError::Corrupt { cause };
-    let Some(value) = reads.get(layout::HEAD_KEY).map_err(|error| corrupt(error.into()))? else {
+    let Some(value) = reads.value(layout::HEAD_KEY).map_err(|error| corrupt(error.into()))? else {
         return Ok((Head::default(), None));
     };
     let head = layout::head_of(&value).ok_or_else(|| corrupt("the head is unreadable".into()))?;

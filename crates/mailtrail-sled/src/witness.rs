@@ -16,7 +16,7 @@ use std::path::Path;
 use mailtrail_core::Namespace;
 use mailtrail_core::Position;
 use mailtrail_core::event::ChainHash;
-use mailtrail_core::store::{BoxError, Head};
+use mailtrail_core::store::{BoxError, Head, OpenError};
 
 /// The file, open for as long as the store.
 #[derive(Debug)]
@@ -59,14 +59,17 @@ pub(crate) fn check(
     witnessed: Head,
     head: Head,
     hash_at: impl FnOnce(Position) -> Result<ChainHash, BoxError>,
-) -> Result<(), BoxError> {
+) -> Result<(), OpenError> {
     if witnessed.position > head.position {
-        let (seen, left) = (witnessed.position.get(), head.position.get());
-        return Err(format!("the log went to position {seen}, and now ends at {left}").into());
+        return Err(OpenError::Cut { witnessed: witnessed.position, found: head.position });
     }
-    if witnessed.position > Position::START && hash_at(witnessed.position)? != witnessed.hash {
-        let at = witnessed.position.get();
-        return Err(format!("the record at position {at} is not the one that was stored").into());
+    if witnessed.position > Position::START {
+        let hash = hash_at(witnessed.position).map_err(|cause| OpenError::Corrupt { cause })?;
+        if hash != witnessed.hash {
+            let at = witnessed.position;
+            let cause = format!("the record at position {at} is not the one that was stored");
+            return Err(OpenError::Corrupt { cause: cause.into() });
+        }
     }
     Ok(())
 }
@@ -133,7 +136,7 @@ mod tests {
         assert!(check(head(5), head(5), hash).is_ok());
         assert!(check(head(5), head(7), hash).is_ok());
         assert!(check(Head::default(), Head::default(), hash).is_ok());
-        assert!(check(head(5), head(4), hash).is_err());
+        assert!(matches!(check(head(5), head(4), hash), Err(OpenError::Cut { .. })));
         assert!(check(head(5), head(7), |_| Ok(head(6).hash)).is_err());
         assert!(check(head(5), head(7), |_| Err("unreadable".into())).is_err());
     }

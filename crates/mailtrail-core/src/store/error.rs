@@ -219,6 +219,16 @@ pub enum OpenError {
         #[source]
         cause: BoxError,
     },
+    /// Its end is missing: it held more, which was acknowledged.
+    #[error(
+        "the end of the store is missing: it went to position {witnessed}, and now ends at {found}: restore it from a copy"
+    )]
+    Cut {
+        /// How far it went.
+        witnessed: Position,
+        /// Where it ends now.
+        found: Position,
+    },
     /// The operating system refuses.
     #[error("the store can't be opened")]
     Io(#[source] std::io::Error),

@@ -22,6 +22,12 @@ pub trait RawStore: Send + Sync + std::fmt::Debug {
     /// [`RawError::Corrupt`] if they no longer have their hash.
     async fn read(&self, hash: RawHash) -> Result<Option<Bytes>, RawError>;
 
+    /// Deletes these bytes: for an erasure. Says how many were there.
+    ///
+    /// # Errors
+    /// [`RawError`]: some may be deleted.
+    async fn remove(&self, hashes: &[RawHash]) -> Result<u64, RawError>;
+
     /// Deletes what was put last before this time. Says how many.
     ///
     /// # Errors

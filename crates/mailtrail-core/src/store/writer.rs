@@ -11,7 +11,7 @@ use futures_channel::oneshot;
 
 use super::append::{AppendBatch, Appended, Known, StoredAt};
 use super::capability::Limits;
-use super::error::{AppendError, BoxError, Mismatch, ReadError};
+use super::error::{AppendError, BoxError, Mismatch, ReadError, RedactError};
 use super::head::{Head, HeadWatch};
 use super::position::{Position, Version};
 use crate::clock::Clock;
@@ -37,6 +37,12 @@ pub trait Engine: Send + 'static {
     /// # Errors
     /// Whatever happened: the group's outcome is then unknown, and the writer takes no more.
     fn commit(&mut self, group: &[Envelope]) -> Result<(), BoxError>;
+
+    /// Erases `private` and salt of these events, so that no file of the store holds them any more.
+    ///
+    /// # Errors
+    /// [`RedactError`]; nothing is erased, or all of it will be when the store is opened again.
+    fn redact(&mut self, ids: &[EventId]) -> Result<(), RedactError>;
 }
 
 /// Where an event is, and of which type.
@@ -125,10 +131,34 @@ impl Writer {
     /// # Errors
     /// As [`EventStore::append`](super::EventStore::append) says.
     pub async fn append(&self, batch: AppendBatch) -> Result<Appended, AppendError> {
+        self.queue_batch(batch, false).await
+    }
+
+    /// Queues a batch of another store's events, which may name their origin, and waits for its answer.
+    ///
+    /// # Errors
+    /// As of [`append`](Self::append).
+    pub async fn import(&self, batch: AppendBatch) -> Result<Appended, AppendError> {
+        self.queue_batch(batch, true).await
+    }
+
+    /// Erases `private` of these events, after all batches that were queued before.
+    ///
+    /// # Errors
+    /// As [`EventStore::redact`](super::EventStore::redact) says.
+    pub async fn redact(&self, ids: &[EventId]) -> Result<(), RedactError> {
         let (answer, answered) = oneshot::channel();
-        let gone = || AppendError::Unavailable { cause: "the store's writer has ended".into() };
+        let gone = || RedactError::Unavailable { cause: GONE.into() };
         let queue = self.queue.as_ref().ok_or_else(gone)?;
-        queue.send(Job { batch, answer }).map_err(|_| gone())?;
+        queue.send(Job::Redact { ids: ids.to_vec(), answer }).map_err(|_| gone())?;
+        answered.await.map_err(|cause| RedactError::Unavailable { cause: cause.into() })?
+    }
+
+    async fn queue_batch(&self, batch: AppendBatch, import: bool) -> Result<Appended, AppendError> {
+        let (answer, answered) = oneshot::channel();
+        let gone = || AppendError::Unavailable { cause: GONE.into() };
+        let queue = self.queue.as_ref().ok_or_else(gone)?;
+        queue.send(Job::Append { batch, import, answer }).map_err(|_| gone())?;
         let unknown =
             |cause: oneshot::Canceled| AppendError::OutcomeUnknown { cause: cause.into() };
         answered.await.map_err(unknown)?
@@ -145,9 +175,17 @@ impl Drop for Writer {
     }
 }
 
-struct Job {
-    batch: AppendBatch,
-    answer: oneshot::Sender<Result<Appended, AppendError>>,
+enum Job {
+    Append {
+        batch: AppendBatch,
+        /// Whether its events may name an origin.
+        import: bool,
+        answer: oneshot::Sender<Result<Appended, AppendError>>,
+    },
+    Redact {
+        ids: Vec<EventId>,
+        answer: oneshot::Sender<Result<(), RedactError>>,
+    },
 }
 
 struct Committer<E> {
@@ -182,17 +220,53 @@ impl<E: Engine> Committer<E> {
     fn run(mut self, jobs: &mpsc::Receiver<Job>) {
         while let Ok(first) = jobs.recv() {
             let mut answers = Vec::new();
+            let mut redact = None;
             self.recorded_at = self.recorded_at.max(self.clock.now());
             let mut next = Some(first);
             while let Some(job) = next {
-                answers.push((self.take(&job.batch), job.answer));
+                match job {
+                    Job::Append { batch, import, answer } => {
+                        answers.push((self.take(&batch, import), answer));
+                    }
+                    Job::Redact { ids, answer } => {
+                        redact = Some((ids, answer));
+                        break;
+                    }
+                }
                 next = if self.group.is_full() { None } else { jobs.try_recv().ok() };
             }
             self.finish(answers);
+            if let Some((ids, answer)) = redact {
+                // A caller that has gone left its outcome unknown to itself only.
+                answer.send(self.redact(&ids)).ok();
+            }
         }
     }
 
-    fn take(&mut self, batch: &AppendBatch) -> Result<Appended, AppendError> {
+    fn redact(&mut self, ids: &[EventId]) -> Result<(), RedactError> {
+        if let Some(cause) = &self.failed {
+            return Err(RedactError::Unavailable { cause: cause.to_string().into() });
+        }
+        let mut unknown = Vec::new();
+        for id in ids {
+            match self.engine.find(*id) {
+                Ok(Some(_)) => {}
+                Ok(None) => unknown.push(*id),
+                Err(ReadError::Unavailable { cause }) => {
+                    return Err(RedactError::Unavailable { cause });
+                }
+                Err(ReadError::Corrupt { position }) => {
+                    return Err(RedactError::Corrupt { position });
+                }
+            }
+        }
+        if !unknown.is_empty() {
+            return Err(RedactError::NotStored { ids: unknown });
+        }
+        self.engine.redact(ids)
+    }
+
+    fn take(&mut self, batch: &AppendBatch, import: bool) -> Result<Appended, AppendError> {
         if let Some(cause) = &self.failed {
             let cause = cause.to_string().into();
             return Err(AppendError::Unavailable { cause });
@@ -203,13 +277,13 @@ impl<E: Engine> Committer<E> {
         if batch.payload_bytes() > self.limits.batch_bytes {
             return Err(AppendError::TooLarge { limit: self.limits.batch_bytes, unit: "bytes" });
         }
+        if !import && batch.events().any(|(_, event)| event.origin.is_some()) {
+            return Err(AppendError::Unsupported { capability: "origin outside of import" });
+        }
         self.decide(batch)
     }
 
     fn decide(&mut self, batch: &AppendBatch) -> Result<Appended, AppendError> {
-        if batch.events().any(|(_, event)| event.origin.is_some()) {
-            return Err(AppendError::Unsupported { capability: "origin outside of import" });
-        }
         let known = self.known(batch)?;
         let all_known = !known.is_empty() && known.iter().all(Option::is_some);
         if !batch.skips_known() {
@@ -393,6 +467,7 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+const GONE: &str = "the store's writer has ended";
 /// A group is written when it holds this many events …
 const GROUP_EVENTS: usize = 16_384;
 /// … or this many bytes: what waits behind it is the next group.

@@ -28,7 +28,7 @@ fn answers_as_before_or_says_that_it_is_damaged() {
     let Some(folder) = std::env::var_os(FOLDER) else { return };
     let heard = match SledStore::open(folder) {
         Ok(store) => block_on(answers(&store)),
-        Err(OpenError::Corrupt { .. }) => vec![Heard::Corrupt],
+        Err(OpenError::Corrupt { .. } | OpenError::Cut { .. }) => vec![Heard::Corrupt],
         Err(error) => vec![Heard::Other(format!("open: {error:?}"))],
     };
     for heard in &heard {

@@ -6,6 +6,8 @@ mod crash;
 mod damage;
 mod full_disk;
 mod golden;
+mod redact;
+mod restore;
 mod sync;
 
 use mailtrail_sled::SledStore;

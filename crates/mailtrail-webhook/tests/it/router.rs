@@ -180,6 +180,10 @@ impl RawStore for FullDisk {
         Ok(None)
     }
 
+    async fn remove(&self, _: &[RawHash]) -> Result<u64, RawError> {
+        Ok(0)
+    }
+
     async fn expire(&self, _: DateTime<Utc>) -> Result<u64, RawError> {
         Ok(0)
     }
