@@ -37,6 +37,17 @@ impl Failure {
         Self { error: error.into(), code: 1 }
     }
 
+    /// The same, with another exit code.
+    pub(crate) fn with_code(self, code: u8) -> Self {
+        Self { code, ..self }
+    }
+
+    /// Why a store could not be opened, if that is what failed.
+    pub(crate) fn cause(&self) -> Option<&OpenError> {
+        let error: &(dyn Error + 'static) = &*self.error;
+        error.downcast_ref()
+    }
+
     /// Says what is wrong, each cause behind a colon.
     pub(crate) fn report(self) -> ExitCode {
         if is_closed_pipe(&*self.error) {

@@ -1,5 +1,6 @@
 //! The `mailtrail` program: what happened to each email after "Send Now"?
 
+mod archive;
 mod command;
 mod contacts;
 mod demo;
@@ -17,7 +18,7 @@ use crate::setup::Setup;
 
 /// What happened to each email after "Send Now", with proof.
 ///
-/// Exit codes: 0 done · 1 failed · 2 wrong usage · 65 the input is not what it should be ·
+/// Exit codes: 0 done · 1 failed · 2 wrong usage · 3 altered · 4 cut (verify) · 65 the input is not what it should be ·
 /// 66 an input can't be read · 75 the store is in use or not available now: try again.
 #[derive(Debug, Parser)]
 #[command(name = "mailtrail", version)]

@@ -85,6 +85,16 @@ enum Access {
 }
 
 impl Opened {
+    /// What the store calls itself.
+    pub(crate) fn name(&self) -> String {
+        match &self.access {
+            Access::Owner(folder) => folder
+                .file_name()
+                .map_or_else(|| "store".to_owned(), |name| name.to_string_lossy().into_owned()),
+            Access::Alone | Access::Guest(_) => "store".to_owned(),
+        }
+    }
+
     /// Lets other processes use the store too, as long as the answer lives. `None` if there is nothing to
     /// share.
     pub(crate) fn share(&self) -> Result<Option<Share>, Failure> {
@@ -147,11 +157,28 @@ impl Setup {
         if path.exists() { Ok(Some(mailtrail::keys_file(path)?)) } else { Ok(None) }
     }
 
+    /// The same, with another store.
+    pub(crate) fn at(&self, spec: &str) -> Self {
+        Self { store: Some(spec.to_owned()), ..self.clone() }
+    }
+
+    /// The folder of the store, if it is one on disk.
+    pub(crate) fn sled_folder(&self) -> Result<Option<PathBuf>, Failure> {
+        let spec = self.spec()?;
+        let folder = spec.strip_prefix("sled:").unwrap_or(&spec);
+        Ok((spec != "memory:").then(|| PathBuf::from(folder)))
+    }
+
+    fn spec(&self) -> Result<String, Failure> {
+        let configured = self.config()?.store;
+        Ok(self.store.clone().or(configured).unwrap_or_else(|| DEFAULT_STORE.into()))
+    }
+
     /// Opens the store and the keys. Opens whose window has passed since the last run get their verdicts;
     /// where another process owns the store, it does so.
     pub(crate) async fn open(&self) -> Result<Opened, Failure> {
         let config = self.config()?;
-        let spec = self.store.clone().or(config.store).unwrap_or_else(|| DEFAULT_STORE.into());
+        let spec = self.spec()?;
         let (store, raw, access) = open_store(&spec)?;
         let keys = self.keys.clone().or(config.keys).unwrap_or_else(|| "keys.toml".into());
         let keys = mailtrail::keys_file(keys)?;

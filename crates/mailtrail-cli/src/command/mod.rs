@@ -1,14 +1,20 @@
 //! The subcommands: one file each.
 
 mod block;
+mod erase;
 mod explain;
+mod export;
+mod import;
 pub(crate) mod ingest;
+mod migrate;
 mod parse;
 pub(crate) mod plan;
 mod rebuild;
 pub(crate) mod report;
 pub(crate) mod send;
 pub(crate) mod serve;
+mod tail;
+mod verify;
 
 use clap::Subcommand;
 
@@ -41,6 +47,18 @@ pub(crate) enum Command {
     Block(block::Block),
     /// Build the reports anew from the events.
     Rebuild(rebuild::Rebuild),
+    /// Whether a log is what was stored: an export, or a store.
+    Verify(verify::Verify),
+    /// Write the log as lines that prove themselves.
+    Export(export::Export),
+    /// Take in an export.
+    Import(import::Import),
+    /// Move a store to another, and compare.
+    Migrate(migrate::Migrate),
+    /// Erase what identifies a contact.
+    Erase(erase::Erase),
+    /// Print events as they are stored.
+    Tail(tail::Tail),
     /// Serve webhooks, the pixel and the intake of bounce mails.
     Serve(serve::Serve),
 }
@@ -57,6 +75,12 @@ impl Command {
             Self::Explain(explain) => explain.run(setup).await,
             Self::Block(block) => block.run(setup).await,
             Self::Rebuild(rebuild) => rebuild.run(setup).await,
+            Self::Verify(verify) => verify.run(setup).await,
+            Self::Export(export) => export.run(setup).await,
+            Self::Import(import) => import.run(setup).await,
+            Self::Migrate(migrate) => migrate.run(setup).await,
+            Self::Erase(erase) => erase.run(setup).await,
+            Self::Tail(tail) => tail.run(setup).await,
             Self::Serve(serve) => serve.run(setup).await,
         }
     }

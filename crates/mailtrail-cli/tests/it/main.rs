@@ -1,6 +1,7 @@
 //! The program as its users run it.
 #![cfg(test)]
 
+mod audit;
 mod sharing;
 
 use std::collections::BTreeMap;

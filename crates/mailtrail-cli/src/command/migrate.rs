@@ -1,0 +1,101 @@
+//! `migrate`: a store moved to another, and compared.
+
+use std::path::Path;
+
+use clap::Args;
+use mailtrail::Tracker;
+use mailtrail::audit::{Finding, verify_store};
+use mailtrail::core::store::Filter;
+use mailtrail::core::{EventStore, Position};
+use mailtrail::report::Query;
+use mailtrail::report::render::{Cells, email_log_csv};
+use mailtrail::sled::SledStore;
+
+use crate::failure::Failure;
+use crate::output;
+use crate::setup::Setup;
+
+/// Moves a store: every record with its position, version, times and hash, then verifies it and compares the
+/// reports. Run it again to go on after an interruption. The source stays as it is.
+#[derive(Debug, Args)]
+pub(crate) struct Migrate {
+    /// The store to read.
+    #[arg(long, value_name = "STORE")]
+    from: String,
+    /// The new store.
+    #[arg(long, value_name = "STORE")]
+    to: String,
+}
+
+impl Migrate {
+    pub(crate) async fn run(self, setup: &Setup) -> Result<(), Failure> {
+        let (source, target) = (setup.at(&self.from), setup.at(&self.to));
+        let folder = target.sled_folder()?;
+        let folder = folder.ok_or_else(|| Failure::data("--to must be a store on disk"))?;
+        let opened = source.open().await?;
+        let store = opened.tracker.store();
+        let head = store.head().await?;
+        let bar = output::progress(Some(head.position.get()), "migrating");
+        copy(&**store, &folder, |at| bar.set_position(at.get())).await?;
+        bar.finish_and_clear();
+        if let Some(from) = source.sled_folder()? {
+            copy_raw(&from, &folder)?;
+        }
+        let moved = Tracker::builder(SledStore::open(&folder)?).open();
+        let verified = verify_store(&**moved.store(), Some(head), |_| ()).await?;
+        if verified.finding != Finding::Intact || verified.head != head {
+            return Err(Failure::other("the new store is not what was read: throw it away"));
+        }
+        if report(&opened.tracker).await? != report(&moved).await? {
+            return Err(Failure::other("the reports of both stores differ: please report this"));
+        }
+        let (position, hash) = (head.position, head.hash);
+        if setup.json {
+            let records = verified.records;
+            let head = format!("{hash}@{position}");
+            return Ok(output::json(&serde_json::json!({ "records": records, "head": head }))?);
+        }
+        output::line(format!("{} records, verified; the reports are equal", verified.records))?;
+        output::line(format!("head: {hash}@{position}"))?;
+        Ok(())
+    }
+}
+
+async fn copy(
+    store: &dyn EventStore,
+    folder: &Path,
+    progress: impl Fn(Position),
+) -> Result<(), Failure> {
+    let mut restore = SledStore::restore(folder, store.namespace())?;
+    let mut next = Some(restore.head().position);
+    while let Some(after) = next {
+        let page = store.read_all(&Filter::all(), after, PAGE).await?;
+        restore.append(&page.events)?;
+        progress(page.scanned_to);
+        next = page.next;
+    }
+    Ok(())
+}
+
+/// The raw bodies are named by their hash: what is there already is the same.
+fn copy_raw(from: &Path, to: &Path) -> Result<(), Failure> {
+    let (from, to) = (from.join("raw"), to.join("raw"));
+    std::fs::create_dir_all(&to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if !target.exists() {
+            std::fs::copy(entry.path(), &target)?;
+            std::fs::File::open(&target)?.sync_all()?;
+        }
+    }
+    Ok(std::fs::File::open(&to)?.sync_all()?)
+}
+
+async fn report(tracker: &Tracker) -> Result<Vec<u8>, Failure> {
+    let rows = tracker.email_log().await?.rows(&Query::default());
+    Ok(email_log_csv(&rows, Cells::Raw)?)
+}
+
+/// Records copied at once.
+const PAGE: usize = 4_096;
