@@ -149,10 +149,23 @@ impl Tracker {
     pub async fn email_log(
         &self,
     ) -> Result<mailtrail_report::EmailLogState, mailtrail_core::projection::ReplayError> {
-        use mailtrail_core::projection::{AsOf, Checkpoint, replay};
+        self.email_log_as_of(&mailtrail_core::projection::AsOf::Now).await
+    }
+
+    /// The state of the Email Log as it was at a position, as this store knew it at a time, or of what had
+    /// happened by a time.
+    ///
+    /// # Errors
+    /// As of [`email_log`](Self::email_log).
+    #[cfg(feature = "report")]
+    pub async fn email_log_as_of(
+        &self,
+        as_of: &mailtrail_core::projection::AsOf,
+    ) -> Result<mailtrail_report::EmailLogState, mailtrail_core::projection::ReplayError> {
+        use mailtrail_core::projection::{Checkpoint, replay};
         let mut state = mailtrail_report::EmailLogState::default();
         let from = Checkpoint::default();
-        replay(&*self.store, &mailtrail_report::EmailLog, &mut state, from, &AsOf::Now).await?;
+        replay(&*self.store, &mailtrail_report::EmailLog, &mut state, from, as_of).await?;
         Ok(state)
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use mailtrail::core::projection::AsOf;
 use mailtrail::core::{BroadcastId, Status};
 use mailtrail::report::render::{
     Cells, Footer, email_log_csv, email_log_json, email_log_table, summary_table,
@@ -38,6 +39,10 @@ pub(crate) struct Rows {
     /// By the values of this label.
     #[arg(long, value_name = "LABEL")]
     by: Option<String>,
+    /// As it was: at a position; at a time, as this store knew it then; or occurred:TIME, of what had
+    /// happened by then.
+    #[arg(long, value_name = "POSITION|TIME", default_value_t)]
+    as_of: AsOf,
 }
 
 /// The Email Log.
@@ -66,8 +71,12 @@ enum Format {
 impl Report {
     pub(crate) async fn run(self, setup: &Setup) -> Result<(), Failure> {
         let opened = setup.open().await?;
-        let state = opened.tracker.email_log().await?;
-        let footer = footer(&opened).await?;
+        let as_of = match &self {
+            Self::EmailLog(log) => log.rows.as_of,
+            Self::Summary(rows) => rows.as_of,
+        };
+        let state = opened.tracker.email_log_as_of(&as_of).await?;
+        let footer = footer(&opened, &as_of).await?;
         match self {
             Self::EmailLog(log) => log.print(&state, &footer, setup.json),
             Self::Summary(rows) => rows.print_summary(&state, &footer, setup.json),
@@ -76,11 +85,11 @@ impl Report {
 }
 
 /// Where a report of this store comes from.
-pub(crate) async fn footer(opened: &Opened) -> Result<Footer, Failure> {
+pub(crate) async fn footer(opened: &Opened, as_of: &AsOf) -> Result<Footer, Failure> {
     let head = opened.tracker.store().head().await?;
     let program = concat!("mailtrail ", env!("CARGO_PKG_VERSION"));
     let rules = classifier()?.version().to_owned();
-    Ok(Footer::new(head, "now", program).versions(Some(rules), None))
+    Ok(Footer::new(head, as_of.to_string(), program).versions(Some(rules), None))
 }
 
 impl Rows {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use mailtrail::core::projection::AsOf;
 use mailtrail::core::store::Filter;
 use mailtrail::core::suppression::Scope;
 use mailtrail::core::{BroadcastId, EmailAddress, Position};
@@ -179,7 +180,8 @@ async fn show(opened: &Opened, broadcast: &BroadcastId, as_json: bool) -> Result
     output::line("")?;
     let whole = std::collections::BTreeMap::from([(String::new(), state.summary(&query))]);
     output::bytes(summary_table(&whole, None).as_bytes())?;
-    Ok(output::bytes(footer(opened).await?.lines().as_bytes())?)
+    let footer = footer(opened, &AsOf::Now).await?;
+    Ok(output::bytes(footer.lines().as_bytes())?)
 }
 
 fn next_steps(folder: &Path, kept: bool) -> Result<(), Failure> {

@@ -1,8 +1,9 @@
 //! An auditor's commands: export, verify, import, migrate, erase, tail.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output};
 
 use serde_json::Value;
 
@@ -25,6 +26,37 @@ fn email_log(folder: &Path, store: &str) -> Vec<Value> {
 fn head(output: &Output) -> String {
     let said = text(output);
     said.lines().find_map(|line| line.strip_prefix("head: ")).unwrap().to_owned()
+}
+
+/// Runs the program of `docs/auditing.md` on an export, and on one that was altered.
+pub(crate) fn verifies_without_mailtrail(export: &Path) {
+    let book = include_str!("../../../../docs/auditing.md");
+    let (_, program) = book.split_once("```python\n").unwrap();
+    let (program, _) = program.split_once("```").unwrap();
+    assert!(program.lines().count() <= 40, "{} lines", program.lines().count());
+    let folder = export.parent().unwrap();
+    fs::write(folder.join("verify.py"), program).unwrap();
+    let run =
+        |file: &Path| Command::new("python3").arg(folder.join("verify.py")).arg(file).output();
+    let Ok(said) = run(export) else {
+        return skipped("verifies_without_mailtrail", "python3 is not there");
+    };
+    assert!(text(&said).starts_with("intact, head "));
+    let lines = fs::read_to_string(export).unwrap();
+    assert!(lines.contains("\"signed\"") || lines.contains("\"token\""), "several provenances");
+    let forged = folder.join("forged-for-python.jsonl");
+    fs::write(&forged, lines.replacen("\"source\":\"smtp\"", "\"source\":\"cli\"", 1)).unwrap();
+    assert!(!run(&forged).unwrap().status.success());
+}
+
+/// Says that a test did not run, where the summary counts it.
+fn skipped(test: &str, why: &str) {
+    let line = format!("skipped: {test}: {why}\n");
+    print!("{line}");
+    if let Some(list) = std::env::var_os("MAILTRAIL_SKIPS") {
+        let mut list = fs::File::options().append(true).create(true).open(list).unwrap();
+        list.write_all(line.as_bytes()).unwrap();
+    }
 }
 
 #[test]
@@ -65,6 +97,12 @@ fn an_export_proves_itself_and_shows_what_was_done_to_it() {
     text(&mailtrail(folder, &["verify", "lied.jsonl"]));
     let known = mailtrail(folder, &["verify", "lied.jsonl", "--head", &kept]);
     assert_eq!(known.status.code(), Some(4), "the head that was kept elsewhere tells");
+
+    // As it was before the last two rows were planned.
+    let early = ["report", "email-log", "--json", "--as-of", "3"];
+    assert_eq!(lines(&mailtrail(folder, &early)).len(), 1);
+    let never = ["report", "email-log", "--json", "--as-of", "2001-01-01T00:00:00Z"];
+    assert!(lines(&mailtrail(folder, &never)).is_empty());
 
     // What was cut off goes on.
     fs::write(folder.join("cut.jsonl"), format!("{cut}{{\"half a li")).unwrap();

@@ -68,6 +68,8 @@ fn the_demo_shows_all_ten_statuses_each_with_its_reason() {
     let bare =
         mailtrail(folder.path(), &["--store", "demo/trail", "report", "email-log", "--json"]);
     assert_eq!(lines(&bare), rows, "a folder is opened as what it is");
+    text(&run(&["export", "demo.jsonl"]));
+    audit::verifies_without_mailtrail(&folder.path().join("demo.jsonl"));
     let trail = text(&run(&["explain", "bob@parents.example"]));
     assert!(trail.contains("→ Delivered") && trail.contains("\n  !"), "{trail}");
     let summary = lines(&run(&["report", "summary", "--json"]));

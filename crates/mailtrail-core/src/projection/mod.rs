@@ -2,7 +2,7 @@
 
 mod replay;
 
-pub use replay::{AsOf, Checkpoint, ReplayError, replay};
+pub use replay::{AsOf, AsOfError, Checkpoint, ReplayError, replay};
 
 use crate::event::Envelope;
 use crate::store::Filter;
