@@ -82,7 +82,7 @@ fn an_export_proves_itself_and_shows_what_was_done_to_it() {
     let at = export.lines().position(|line| line.contains("bob@a.example")).unwrap();
     assert!(found["what"].as_str().unwrap().contains(&format!("position {at} ")), "{found}");
 
-    let cut: String = export.lines().take(4).map(|line| format!("{line}\n")).collect();
+    let cut: String = export.split_inclusive('\n').take(4).collect();
     fs::write(folder.join("cut.jsonl"), &cut).unwrap();
     assert_eq!(mailtrail(folder, &["verify", "cut.jsonl"]).status.code(), Some(4));
     // The same, by someone who knows that the header names the head.
@@ -90,9 +90,8 @@ fn an_export_proves_itself_and_shows_what_was_done_to_it() {
     let last: Value = serde_json::from_str(cut.lines().last().unwrap()).unwrap();
     let mut shorter = header.clone();
     shorter["head"] = serde_json::json!({ "position": last["position"], "hash": last["hash"] });
-    let lied: String = std::iter::once(shorter.to_string() + "\n")
-        .chain(cut.lines().skip(1).map(|line| format!("{line}\n")))
-        .collect();
+    let lied: String = cut.split_inclusive('\n').skip(1).collect();
+    let lied = format!("{shorter}\n{lied}");
     fs::write(folder.join("lied.jsonl"), lied).unwrap();
     text(&mailtrail(folder, &["verify", "lied.jsonl"]));
     let known = mailtrail(folder, &["verify", "lied.jsonl", "--head", &kept]);

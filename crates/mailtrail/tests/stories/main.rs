@@ -4,8 +4,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod auditor;
 mod early_feedback;
 mod every_order;
+mod forgotten;
 mod liars_week;
 mod no_email_selected;
 mod real_postfix;
