@@ -1,5 +1,6 @@
 //! Strategies, laws and the store conformance suite of Mailtrail.
 
+pub mod broken;
 pub mod conformance;
 pub mod law;
 pub mod strategy;

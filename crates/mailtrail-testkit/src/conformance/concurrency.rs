@@ -1,48 +1,66 @@
 //! Many writers and readers at once.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use futures_executor::block_on;
 use mailtrail_core::store::{AppendError, Filter};
-use mailtrail_core::{AppendBatch, EventStore, EventStoreExt, Expected, Position, Version};
+use mailtrail_core::{
+    AppendBatch, EventId, EventStore, EventStoreExt, Expected, Position, Version,
+};
 
-use super::events::{event, stream};
+use super::events::{event, id, stream};
 use super::{Failure, expect};
 
 const WRITERS: u32 = 8;
 const EACH: u32 = 25;
 
-/// Writers that read, decide and append with `Exact` on one stream: none overwrites another.
+/// Writers that read, decide and append with `Exact` on one stream: every event stands right behind the
+/// one that its writer had seen last, so none was decided on what had changed meanwhile.
 #[expect(clippy::missing_errors_doc, reason = "each case fails by its name")]
 pub fn writers_lose_nothing(store: &Arc<dyn EventStore>) -> Result<(), Failure> {
     let writers: Vec<_> = (0..WRITERS)
         .map(|writer| {
             let store = Arc::clone(store);
             thread::spawn(move || {
-                (0..EACH).try_for_each(|n| block_on(increment(&*store, writer * EACH + n)))
+                let decide = |n| block_on(append_behind_the_last(&*store, writer * EACH + n));
+                (0..EACH).map(decide).collect::<Result<Vec<_>, Failure>>()
             })
         })
         .collect();
+    let mut decided = HashMap::new();
     for writer in writers {
-        writer.join().map_err(|_| Failure::new("a writer panicked"))??;
+        decided.extend(writer.join().map_err(|_| Failure::new("a writer panicked"))??);
     }
     block_on(async {
         let events = store.stream(stream(1)).await?;
         let versions: Vec<u64> = events.iter().map(|envelope| envelope.version.get()).collect();
         let expected: Vec<u64> = (0..u64::from(WRITERS * EACH)).collect();
-        expect(versions == expected, || format!("every event once, not {} of them", events.len()))
+        expect(versions == expected, || format!("every event once, not {} of them", events.len()))?;
+        for envelope in events {
+            let (id, version) = (envelope.event.event_id, envelope.version);
+            let behind = decided.get(&id).copied();
+            expect(behind == Some(version), || {
+                format!("event {id} was appended as version {behind:?}, and is {version:?}")
+            })?;
+        }
+        Ok(())
     })
 }
 
-async fn increment(store: &dyn EventStore, number: u32) -> Result<(), Failure> {
+/// Appends an event with `Exact`, and says which version it must be.
+async fn append_behind_the_last(
+    store: &dyn EventStore,
+    number: u32,
+) -> Result<(EventId, Version), Failure> {
     loop {
         let last = store.read_stream(stream(1), Version::FIRST, 1).await?.last;
         let expected = last.map_or(Expected::NoStream, Expected::Exact);
         let batch = AppendBatch::new().write(stream(1), expected, vec![event(number)]);
         match store.append(batch).await {
-            Ok(_) => return Ok(()),
+            Ok(_) => return Ok((id(number), Version::after(last))),
             Err(AppendError::Conflict { .. }) => {}
             Err(error) => return Err(error.into()),
         }
@@ -60,6 +78,10 @@ pub fn readers_see_one_growing_log(store: &Arc<dyn EventStore>) -> Result<(), Fa
             thread::spawn(move || block_on(follow(&*store, &done, 1 + reader * 7)))
         })
         .collect();
+    let whole_batches = {
+        let (store, done) = (Arc::clone(store), Arc::clone(&done));
+        thread::spawn(move || block_on(only_whole_batches(&*store, &done)))
+    };
     let writers: Vec<_> = (0..WRITERS)
         .map(|writer| {
             let store = Arc::clone(store);
@@ -79,8 +101,11 @@ pub fn readers_see_one_growing_log(store: &Arc<dyn EventStore>) -> Result<(), Fa
         writer.join().map_err(|_| Failure::new("a writer panicked"))??;
     }
     done.store(true, Ordering::Release);
+    whole_batches.join().map_err(|_| Failure::new("a reader panicked"))??;
     let whole = block_on(store.read_all(&Filter::all(), Position::START, 10_000))?.events;
     let expected: Vec<_> = whole.iter().map(|e| (e.position, e.event.event_id)).collect();
+    let stored = usize::try_from(WRITERS * EACH * 2).unwrap_or(usize::MAX);
+    expect(expected.len() == stored, || format!("{stored} events, not {}", expected.len()))?;
     for reader in readers {
         let seen = reader.join().map_err(|_| Failure::new("a reader panicked"))??;
         expect(seen == expected, || "a reader that followed saw what is there in the end".into())?;
@@ -88,7 +113,25 @@ pub fn readers_see_one_growing_log(store: &Arc<dyn EventStore>) -> Result<(), Fa
     Ok(())
 }
 
-type Seen = Vec<(Position, mailtrail_core::EventId)>;
+/// Reads the whole log again and again: of each batch of two it sees both events or none.
+async fn only_whole_batches(store: &dyn EventStore, done: &AtomicBool) -> Result<(), Failure> {
+    loop {
+        let last_round = done.load(Ordering::Acquire);
+        let page = store.read_all(&Filter::all(), Position::START, 10_000).await?;
+        let seen: HashSet<EventId> = page.events.iter().map(|e| e.event.event_id).collect();
+        for batch in 0..WRITERS * EACH {
+            let (first, second) = (id(batch * 2), id(batch * 2 + 1));
+            expect(seen.contains(&first) == seen.contains(&second), || {
+                format!("a reader saw one of {first} and {second}, which were appended together")
+            })?;
+        }
+        if last_round {
+            return Ok(());
+        }
+    }
+}
+
+type Seen = Vec<(Position, EventId)>;
 
 async fn follow(store: &dyn EventStore, done: &AtomicBool, limit: usize) -> Result<Seen, Failure> {
     let mut seen = Vec::new();

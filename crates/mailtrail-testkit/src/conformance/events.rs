@@ -1,6 +1,7 @@
 //! The events that the cases append: any type, any bytes.
 
 use bytes::Bytes;
+use chrono::DateTime;
 use mailtrail_core::event::Source;
 use mailtrail_core::id::Category;
 use mailtrail_core::{EventId, NewEvent, StreamId};
@@ -24,6 +25,8 @@ pub(crate) fn typed(number: u32, event_type: &str) -> NewEvent {
     let data = Bytes::from(vec![0xff, 0x00, u8::try_from(number % 251).unwrap_or(0)]);
     let mut event =
         NewEvent::from_bytes(id(number), event_type.into(), 1, data, Source::known("testkit"));
+    // What comes later occurred earlier: the order of a log is that of its positions alone.
+    event.occurred_at = DateTime::from_timestamp(1_790_000_000 - i64::from(number), 0);
     if number.is_multiple_of(2) {
         event.private = Some(Bytes::from(format!("private {number}")));
     }

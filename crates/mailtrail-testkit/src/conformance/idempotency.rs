@@ -10,7 +10,8 @@ use mailtrail_core::{AppendBatch, EventId, EventStore, EventStoreExt, Expected};
 use super::events::{event, id, stream, typed};
 use super::{Failure, expect};
 
-/// All ids known: `AlreadyStored` with the first positions, whatever the batch expects.
+/// All ids known: `AlreadyStored` with the first positions, whatever the batch expects, and however long
+/// ago it was.
 #[expect(clippy::missing_errors_doc, reason = "each case fails by its name")]
 pub fn a_known_batch_is_already_stored(store: &Arc<dyn EventStore>) -> Result<(), Failure> {
     block_on(async {
@@ -18,8 +19,11 @@ pub fn a_known_batch_is_already_stored(store: &Arc<dyn EventStore>) -> Result<()
             .write(stream(1), Expected::NoStream, vec![event(1), event(2)])
             .write(stream(2), Expected::NoStream, vec![event(3)]);
         let first = store.append(batch.clone()).await?;
-        let between = AppendBatch::new().write(stream(1), Expected::Any, vec![event(9)]);
-        store.append(between).await?;
+        expect(first.new_events() == 3, || "three new events".into())?;
+        for number in 10..200 {
+            let between = AppendBatch::new().write(stream(1), Expected::Any, vec![event(number)]);
+            store.append(between).await?;
+        }
         for again in [batch.clone(), batch.skip_known()] {
             let second = store.append(again).await?;
             expect(second.outcome == Outcome::AlreadyStored, || "AlreadyStored".into())?;

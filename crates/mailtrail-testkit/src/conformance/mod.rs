@@ -8,6 +8,7 @@
 
 mod append;
 mod concurrency;
+mod durability;
 mod events;
 mod idempotency;
 mod model;
@@ -19,6 +20,7 @@ pub use append::{
     what_is_not_supported_is_refused,
 };
 pub use concurrency::{readers_see_one_growing_log, writers_lose_nothing};
+pub use durability::what_is_acknowledged_survives;
 pub use idempotency::{
     a_known_batch_is_already_stored, a_partly_known_batch_is_refused, a_repeated_id_is_refused,
     a_reused_id_is_refused, skip_known_stores_the_rest, the_first_stored_form_stands,
@@ -77,17 +79,7 @@ macro_rules! conformance {
                 }
             }
 
-            $crate::conformance!(@tests
-                a_batch_is_stored_whole_or_not_at_all a_conflict_names_every_stream
-                every_expectation_is_checked too_large_a_batch_is_refused
-                versions_count_without_gaps what_is_not_supported_is_refused
-                readers_see_one_growing_log writers_lose_nothing
-                a_known_batch_is_already_stored a_partly_known_batch_is_refused
-                a_repeated_id_is_refused a_reused_id_is_refused skip_known_stores_the_rest
-                the_first_stored_form_stands
-                a_filter_skips_and_the_checkpoint_moves_on changed_resolves_when_there_is_more
-                pages_give_every_event_once recorded_at_never_decreases the_chain_verifies
-            );
+            $crate::each_promise!(tests);
 
             #[test]
             fn it_answers_as_the_reference_store() {
@@ -95,6 +87,12 @@ macro_rules! conformance {
             }
         }
     };
+}
+
+/// Every promise, once: the tests and [`CASES`] are made of this.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! each_promise {
     (@tests $($case:ident)*) => {
         $(
             #[test]
@@ -103,7 +101,24 @@ macro_rules! conformance {
             }
         )*
     };
+    (@cases $($case:ident)*) => {
+        &[$((stringify!($case), $case)),*]
+    };
+    ($what:ident) => {
+        $crate::each_promise! { @$what
+            a_batch_is_stored_whole_or_not_at_all a_conflict_names_every_stream
+            every_expectation_is_checked too_large_a_batch_is_refused versions_count_without_gaps
+            what_is_not_supported_is_refused readers_see_one_growing_log writers_lose_nothing
+            a_known_batch_is_already_stored a_partly_known_batch_is_refused a_repeated_id_is_refused
+            a_reused_id_is_refused skip_known_stores_the_rest the_first_stored_form_stands
+            a_filter_skips_and_the_checkpoint_moves_on changed_resolves_when_there_is_more
+            pages_give_every_event_once recorded_at_never_decreases the_chain_verifies
+        }
+    };
 }
+
+/// Every promise that takes a fresh store, with its name.
+pub const CASES: &[(&str, Case)] = each_promise!(cases);
 
 /// Says what was expected where it did not come.
 pub(crate) fn expect(holds: bool, what: impl FnOnce() -> String) -> Result<(), Failure> {

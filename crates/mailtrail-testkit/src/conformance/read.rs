@@ -1,6 +1,7 @@
 //! Reading: pages, filters, checkpoints, the chain.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use futures_executor::block_on;
 use mailtrail_core::event::{ChainHash, Envelope};
@@ -91,21 +92,33 @@ pub fn a_filter_skips_and_the_checkpoint_moves_on(
     })
 }
 
-/// `changed` waits at the head, and resolves when something is appended.
+/// `changed` waits at the head, and hears of every append, also of one that comes while it begins to
+/// wait.
 #[expect(clippy::missing_errors_doc, reason = "each case fails by its name")]
 pub fn changed_resolves_when_there_is_more(store: &Arc<dyn EventStore>) -> Result<(), Failure> {
-    let appender = Arc::clone(store);
-    let waiting = Arc::clone(store);
-    let waiter = std::thread::spawn(move || block_on(waiting.changed(Position::START)));
-    block_on(async {
-        let batch = AppendBatch::new().write(stream(1), Expected::Any, vec![event(1)]);
-        appender.append(batch).await?;
-        let seen = waiter.join().map_err(|_| Failure::new("the waiter panicked"))??;
-        let head = store.head().await?.position;
-        expect(seen == head, || format!("{head}, not {seen}"))?;
-        let at_once = store.changed(Position::START).await?;
-        expect(at_once == head, || "what is there already resolves at once".into())
-    })
+    for round in 0..ROUNDS {
+        let past = block_on(store.head())?.position;
+        let waiting = Arc::clone(store);
+        // A waiter that is never woken is a failure, not a test that never ends.
+        let (woken, answer) = mpsc::channel();
+        let (begins, begun) = mpsc::channel();
+        std::thread::spawn(move || {
+            begins.send(()).ok();
+            woken.send(block_on(waiting.changed(past)))
+        });
+        begun.recv().ok();
+        // Each round at another moment of its beginning.
+        (0..round).for_each(|_| std::thread::yield_now());
+        let batch = AppendBatch::new().write(stream(1), Expected::Any, vec![event(round)]);
+        block_on(store.append(batch))?;
+        let seen = answer.recv_timeout(LONGEST_WAIT);
+        let seen = seen.map_err(|_| Failure::new("the waiter was not woken by the append"))??;
+        let head = block_on(store.head())?.position;
+        expect(seen == head && head > past, || format!("behind {past} is {head}, not {seen}"))?;
+        let at_once = block_on(store.changed(past))?;
+        expect(at_once == head, || "what is there already resolves at once".into())?;
+    }
+    Ok(())
 }
 
 /// Every record carries the chain hash over itself and all before it; the head is the last one.
@@ -114,7 +127,9 @@ pub fn the_chain_verifies(store: &Arc<dyn EventStore>) -> Result<(), Failure> {
     block_on(async {
         fill(&**store, 30).await?;
         let mut previous = ChainHash::default();
-        for envelope in read_all(&**store, &Filter::all(), 8).await? {
+        let events = read_all(&**store, &Filter::all(), 8).await?;
+        expect(events.len() == 30, || format!("30 events, not {}", events.len()))?;
+        for envelope in events {
             let expected = record::chain_hash(previous, &envelope);
             expect(envelope.hash == expected, || format!("broken at {}", envelope.position))?;
             let private = envelope.event.private.as_deref();
@@ -132,7 +147,11 @@ pub fn recorded_at_never_decreases(store: &Arc<dyn EventStore>) -> Result<(), Fa
     block_on(async {
         fill(&**store, 30).await?;
         let events = read_all(&**store, &Filter::all(), 30).await?;
+        expect(events.len() == 30, || format!("30 events, not {}", events.len()))?;
         let ordered = events.windows(2).all(|w| w[0].recorded_at <= w[1].recorded_at);
         expect(ordered && !events.is_empty(), || "in order of time".into())
     })
 }
+
+const ROUNDS: u32 = 40;
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
