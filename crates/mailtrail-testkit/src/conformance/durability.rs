@@ -12,7 +12,7 @@ use super::{Failure, expect};
 /// What was acknowledged is there after a crash, and is still known. `crash` ends a store without closing it
 /// and opens what is left: by killing a process, by cutting a disk, or by dropping what was not synced.
 ///
-/// Not part of [`conformance!`](crate::conformance), as every store crashes in its own way.
+/// Not part of [`conformance!`](macro@crate::conformance), as every store crashes in its own way.
 #[expect(clippy::missing_errors_doc, reason = "each case fails by its name")]
 pub fn what_is_acknowledged_survives<S: EventStore + 'static>(
     store: S,
