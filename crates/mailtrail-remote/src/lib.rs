@@ -29,6 +29,7 @@
 )]
 
 mod connection;
+mod failure;
 mod frame;
 mod lease;
 mod link;

@@ -6,11 +6,12 @@ use data_encoding::HEXLOWER;
 use mailtrail_core::event::{ChainHash, Envelope, EventType, NewEvent, Salt};
 use mailtrail_core::id::Category;
 use mailtrail_core::store::{
-    AppendError, Appended, Capabilities, Durability, Filter, Head, ImportError, Known, Limits,
-    Mismatch, ReadError, RedactError, StoredAt, record,
+    Appended, Capabilities, Durability, Filter, Head, Known, Limits, StoredAt, record,
 };
 use mailtrail_core::{AppendBatch, EventId, Expected, Namespace, Position, StreamId, Version};
 use serde::{Deserialize, Serialize};
+
+use crate::failure::{Refusal, Unreadable};
 
 /// The version of what is said here. Both sides must have the same.
 pub(crate) const PROTOCOL: u32 = 1;
@@ -225,7 +226,7 @@ impl From<Place> for StoredAt {
     }
 }
 
-fn places(of: Vec<StoredAt>) -> Vec<Place> {
+pub(crate) fn places(of: Vec<StoredAt>) -> Vec<Place> {
     of.into_iter().map(Place::from).collect()
 }
 
@@ -239,149 +240,9 @@ impl From<Appended> for Answer {
     }
 }
 
-/// [`AppendError`] on its way.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Refusal {
-    Conflict { streams: Vec<(StreamId, Expected, Option<Version>)> },
-    IdReused { events: Vec<Place> },
-    PartialDuplicate { events: Vec<Place> },
-    RepeatedId { ids: Vec<EventId> },
-    TooLarge { limit: usize, events: bool },
-    Unsupported { capability: String },
-    Unavailable { cause: String },
-    Corrupt { position: Option<Position> },
-    OutcomeUnknown { cause: String },
-}
-
-impl From<AppendError> for Refusal {
-    fn from(error: AppendError) -> Self {
-        match error {
-            AppendError::Conflict { streams } => {
-                let parts = |m: Mismatch| (m.stream, m.expected, m.actual);
-                Self::Conflict { streams: streams.into_iter().map(parts).collect() }
-            }
-            AppendError::IdReused { events } => Self::IdReused { events: places(events) },
-            AppendError::PartialDuplicate { events } => {
-                Self::PartialDuplicate { events: places(events) }
-            }
-            AppendError::RepeatedId { ids } => Self::RepeatedId { ids },
-            AppendError::TooLarge { limit, unit } => {
-                Self::TooLarge { limit, events: unit == EVENTS }
-            }
-            AppendError::Unsupported { capability } => {
-                Self::Unsupported { capability: capability.to_owned() }
-            }
-            AppendError::Unavailable { cause } => Self::Unavailable { cause: cause.to_string() },
-            AppendError::Corrupt { position } => Self::Corrupt { position },
-            AppendError::OutcomeUnknown { cause } => {
-                Self::OutcomeUnknown { cause: cause.to_string() }
-            }
-            // A variant of a newer core: nobody can say what it means for the batch.
-            other => Self::OutcomeUnknown { cause: other.to_string() },
-        }
-    }
-}
-
-impl From<Refusal> for AppendError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Conflict { streams } => {
-                let mismatch = |(stream, expected, actual)| Mismatch::new(stream, expected, actual);
-                Self::Conflict { streams: streams.into_iter().map(mismatch).collect() }
-            }
-            Refusal::IdReused { events } => Self::IdReused { events: stored(events) },
-            Refusal::PartialDuplicate { events } => {
-                Self::PartialDuplicate { events: stored(events) }
-            }
-            Refusal::RepeatedId { ids } => Self::RepeatedId { ids },
-            Refusal::TooLarge { limit, events } => {
-                Self::TooLarge { limit, unit: if events { EVENTS } else { "bytes" } }
-            }
-            Refusal::Unsupported { capability } => {
-                Self::Unsupported { capability: known_capability(&capability) }
-            }
-            Refusal::Unavailable { cause } => Self::Unavailable { cause: cause.into() },
-            Refusal::Corrupt { position } => Self::Corrupt { position },
-            Refusal::OutcomeUnknown { cause } => Self::OutcomeUnknown { cause: cause.into() },
-        }
-    }
-}
-
-/// [`ReadError`] on its way.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Unreadable {
-    Unavailable { cause: String },
-    Corrupt { position: Option<Position> },
-}
-
-impl From<ReadError> for Unreadable {
-    fn from(error: ReadError) -> Self {
-        match error {
-            ReadError::Corrupt { position } => Self::Corrupt { position },
-            ReadError::Unavailable { cause } => Self::Unavailable { cause: cause.to_string() },
-            other => Self::Unavailable { cause: other.to_string() },
-        }
-    }
-}
-
-impl From<Unreadable> for ReadError {
-    fn from(error: Unreadable) -> Self {
-        match error {
-            Unreadable::Corrupt { position } => Self::Corrupt { position },
-            Unreadable::Unavailable { cause } => Self::Unavailable { cause: cause.into() },
-        }
-    }
-}
-
-impl From<ReadError> for Answer {
-    fn from(error: ReadError) -> Self {
-        Self::NotRead(error.into())
-    }
-}
-
 impl From<Head> for Answer {
     fn from(head: Head) -> Self {
         Self::Head { position: head.position, hash: head.hash }
-    }
-}
-
-impl From<ImportError> for Answer {
-    fn from(error: ImportError) -> Self {
-        match error {
-            ImportError::Append(refused) => Self::NotImported { refusal: Some(refused.into()) },
-            _ => Self::NotImported { refusal: None },
-        }
-    }
-}
-
-impl From<RedactError> for Answer {
-    fn from(error: RedactError) -> Self {
-        let (mut not_stored, mut supported, mut unreadable) = (Vec::new(), true, None);
-        match error {
-            RedactError::Unsupported => supported = false,
-            RedactError::NotStored { ids } => not_stored = ids,
-            RedactError::Corrupt { position } => {
-                unreadable = Some(Unreadable::Corrupt { position });
-            }
-            other => unreadable = Some(Unreadable::Unavailable { cause: other.to_string() }),
-        }
-        Self::NotRedacted { not_stored, supported, unreadable }
-    }
-}
-
-/// [`RedactError`] as it arrives.
-pub(crate) fn not_redacted(
-    not_stored: Vec<EventId>,
-    supported: bool,
-    unreadable: Option<Unreadable>,
-) -> RedactError {
-    match unreadable {
-        Some(Unreadable::Corrupt { position }) => RedactError::Corrupt { position },
-        Some(Unreadable::Unavailable { cause }) => RedactError::Unavailable { cause: cause.into() },
-        None if supported => RedactError::NotStored { ids: not_stored },
-        None => RedactError::Unsupported,
     }
 }
 
@@ -402,11 +263,3 @@ pub(crate) fn namespace_of(text: &str) -> Option<Namespace> {
     let bytes = HEXLOWER.decode(text.as_bytes()).ok()?;
     bytes.try_into().ok().map(Namespace::from_bytes)
 }
-
-/// An error's capability is a word of the program, which only this one's own can be.
-fn known_capability(name: &str) -> &'static str {
-    const KNOWN: [&str; 1] = ["origin outside of import"];
-    KNOWN.into_iter().find(|known| *known == name).unwrap_or("what the owner can't do")
-}
-
-const EVENTS: &str = "events";

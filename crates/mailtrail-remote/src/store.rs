@@ -13,9 +13,10 @@ use mailtrail_core::store::{
 };
 use mailtrail_core::{AppendBatch, EventId, EventStore, Namespace, Position, StreamId, Version};
 
+use crate::failure::not_redacted;
 use crate::lease::{Lease, LeaseError};
 use crate::link::{Link, Unanswered};
-use crate::message::{Answer, Batch, PROTOCOL, Request, namespace_of, not_redacted, stored};
+use crate::message::{Answer, Batch, PROTOCOL, Request, namespace_of, stored};
 
 /// The store of another process on this host.
 ///

@@ -178,3 +178,16 @@ fn erasing_lists_first_and_tail_shows_what_is_stored() {
     let rows = email_log(folder, "sled:trail");
     assert_eq!(rows.len(), 3);
 }
+
+#[test]
+fn a_store_whose_end_is_missing_says_so_before_anything_is_read() {
+    let folder = planned();
+    let folder = folder.path();
+    fs::File::options().write(true).open(folder.join("trail/log/db")).unwrap().set_len(0).unwrap();
+    let verified = mailtrail(folder, &["verify"]);
+    assert_eq!(verified.status.code(), Some(4));
+    let said = String::from_utf8_lossy(&verified.stderr).into_owned();
+    assert!(said.contains("the end of the store is missing: it went to position 7"), "{said}");
+    // Nor is it taken for an empty store by anyone else.
+    assert_eq!(mailtrail(folder, &["report", "summary"]).status.code(), Some(1));
+}

@@ -40,7 +40,7 @@ pub struct Verified {
     pub records: u64,
     /// How many stand in the export by their hash alone: these are taken on trust.
     pub omitted: u64,
-    /// The record at the position that [`at`](Self::against) asked for.
+    /// The record at the position of the head that was kept elsewhere.
     at: Option<Head>,
 }
 
@@ -64,7 +64,7 @@ impl Verified {
     }
 }
 
-/// Walks a walk, and remembers the record at one position.
+/// The walk along the chain, which remembers the record at one position.
 struct Walk {
     check: ChainCheck,
     kept: Option<Head>,

@@ -1,181 +1,23 @@
-//! The group commit that embedded stores share: one thread takes all queued batches, checks each,
-//! writes them as one group with one sync, then answers each and publishes. It needs no runtime.
+//! The writer's thread: it checks, writes as a group, answers and publishes.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
 use std::sync::{Arc, mpsc};
-use std::thread;
 
 use chrono::{DateTime, Utc};
 use futures_channel::oneshot;
 
-use super::append::{AppendBatch, Appended, Known, StoredAt};
-use super::capability::Limits;
-use super::error::{AppendError, BoxError, Mismatch, ReadError, RedactError};
-use super::head::{Head, HeadWatch};
-use super::position::{Position, Version};
+use super::{Engine, Found, WriterOptions};
 use crate::clock::Clock;
-use crate::event::{Envelope, EventType, NewEvent, Salt};
+use crate::event::{Envelope, NewEvent, Salt};
 use crate::id::{EventId, StreamId};
+use crate::store::append::{AppendBatch, Appended, Known, StoredAt};
+use crate::store::capability::Limits;
+use crate::store::error::{AppendError, Mismatch, ReadError, RedactError};
+use crate::store::head::{Head, HeadWatch};
+use crate::store::position::Version;
 
-/// What an embedded store does for its writer. Only the writer's thread calls it.
-pub trait Engine: Send + 'static {
-    /// Where an event is, if it is stored.
-    ///
-    /// # Errors
-    /// [`ReadError`], which fails the batch that asked.
-    fn find(&self, id: EventId) -> Result<Option<Found>, ReadError>;
-
-    /// The version of a stream's last event.
-    ///
-    /// # Errors
-    /// [`ReadError`], which fails the batch that asked.
-    fn last_version(&self, stream: StreamId) -> Result<Option<Version>, ReadError>;
-
-    /// Writes a group, all of it or nothing, and returns when it is as durable as the store promises.
-    ///
-    /// # Errors
-    /// Whatever happened: the group's outcome is then unknown, and the writer takes no more.
-    fn commit(&mut self, group: &[Envelope]) -> Result<(), BoxError>;
-
-    /// Erases `private` and salt of these events, so that no file of the store holds them any more.
-    ///
-    /// # Errors
-    /// [`RedactError`]; nothing is erased, or all of it will be when the store is opened again.
-    fn redact(&mut self, ids: &[EventId]) -> Result<(), RedactError>;
-}
-
-/// Where an event is, and of which type.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Found {
-    /// Its stream.
-    pub stream: StreamId,
-    /// Its type.
-    pub event_type: EventType,
-    /// Its place in the stream.
-    pub version: Version,
-    /// Its place in the store.
-    pub position: Position,
-}
-
-impl From<&Envelope> for Found {
-    fn from(envelope: &Envelope) -> Self {
-        Self {
-            stream: envelope.stream,
-            event_type: envelope.event.event_type.clone(),
-            version: envelope.version,
-            position: envelope.position,
-        }
-    }
-}
-
-/// What a writer starts from.
-#[non_exhaustive]
-pub struct WriterOptions {
-    /// The end of the log on disk.
-    pub head: Head,
-    /// `recorded_at` of the record there: the next one is never earlier.
-    pub last_recorded_at: Option<DateTime<Utc>>,
-    /// Where time comes from.
-    pub clock: Arc<dyn Clock>,
-    /// Draws the salt of each record that has a private part.
-    pub salt: Box<dyn FnMut() -> Salt + Send>,
-    /// The bounds of one batch.
-    pub limits: Limits,
-}
-
-impl WriterOptions {
-    /// For a log that ends here.
-    pub fn new(head: Head, clock: Arc<dyn Clock>, salt: Box<dyn FnMut() -> Salt + Send>) -> Self {
-        Self { head, last_recorded_at: None, clock, salt, limits: Limits::default() }
-    }
-}
-
-impl fmt::Debug for WriterOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WriterOptions").field("head", &self.head).finish_non_exhaustive()
-    }
-}
-
-/// The writer's thread. Dropping it waits for what is queued, then ends the thread.
-#[derive(Debug)]
-pub struct Writer {
-    queue: Option<mpsc::Sender<Job>>,
-    thread: Option<thread::JoinHandle<()>>,
-    watch: Arc<HeadWatch>,
-}
-
-impl Writer {
-    /// Starts the thread.
-    ///
-    /// # Errors
-    /// That of the operating system, if it gives no thread.
-    pub fn start(engine: impl Engine, options: WriterOptions) -> std::io::Result<Self> {
-        let watch = Arc::new(HeadWatch::new(options.head));
-        let (queue, jobs) = mpsc::channel();
-        let published = Arc::clone(&watch);
-        let thread = thread::Builder::new().name("mailtrail-writer".into()).spawn(move || {
-            Committer::new(engine, options, published).run(&jobs);
-        })?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), watch })
-    }
-
-    /// The end of the log as readers may see it: what lies behind is not durable yet.
-    pub fn watch(&self) -> &Arc<HeadWatch> {
-        &self.watch
-    }
-
-    /// Queues a batch and waits for its answer.
-    ///
-    /// # Errors
-    /// As [`EventStore::append`](super::EventStore::append) says.
-    pub async fn append(&self, batch: AppendBatch) -> Result<Appended, AppendError> {
-        self.queue_batch(batch, false).await
-    }
-
-    /// Queues a batch of another store's events, which may name their origin, and waits for its answer.
-    ///
-    /// # Errors
-    /// As of [`append`](Self::append).
-    pub async fn import(&self, batch: AppendBatch) -> Result<Appended, AppendError> {
-        self.queue_batch(batch, true).await
-    }
-
-    /// Erases `private` of these events, after all batches that were queued before.
-    ///
-    /// # Errors
-    /// As [`EventStore::redact`](super::EventStore::redact) says.
-    pub async fn redact(&self, ids: &[EventId]) -> Result<(), RedactError> {
-        let (answer, answered) = oneshot::channel();
-        let gone = || RedactError::Unavailable { cause: GONE.into() };
-        let queue = self.queue.as_ref().ok_or_else(gone)?;
-        queue.send(Job::Redact { ids: ids.to_vec(), answer }).map_err(|_| gone())?;
-        answered.await.map_err(|cause| RedactError::Unavailable { cause: cause.into() })?
-    }
-
-    async fn queue_batch(&self, batch: AppendBatch, import: bool) -> Result<Appended, AppendError> {
-        let (answer, answered) = oneshot::channel();
-        let gone = || AppendError::Unavailable { cause: GONE.into() };
-        let queue = self.queue.as_ref().ok_or_else(gone)?;
-        queue.send(Job::Append { batch, import, answer }).map_err(|_| gone())?;
-        let unknown =
-            |cause: oneshot::Canceled| AppendError::OutcomeUnknown { cause: cause.into() };
-        answered.await.map_err(unknown)?
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        self.queue = None;
-        if let Some(thread) = self.thread.take() {
-            // A panic of the engine has answered every caller with OutcomeUnknown already.
-            thread.join().ok();
-        }
-    }
-}
-
-enum Job {
+/// What the thread is asked.
+pub(super) enum Job {
     Append {
         batch: AppendBatch,
         /// Whether its events may name an origin.
@@ -188,7 +30,7 @@ enum Job {
     },
 }
 
-struct Committer<E> {
+pub(super) struct Committer<E> {
     engine: E,
     clock: Arc<dyn Clock>,
     salt: Box<dyn FnMut() -> Salt + Send>,
@@ -210,14 +52,14 @@ struct Group {
 }
 
 impl<E: Engine> Committer<E> {
-    fn new(engine: E, options: WriterOptions, watch: Arc<HeadWatch>) -> Self {
+    pub(super) fn new(engine: E, options: WriterOptions, watch: Arc<HeadWatch>) -> Self {
         let WriterOptions { head, last_recorded_at, clock, salt, limits } = options;
         let recorded_at = last_recorded_at.unwrap_or(DateTime::<Utc>::MIN_UTC);
         let group = Group::default();
         Self { engine, clock, salt, limits, watch, head, recorded_at, group, failed: None }
     }
 
-    fn run(mut self, jobs: &mpsc::Receiver<Job>) {
+    pub(super) fn run(mut self, jobs: &mpsc::Receiver<Job>) {
         while let Ok(first) = jobs.recv() {
             let mut answers = Vec::new();
             let mut redact = None;
@@ -467,7 +309,6 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-const GONE: &str = "the store's writer has ended";
 /// A group is written when it holds this many events …
 const GROUP_EVENTS: usize = 16_384;
 /// … or this many bytes: what waits behind it is the next group.
