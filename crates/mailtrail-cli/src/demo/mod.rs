@@ -185,18 +185,22 @@ async fn show(opened: &Opened, broadcast: &BroadcastId, as_json: bool) -> Result
 }
 
 fn next_steps(folder: &Path, kept: bool) -> Result<(), Failure> {
-    output::line("\nThree things to try next:")?;
+    // As it was called: a fresh checkout has no mailtrail on its path.
+    let program = std::env::args().next().unwrap_or_else(|| "mailtrail".to_owned());
     let (folder, hint) = if kept {
-        (folder.display().to_string(), "")
+        (folder.display().to_string(), String::new())
     } else {
-        ("demo".to_owned(), "  mailtrail demo --keep demo\n")
+        ("demo".to_owned(), format!(", after `{program} demo --keep demo`"))
     };
     let store = format!("--store sled:{folder}/trail --keys {folder}/keys.toml");
-    output::line(format!(
-        "{hint}  mailtrail {store} explain bob@parents.example\n  \
-         mailtrail {store} report summary --by school\n  \
-         mailtrail {store} report email-log --format csv --out email-log.csv"
-    ))?;
+    output::line(format!("\nThree things to try next{hint}:"))?;
+    for command in [
+        "explain bob@parents.example",
+        "report summary --by school",
+        "report email-log --format csv --out email-log.csv",
+    ] {
+        output::line(format!("  {program} {store} {command}"))?;
+    }
     Ok(())
 }
 
