@@ -231,11 +231,13 @@ impl<E: Engine> Committer<E> {
 
     fn finish(&mut self, answers: Vec<Answer>) {
         let group = std::mem::take(&mut self.group);
-        let committed =
-            if group.envelopes.is_empty() { Ok(()) } else { self.engine.commit(&group.envelopes) };
+        let nothing_new = group.envelopes.is_empty();
+        let committed = if nothing_new { Ok(()) } else { self.engine.commit(&group.envelopes) };
         match committed {
             Ok(()) => {
-                self.watch.publish(self.head);
+                if !nothing_new {
+                    self.watch.publish(self.head);
+                }
                 for (result, answer) in answers {
                     // A caller that has gone left its outcome unknown to itself only.
                     answer.send(result).ok();
@@ -259,6 +261,8 @@ impl<E: Engine> Committer<E> {
             answer.send(result).ok();
         }
         self.failed = Some(cause);
+        // Readers go on with what was durable before.
+        self.head = self.watch.head();
     }
 
     fn find(&self, id: EventId) -> Result<Option<Found>, AppendError> {

@@ -178,3 +178,6 @@ impl Drop for Writer {
 }
 
 const GONE: &str = "the store's writer has ended";
+
+#[cfg(test)]
+mod tests;
