@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::id::EventId;
@@ -22,21 +23,22 @@ pub trait Join: Default {
 }
 
 /// When a fact was, as far as its source says, and which fact it is. Ordered by time, then id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[expect(clippy::exhaustive_structs, reason = "a pair by definition")]
 pub struct Moment {
     /// The claimed time.
+    #[serde(with = "instant")]
     pub at: Option<DateTime<Utc>>,
     /// The fact.
     pub event: EventId,
 }
 
 /// The first of some facts: a fact without a time counts only if none has one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct First<T>(Option<(Moment, T)>);
 
 /// The last of some facts: a fact without a time counts only if none has one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Last<T>(Option<(Moment, T)>);
 
 impl<T> First<T> {
@@ -128,7 +130,8 @@ fn replace_if<T>(
 
 /// A set that only grows, in order. Nearly always of one or a few elements: a sorted vector that
 /// holds its first element in place.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
 pub struct Distinct<T>(SmallVec<[T; 1]>);
 
 impl<T: Ord> Distinct<T> {
@@ -169,6 +172,16 @@ impl<T: Ord> Distinct<T> {
     }
 }
 
+impl<T: Ord> FromIterator<T> for Distinct<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(elements: I) -> Self {
+        let mut of = Self::default();
+        for element in elements {
+            of.insert(element);
+        }
+        of
+    }
+}
+
 impl<T> Default for Distinct<T> {
     fn default() -> Self {
         Self(SmallVec::new())
@@ -186,7 +199,11 @@ impl<T: Ord> Join for Distinct<T> {
 }
 
 /// Per key a value that grows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound(
+    serialize = "K: Serialize, V: Serialize",
+    deserialize = "K: Deserialize<'de> + Ord, V: Deserialize<'de>"
+))]
 pub struct Each<K, V>(BTreeMap<K, V>);
 
 impl<K: Ord, V: Join> Each<K, V> {
@@ -225,7 +242,7 @@ impl<K: Ord, V: Join> Join for Each<K, V> {
 }
 
 /// The greatest of some values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Greatest<T>(Option<T>);
 
 impl<T> Default for Greatest<T> {
@@ -257,7 +274,7 @@ impl<T: Ord> Join for Greatest<T> {
 }
 
 /// Something that most evidence doesn't have: a pointer until it does.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sparse<T>(Option<Box<T>>);
 
 impl<T> Sparse<T> {
@@ -290,5 +307,31 @@ impl<T: Join> Join for Sparse<T> {
                 true
             }
         }
+    }
+}
+
+/// A time as seconds and nanoseconds since 1970, as records have it.
+mod instant {
+    use chrono::{DateTime, Utc};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    type Parts = Option<(i64, u32)>;
+
+    #[expect(clippy::ref_option, reason = "serde's signature")]
+    pub(super) fn serialize<S: Serializer>(
+        at: &Option<DateTime<Utc>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let parts: Parts = at.map(|at| (at.timestamp(), at.timestamp_subsec_nanos()));
+        parts.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<DateTime<Utc>>, D::Error> {
+        let parts = Parts::deserialize(deserializer)?;
+        let wrong = || serde::de::Error::custom("a time out of range");
+        let time = |(seconds, nanos)| DateTime::from_timestamp(seconds, nanos).ok_or_else(wrong);
+        parts.map(time).transpose()
     }
 }

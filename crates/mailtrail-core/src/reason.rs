@@ -143,8 +143,10 @@ impl fmt::Display for Reason {
 }
 
 impl Serialize for Reason {
+    /// By its name. A kept state tells the reasons of others from an unknown one, as it was told.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
+        let exact = !serializer.is_human_readable() && *self == Self::Foreign;
+        serializer.serialize_str(if exact { "foreign" } else { self.name() })
     }
 }
 

@@ -11,6 +11,10 @@
 //! # Ok::<(), mailtrail_core::store::ReadError>(()) }).unwrap();
 //! ```
 
+mod states;
+
+pub use states::{MemoryCheckpoints, MemoryStates};
+
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

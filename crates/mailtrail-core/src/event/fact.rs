@@ -15,7 +15,7 @@ use super::kinds::{
     Resubscribed, Row, Sent, Suppressed, Unsubscribed, UnsubscribedHow,
 };
 use crate::correlation::Attribution;
-use crate::id::IdError;
+use crate::id::{IdError, StreamId};
 use crate::status::Status;
 
 macro_rules! events {
@@ -244,6 +244,37 @@ impl Fact {
         match self.attribution {
             Attribution::Message => None,
             Attribution::Delivery | Attribution::Recipient => self.event.floor(),
+        }
+    }
+
+    /// The streams of the keys by which feedback may name the delivery that holds this fact.
+    pub fn keys(&self) -> &[StreamId] {
+        match &self.event {
+            Event::Attempted(event) => &event.keys,
+            _ if self.floor().is_none() => &[],
+            Event::Sent(event) => &event.keys,
+            Event::Deferred(event) => &event.keys,
+            Event::Bounced(event) => &event.keys,
+            Event::Delivered(event) => &event.keys,
+            Event::BroadcastCreated(_)
+            | Event::BroadcastClosed(_)
+            | Event::Queued(_)
+            | Event::NotSelected(_)
+            | Event::Duplicated(_)
+            | Event::Suppressed(_)
+            | Event::Malformed(_)
+            | Event::Hit(_)
+            | Event::Opened(_)
+            | Event::Clicked(_)
+            | Event::Complained(_)
+            | Event::Unsubscribed(_)
+            | Event::Resubscribed(_)
+            | Event::AutoReplied(_)
+            | Event::Reclassified(_)
+            | Event::Custom(_)
+            | Event::AddressClaimed(_)
+            | Event::AddressBlocked(_)
+            | Event::AddressUnblocked(_) => &[],
         }
     }
 

@@ -9,6 +9,7 @@ pub use parts::Deferral;
 pub use why::Why;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use crate::event::{Agent, Envelope, Event, Fact, Reading};
 use crate::id::{DeliveryId, EventId, StreamId};
@@ -36,7 +37,7 @@ use why::Decisive;
 /// ```
 /// # Which facts speak against it?
 /// [`contradictions`](Self::contradictions): a delivery that arrived, and yet was refused.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Evidence {
     decisive: Decisive,
     planned: First<Planned>,
@@ -52,7 +53,7 @@ pub struct Evidence {
 }
 
 /// How a row was planned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Planned {
     /// To be sent.

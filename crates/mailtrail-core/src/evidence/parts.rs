@@ -1,6 +1,7 @@
 //! What only some deliveries have: a pointer in the evidence of all others.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use crate::event::{Agent, Reading, Reclassified};
 use crate::id::EventId;
@@ -8,7 +9,7 @@ use crate::lattice::{Distinct, Each, First, Greatest, Join, Last};
 use crate::reason::Reason;
 
 /// What the last deferral said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Deferral {
     /// Why.
@@ -20,7 +21,7 @@ pub struct Deferral {
 }
 
 /// Who opened and clicked.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Seen {
     pub(super) opened: First<()>,
     pub(super) opens: Distinct<(EventId, Agent)>,
@@ -28,7 +29,7 @@ pub(super) struct Seen {
 }
 
 /// Deferrals and refusals.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Trouble {
     pub(super) deferred: Last<Deferral>,
     pub(super) deferrals: Distinct<EventId>,
@@ -36,7 +37,7 @@ pub(super) struct Trouble {
 }
 
 /// What few deliveries have.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Rare {
     pub(super) readings: Each<EventId, Greatest<CurrentReading>>,
     pub(super) complained: First<()>,
@@ -70,7 +71,7 @@ impl Join for Rare {
 }
 
 /// Ordered as the design says: by the rules' sequence, their digest, then the event.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct CurrentReading {
     rules_sequence: u64,
     rules_digest: Box<str>,

@@ -1,6 +1,7 @@
 //! What decided the status.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use crate::diagnosis::{Diagnosis, EnhancedCode, ReplyCode};
 use crate::event::{
@@ -11,7 +12,7 @@ use crate::reason::Reason;
 use crate::status::Status;
 
 /// The event that decided the status, and what it stated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Why {
     /// The reason of a failure.
@@ -28,7 +29,7 @@ pub struct Why {
 
 /// The highest floor, with the fact that decided it: at one floor a fact that knows its reason goes
 /// before one that doesn't, then the first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Decisive(pub(super) Option<(Status, Moment, Why)>);
 
 impl Decisive {

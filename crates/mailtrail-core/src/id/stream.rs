@@ -141,6 +141,22 @@ impl StreamId {
         self.id.as_bytes()
     }
 
+    /// Its bytes: the category, filled up with zeros, then the id.
+    pub fn to_bytes(&self) -> [u8; 31] {
+        let mut bytes = [0; 31];
+        let from = self.category.0.iter().chain(self.id.as_bytes());
+        bytes.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+        bytes
+    }
+
+    /// The stream of such bytes; `None` if they are none.
+    pub fn from_bytes(bytes: &[u8; 31]) -> Option<Self> {
+        let (category, id) = bytes.split_first_chunk::<15>()?;
+        let name = category.split(|byte| *byte == 0).next()?;
+        let category = Category::new(std::str::from_utf8(name).ok()?).ok()?;
+        Some(Self { category, id: Uuid::from_bytes(id.try_into().ok()?) })
+    }
+
     /// The delivery, if this is a delivery's stream.
     pub fn as_delivery(&self) -> Option<DeliveryId> {
         (self.category == Category::DELIVERY).then_some(DeliveryId(self.id))

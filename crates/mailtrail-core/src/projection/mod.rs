@@ -1,8 +1,20 @@
 //! Projections: states built from events alone, and pure replay into them.
 
+mod as_of;
+mod checkpoint;
+mod deliveries;
 mod replay;
+mod state;
+mod state_store;
+mod table;
 
-pub use replay::{AsOf, AsOfError, Checkpoint, ReplayError, replay};
+pub use as_of::{AsOf, AsOfError};
+pub use checkpoint::{Checkpoint, CheckpointError, CheckpointStore, Pause, checked_name};
+pub use deliveries::{Deliveries, Knowledge};
+pub use replay::{ReplayError, replay};
+pub use state::{Emit, Entry, KeptState, Pages, Parted, StateDigest};
+pub use state_store::{StateError, StateId, StateStore};
+pub use table::{Table, TableKey, TableValue};
 
 use crate::event::Envelope;
 use crate::store::Filter;
@@ -59,18 +71,24 @@ pub trait Projection: Send + Sync {
     fn apply(&self, envelope: &Envelope, state: &mut Self::State) -> Result<(), ApplyError>;
 }
 
-/// Why an event could not be applied.
+/// Why an event was not applied.
 #[derive(Debug, thiserror::Error)]
-#[error("the event can't be applied: {why}")]
 #[non_exhaustive]
-pub struct ApplyError {
-    /// Why.
-    pub why: Box<str>,
+pub enum ApplyError {
+    /// The projection can't apply it: it pauses there.
+    #[error("the event can't be applied: {why}")]
+    Refused {
+        /// Why.
+        why: Box<str>,
+    },
+    /// An entry of the kept state could not be read: nothing is wrong with the event.
+    #[error("the kept state can't be read")]
+    State(#[from] StateError),
 }
 
 impl ApplyError {
-    /// For this reason.
+    /// The projection can't apply it, for this reason.
     pub fn new(why: impl Into<Box<str>>) -> Self {
-        Self { why: why.into() }
+        Self::Refused { why: why.into() }
     }
 }

@@ -67,7 +67,7 @@ proptest! {
     #[test]
     fn order_and_repetition_do_not_matter(h in history(Shape::adversarial()), seed: u64) {
         let straight = fold(&Feeder::new(&h).envelopes());
-        let shuffled = fold(&Feeder::new(&h).repeated(1..=4).shuffled(seed).envelopes());
+        let shuffled = fold(&Feeder::new(&h).repeated(1..=4).shuffled_by(seed).envelopes());
         prop_assert_eq!(shuffled, straight);
     }
 
@@ -90,7 +90,7 @@ proptest! {
     fn evidence_only_grows(h in history(Shape::adversarial()), seed: u64) {
         let mut fold = Fold::default();
         let mut before = statuses(&fold, &h);
-        for envelope in Feeder::new(&h).shuffled(seed).envelopes() {
+        for envelope in Feeder::new(&h).shuffled_by(seed).envelopes() {
             let known: Vec<Evidence> = h.planned.iter().map(|id| fold.evidence(*id)).collect();
             fold.add(&envelope);
             for (id, known) in h.planned.iter().zip(known) {
@@ -112,7 +112,7 @@ proptest! {
     fn the_rows_add_up_at_every_moment(h in history(Shape::adversarial()), seed: u64) {
         let mut fold = Fold::default();
         let mut planned = 0;
-        for envelope in Feeder::new(&h).shuffled(seed).envelopes() {
+        for envelope in Feeder::new(&h).shuffled_by(seed).envelopes() {
             fold.add(&envelope);
             planned += usize::from(envelope.fact().is_ok_and(|fact| fact.event.row().is_some()));
             let rows: Vec<Evidence> = fold

@@ -2,5 +2,6 @@
 #![cfg(test)]
 
 mod golden;
+mod kept;
 mod laws;
 mod planning;
