@@ -1,14 +1,16 @@
 //! The Email Log: one row for each delivery.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use mailtrail_core::event::{Envelope, Event, Row};
-use mailtrail_core::fold::{ById, Fold};
 use mailtrail_core::id::Category;
-use mailtrail_core::projection::{ApplyError, Projection};
+use mailtrail_core::projection::{
+    ApplyError, Deliveries, Emit, Entry, KeptState, Pages, Parted, Projection, StateError, Table,
+};
 use mailtrail_core::store::Filter;
-use mailtrail_core::{BroadcastId, DeliveryId, EventId, Evidence};
+use mailtrail_core::{BroadcastId, DeliveryId, Evidence, Join, StreamId};
 
+use crate::planned_row::{Follows, HeldRow, PlannedRow};
 use crate::query::Query;
 use crate::row::EmailLogRow;
 use crate::summary::Summary;
@@ -23,42 +25,34 @@ use crate::summary::Summary;
 /// for envelope in &envelopes {
 ///     EmailLog.apply(envelope, &mut state)?;
 /// }
-/// assert!(state.rows(&Query::default()).is_empty());
+/// assert!(state.rows(&Query::default())?.is_empty());
 /// # Ok::<(), mailtrail_core::projection::ApplyError>(())
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "it has no parts")]
 pub struct EmailLog;
 
-/// Evidence of every delivery, and the rows that were planned: what all reports here are read from.
+/// Evidence of every delivery, and the rows that were planned.
+///
+/// In memory, or read entry by entry from where it is kept: the rows of one broadcast are read without those
+/// of others.
 ///
 /// ```
 /// use mailtrail_core::Status;
 /// use mailtrail_report::{EmailLogState, Query};
 /// let state = EmailLogState::default();             // filled by `mailtrail_core::projection::replay`
 /// let needs_attention = Query::default().status(Status::Bounced).status(Status::Failed);
-/// assert!(state.rows(&needs_attention).is_empty());
-/// assert_eq!(state.summary(&Query::default()).rows(), 0);
-/// assert_eq!(state.unmatched(), 0);
+/// assert!(state.rows(&needs_attention)?.is_empty());
+/// assert_eq!(state.summary(&Query::default())?.rows(), 0);
+/// assert_eq!(state.unmatched()?, 0);
+/// # Ok::<(), mailtrail_core::projection::StateError>(())
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct EmailLogState {
-    fold: Fold,
-    rows: HashMap<DeliveryId, PlannedRow, ById>,
-    follows: BTreeMap<BroadcastId, BroadcastId>,
-}
-
-/// A row as it was planned.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct PlannedRow {
-    event: EventId,
-    pub(crate) row: Row,
-    pub(crate) name: Option<Box<str>>,
-    pub(crate) address: Option<Box<str>>,
-    pub(crate) normal_address: Option<Box<str>>,
-    pub(crate) subject: Option<Box<str>>,
-    pub(crate) labels: BTreeMap<String, String>,
-    pub(crate) erased: bool,
+    deliveries: Deliveries<Evidence>,
+    rows: Table<DeliveryId, HeldRow>,
+    follows: Table<BroadcastId, Follows>,
+    pages: Option<Pages>,
 }
 
 impl Projection for EmailLog {
@@ -79,131 +73,206 @@ impl Projection for EmailLog {
     }
 
     fn apply(&self, envelope: &Envelope, state: &mut EmailLogState) -> Result<(), ApplyError> {
-        state.apply(envelope);
+        Ok(state.apply(envelope)?)
+    }
+}
+
+#[expect(clippy::missing_errors_doc, reason = "of each: an entry has to be read, and can't be")]
+impl EmailLogState {
+    /// The rows that a query asks for, in the order of broadcast, contact and address.
+    pub fn rows(&self, query: &Query) -> Result<Vec<EmailLogRow>, StateError> {
+        let mut rows = Vec::new();
+        self.each_row(query, |planned, evidence| {
+            rows.push(EmailLogRow::of(planned, evidence, self)?);
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+
+    /// The counts of the rows that a query asks for.
+    pub fn summary(&self, query: &Query) -> Result<Summary, StateError> {
+        let mut summary = Summary::default();
+        self.each_row(query, |_, evidence| {
+            summary.count(evidence);
+            Ok(())
+        })?;
+        Ok(summary)
+    }
+
+    /// The same by the values of a label; rows without it are under the empty value.
+    pub fn summary_by(
+        &self,
+        query: &Query,
+        label: &str,
+    ) -> Result<BTreeMap<String, Summary>, StateError> {
+        let mut groups: BTreeMap<String, Summary> = BTreeMap::new();
+        self.each_row(query, |planned, evidence| {
+            let value = planned.labels.get(label).cloned().unwrap_or_default();
+            groups.entry(value).or_default().count(evidence);
+            Ok(())
+        })?;
+        Ok(groups)
+    }
+
+    /// What is known about a delivery.
+    pub fn evidence(&self, delivery: DeliveryId) -> Result<Evidence, StateError> {
+        self.deliveries.of(delivery)
+    }
+
+    /// The deliveries whose planned address has this normal form, in the order of broadcast and delivery.
+    pub fn deliveries_to(&self, normal_address: &str) -> Result<Vec<DeliveryId>, StateError> {
+        let mut found = Vec::new();
+        let mut add = |planned: &PlannedRow| {
+            if planned.normal_address.as_deref() == Some(normal_address) {
+                found.push((planned.row.broadcast.clone(), planned.row.delivery));
+            }
+        };
+        match &self.pages {
+            None => self.rows.each_in_memory().filter_map(|(_, row)| row.0.as_ref()).for_each(add),
+            Some(pages) => pages.each(&PlannedRow::address_prefix(normal_address), |entry| {
+                if let Some(row) = self.row_of(&entry)? {
+                    add(&row);
+                }
+                Ok::<_, StateError>(())
+            })?,
+        }
+        found.sort();
+        Ok(found.into_iter().map(|(_, delivery)| delivery).collect())
+    }
+
+    /// The row of a delivery, once it is planned.
+    pub fn planned_row(&self, delivery: DeliveryId) -> Result<Option<Row>, StateError> {
+        Ok(self.held_row(delivery)?.map(|planned| planned.row))
+    }
+
+    /// The normal form of the address of a delivery, if it has one.
+    pub fn normal_address(&self, delivery: DeliveryId) -> Result<Option<Box<str>>, StateError> {
+        Ok(self.held_row(delivery)?.and_then(|planned| planned.normal_address))
+    }
+
+    /// The deliveries that an event on this stream concerns.
+    pub fn concerned(&self, stream: StreamId) -> Result<Vec<DeliveryId>, StateError> {
+        self.deliveries.concerned(stream)
+    }
+
+    /// How many streams of feedback no delivery names.
+    pub fn unmatched(&self) -> Result<u64, StateError> {
+        self.deliveries.unmatched(|evidence| evidence.planned().is_some())
+    }
+
+    /// The broadcast that this one sends again.
+    pub fn follows(&self, broadcast: &BroadcastId) -> Result<Option<BroadcastId>, StateError> {
+        Ok(self.follows.get(broadcast)?.and_then(|follows| follows.into_owned().0))
+    }
+
+    fn each_row(
+        &self,
+        query: &Query,
+        mut visit: impl FnMut(&PlannedRow, &Evidence) -> Result<(), StateError>,
+    ) -> Result<(), StateError> {
+        let mut asked = |planned: &PlannedRow| {
+            if !query.admits(planned) {
+                return Ok(());
+            }
+            let evidence = self.deliveries.of(planned.row.delivery)?;
+            if query.has_status(evidence.status()) { visit(planned, &evidence) } else { Ok(()) }
+        };
+        if let Some(pages) = &self.pages {
+            let prefix = PlannedRow::order_prefix(query.broadcast.as_ref());
+            return pages.each(&prefix, |entry| match self.row_of(&entry)? {
+                Some(planned) => asked(&planned),
+                None => Ok(()),
+            });
+        }
+        let in_memory = self.rows.each_in_memory();
+        let mut planned: Vec<_> = in_memory.filter_map(|(_, row)| row.0.as_ref()).collect();
+        planned.sort_by_cached_key(|planned| planned.order_key());
+        planned.into_iter().try_for_each(asked)
+    }
+
+    /// The row that an entry of an index leads to; none if the row has another place by now.
+    fn row_of(&self, entry: &Entry) -> Result<Option<PlannedRow>, StateError> {
+        let Ok(delivery) = <[u8; 16]>::try_from(&*entry.value) else { return Ok(None) };
+        let planned = self.held_row(DeliveryId::from_bytes(delivery))?;
+        Ok(planned.filter(|planned| planned.index_keys().contains(&entry.key)))
+    }
+
+    fn held_row(&self, delivery: DeliveryId) -> Result<Option<PlannedRow>, StateError> {
+        Ok(self.rows.get(&delivery)?.and_then(|row| row.into_owned().0))
+    }
+
+    fn apply(&mut self, envelope: &Envelope) -> Result<(), StateError> {
+        let fact = envelope.fact().ok();
+        self.deliveries.add(envelope, fact.as_ref())?;
+        let Some(fact) = fact else { return Ok(()) };
+        if let Some(row) = fact.event.row() {
+            let planned = PlannedRow::of(envelope, row.clone());
+            self.rows.get_mut(&row.delivery)?.plan(planned);
+        } else if let Event::BroadcastCreated(created) = fact.event
+            && created.follows.is_some()
+        {
+            self.follows.get_mut(&created.broadcast)?.join(Follows(created.follows));
+        }
         Ok(())
     }
 }
 
-impl EmailLogState {
-    /// The rows that a query asks for, in the order of broadcast, contact and address.
-    pub fn rows(&self, query: &Query) -> Vec<EmailLogRow> {
-        let mut planned: Vec<&PlannedRow> = self.planned(query).collect();
-        planned.sort_unstable_by(|a, b| a.order().cmp(&b.order()));
-        let row = |planned: &PlannedRow| {
-            let evidence = self.fold.evidence(planned.row.delivery);
-            let asked = query.has_status(evidence.status());
-            asked.then(|| EmailLogRow::of(planned, &evidence, self))
-        };
-        planned.into_iter().filter_map(row).collect()
+impl KeptState for EmailLogState {
+    fn attach(pages: &Pages) -> Result<Self, StateError> {
+        Ok(Self {
+            deliveries: Deliveries::attached(pages),
+            rows: Table::attached(ROWS, pages),
+            follows: Table::attached(FOLLOWS, pages),
+            pages: Some(pages.clone()),
+        })
     }
 
-    /// The counts of the rows that a query asks for.
-    pub fn summary(&self, query: &Query) -> Summary {
-        let mut summary = Summary::default();
-        for planned in self.planned(query) {
-            let evidence = self.fold.evidence(planned.row.delivery);
-            if query.has_status(evidence.status()) {
-                summary.count(&evidence);
-            }
+    fn take_changes(&mut self, emit: Emit<'_>) -> Result<(), StateError> {
+        self.deliveries.take_changes(emit)?;
+        self.follows.take_changes(emit)?;
+        let mut index = Vec::new();
+        self.rows.each_changed(|delivery, row| {
+            let keys = row.0.iter().flat_map(PlannedRow::index_keys);
+            index.extend(keys.map(|key| (key, *delivery)));
+            Ok(())
+        })?;
+        index.sort_unstable();
+        for (key, delivery) in index {
+            emit(Entry { key, value: delivery.as_bytes().to_vec().into() })?;
         }
-        summary
-    }
-
-    /// The same by the values of a label; rows without it are under the empty value.
-    pub fn summary_by(&self, query: &Query, label: &str) -> BTreeMap<String, Summary> {
-        let mut groups: BTreeMap<String, Summary> = BTreeMap::new();
-        for planned in self.planned(query) {
-            let evidence = self.fold.evidence(planned.row.delivery);
-            if query.has_status(evidence.status()) {
-                let value = planned.labels.get(label).cloned().unwrap_or_default();
-                groups.entry(value).or_default().count(&evidence);
-            }
-        }
-        groups
-    }
-
-    /// What is known about a delivery.
-    pub fn evidence(&self, delivery: DeliveryId) -> Evidence {
-        self.fold.evidence(delivery)
-    }
-
-    /// The deliveries whose planned address has this normal form, and how each was planned.
-    pub fn deliveries_to(&self, normal_address: &str) -> Vec<DeliveryId> {
-        let to = |row: &&PlannedRow| row.normal_address.as_deref() == Some(normal_address);
-        let mut found: Vec<&PlannedRow> = self.rows.values().filter(to).collect();
-        found.sort_by_key(|planned| (&planned.row.broadcast, planned.row.delivery));
-        found.into_iter().map(|planned| planned.row.delivery).collect()
-    }
-
-    /// The row of a delivery, and the normal form of its address.
-    pub fn planned_row(&self, delivery: DeliveryId) -> Option<(&Row, Option<&str>)> {
-        let planned = self.rows.get(&delivery)?;
-        Some((&planned.row, planned.normal_address.as_deref()))
-    }
-
-    pub(crate) fn contact_of(&self, delivery: DeliveryId) -> Option<&str> {
-        self.rows.get(&delivery).map(|planned| planned.row.contact.as_str())
-    }
-
-    /// How many streams of feedback no delivery names.
-    pub fn unmatched(&self) -> usize {
-        self.fold.unmatched().count()
-    }
-
-    /// The folded evidence.
-    pub fn fold(&self) -> &Fold {
-        &self.fold
-    }
-
-    /// The broadcast that this one sends again.
-    pub fn follows(&self, broadcast: &BroadcastId) -> Option<&BroadcastId> {
-        self.follows.get(broadcast)
-    }
-
-    fn planned<'a>(&'a self, query: &'a Query) -> impl Iterator<Item = &'a PlannedRow> {
-        self.rows.values().filter(|planned| query.admits(planned))
-    }
-
-    fn apply(&mut self, envelope: &Envelope) {
-        self.fold.add(envelope);
-        let Ok(fact) = envelope.fact() else { return };
-        if let Some(row) = fact.event.row() {
-            self.plan(PlannedRow::of(envelope, row.clone()));
-        } else if let Event::BroadcastCreated(created) = fact.event
-            && let Some(earlier) = created.follows
-        {
-            self.follows.insert(created.broadcast, earlier);
-        }
-    }
-
-    /// A delivery has one planning event; should a log hold two, the same one counts in any order.
-    fn plan(&mut self, planned: PlannedRow) {
-        let delivery = planned.row.delivery;
-        let held = self.rows.get(&delivery);
-        if held.is_none_or(|held| planned.event <= held.event) {
-            self.rows.insert(delivery, planned);
-        }
+        self.rows.take_changes(emit)
     }
 }
 
-impl PlannedRow {
-    /// A total order that no arrival changes: by the normal form, else by the text as given.
-    fn order(&self) -> (&str, &str, Option<&str>, DeliveryId) {
-        let address = self.normal_address.as_deref().or(self.address.as_deref());
-        (self.row.broadcast.as_str(), self.row.contact.as_str(), address, self.row.delivery)
-    }
-
-    fn of(envelope: &Envelope, row: Row) -> Self {
-        let private = envelope.private();
-        Self {
-            event: envelope.event.event_id,
-            row,
-            name: private.name,
-            address: private.address,
-            normal_address: private.normal_address,
-            subject: private.subject,
-            labels: private.labels,
-            erased: envelope.is_erased(),
+impl Parted for EmailLogState {
+    fn of_parts(parts: Vec<Self>) -> Result<Self, StateError> {
+        let mut whole = Self::default();
+        for part in parts {
+            whole.deliveries.join(part.deliveries)?;
+            whole.rows.join(part.rows)?;
+            whole.follows.join(part.follows)?;
         }
+        Ok(whole)
     }
 }
+
+/// By what is in memory.
+impl PartialEq for EmailLogState {
+    fn eq(&self, other: &Self) -> bool {
+        self.deliveries == other.deliveries
+            && self.rows == other.rows
+            && self.follows == other.follows
+    }
+}
+
+impl Eq for EmailLogState {}
+
+impl Default for EmailLogState {
+    fn default() -> Self {
+        let (rows, follows) = (Table::new(ROWS), Table::new(FOLLOWS));
+        Self { deliveries: Deliveries::default(), rows, follows, pages: None }
+    }
+}
+
+const ROWS: u8 = b'r';
+const FOLLOWS: u8 = b'f';

@@ -1,4 +1,4 @@
-//! The reports of Mailtrail, rebuilt from events alone: the [`EmailLog`] and the [`Summary`].
+//! The reports of Mailtrail, rebuilt from events alone: the [`EmailLog`] and the [`BroadcastSummary`].
 //!
 //! ```
 //! # futures_executor::block_on(async {
@@ -12,18 +12,22 @@
 //! # planner.finish().await?;
 //! let mut state = EmailLogState::default();
 //! replay(&store, &EmailLog, &mut state, Default::default(), &Default::default()).await?;
-//! let rows = state.rows(&Query::default());
+//! let rows = state.rows(&Query::default())?;
 //! assert_eq!(rows[0].delivery_results, "Unsent");
 //! # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
 //! ```
 
+mod broadcast_summary;
 mod email_log;
+mod planned_row;
 mod query;
 pub mod render;
 mod row;
+mod standing;
 mod summary;
 mod words;
 
+pub use broadcast_summary::{BroadcastSummary, BroadcastSummaryState};
 pub use email_log::{EmailLog, EmailLogState};
 pub use query::{ParseQueryError, Query};
 pub use row::EmailLogRow;

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use mailtrail_core::{BroadcastId, Status};
 
-use crate::email_log::PlannedRow;
+use crate::planned_row::PlannedRow;
 
 /// Which rows a report shows: all that match every part that is given.
 ///

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use mailtrail_core::evidence::Planned;
+use mailtrail_core::projection::StateError;
 use mailtrail_core::{DeliveryId, Evidence, Status};
 use serde::{Serialize, Serializer};
 
-use crate::email_log::{EmailLogState, PlannedRow};
+use crate::email_log::EmailLogState;
+use crate::planned_row::PlannedRow;
 use crate::words;
 
 /// One row of the Email Log. The columns are stable, in this order; labels come last.
@@ -112,10 +114,14 @@ impl EmailLogRow {
         "Duplicate Of",
     ];
 
-    pub(crate) fn of(planned: &PlannedRow, evidence: &Evidence, state: &EmailLogState) -> Self {
+    pub(crate) fn of(
+        planned: &PlannedRow,
+        evidence: &Evidence,
+        state: &EmailLogState,
+    ) -> Result<Self, StateError> {
         let status = evidence.status();
         let opens = evidence.opens();
-        Self {
+        Ok(Self {
             delivery: planned.row.delivery,
             broadcast: planned.row.broadcast.as_str().into(),
             broadcast_type: planned.row.kind.as_str().into(),
@@ -141,9 +147,9 @@ impl EmailLogRow {
             bounced_after_delivery: evidence.contradictions().len(),
             complained: evidence.complained().is_some(),
             unsubscribed: evidence.unsubscribed().is_some(),
-            duplicate_of: duplicate_of(evidence, state),
+            duplicate_of: duplicate_of(evidence, state)?,
             labels: planned.labels.clone(),
-        }
+        })
     }
 
     /// The cells before the labels, in the order of [`COLUMNS`](Self::COLUMNS).
@@ -184,13 +190,13 @@ impl PlannedRow {
     }
 }
 
-fn duplicate_of(evidence: &Evidence, state: &EmailLogState) -> String {
-    let Some(Planned::Duplicated(holder)) = evidence.planned() else { return String::new() };
-    let result = state.evidence(holder).status().label();
-    match state.contact_of(holder) {
-        Some(contact) => format!("{contact} ({result})"),
+fn duplicate_of(evidence: &Evidence, state: &EmailLogState) -> Result<String, StateError> {
+    let Some(Planned::Duplicated(holder)) = evidence.planned() else { return Ok(String::new()) };
+    let result = state.evidence(holder)?.status().label();
+    Ok(match state.planned_row(holder)? {
+        Some(row) => format!("{} ({result})", row.contact),
         None => format!("{holder} ({result})"),
-    }
+    })
 }
 
 fn time(at: Option<DateTime<Utc>>) -> String {

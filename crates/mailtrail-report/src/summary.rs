@@ -69,6 +69,18 @@ impl Summary {
         one(&mut self.in_doubt, evidence.in_doubt().next().is_some());
     }
 
+    /// Adds the counts of other rows.
+    pub fn add(&mut self, other: &Self) {
+        let add = |count: &mut u64, more: u64| *count = count.saturating_add(more);
+        for (status, more) in &other.statuses {
+            add(self.statuses.entry(*status).or_default(), *more);
+        }
+        add(&mut self.bounced_after_delivery, other.bounced_after_delivery);
+        add(&mut self.complained, other.complained);
+        add(&mut self.unsubscribed, other.unsubscribed);
+        add(&mut self.in_doubt, other.in_doubt);
+    }
+
     /// The rows of a status.
     pub fn of(&self, status: Status) -> u64 {
         self.statuses.get(&status).copied().unwrap_or(0)
