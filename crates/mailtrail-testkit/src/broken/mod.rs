@@ -37,6 +37,10 @@ pub enum Fault {
     GapInVersions,
     /// Readers see a batch that is not whole yet.
     PartOfBatchVisible,
+    /// A stream is read as it was a while ago.
+    StaleStreamRead,
+    /// A conflict says of a stream what was never true.
+    LyingConflict,
     /// `changed` doesn't hear of an append that comes while it begins to wait.
     MissedWakeUp,
     /// It can do everything, answers `Ok`, and does nothing.
@@ -45,7 +49,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::LateCommit,
         Self::LostConcurrentAppend,
         Self::StaleExpectation,
@@ -55,6 +59,8 @@ impl Fault {
         Self::OrderByTime,
         Self::GapInVersions,
         Self::PartOfBatchVisible,
+        Self::StaleStreamRead,
+        Self::LyingConflict,
         Self::MissedWakeUp,
         Self::DoesNothing,
     ];

@@ -7,8 +7,8 @@ use std::thread;
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use mailtrail_core::store::{
-    AppendError, Appended, Capabilities, Durability, Filter, Head, ImportError, Known, Page,
-    ReadError, RedactError, StoredAt, StreamPage,
+    AppendError, Appended, Capabilities, Durability, Filter, Head, ImportError, Known, Mismatch,
+    Page, ReadError, RedactError, StoredAt, StreamPage,
 };
 use mailtrail_core::{
     AppendBatch, Envelope, EventId, EventStore, EventStoreExt, Expected, Namespace, Position,
@@ -72,6 +72,19 @@ impl BrokenStore {
             self.state().hidden.remove(&position);
         }
         Ok(appended)
+    }
+
+    /// The page without the last event of a stream, where that has several: a reader would miss what was
+    /// acknowledged to it.
+    fn stale(&self, from: Version, page: StreamPage) -> StreamPage {
+        let busy = self.state().running > 0;
+        let Some(before) = page.last.and_then(|last| last.get().checked_sub(1)).filter(|_| busy)
+        else {
+            return page;
+        };
+        let before = Version::new(before);
+        let events = page.events.into_iter().filter(|event| event.version <= before);
+        StreamPage::new(events.collect(), from, Some(before))
     }
 
     async fn append_or_lose(&self, batch: AppendBatch) -> Result<Appended, AppendError> {
@@ -206,6 +219,7 @@ impl EventStore for BrokenStore {
             Fault::StaleExpectation => self.append_stale(batch).await,
             Fault::ForgetsIds => self.append_forgetting(batch).await,
             Fault::PartOfBatchVisible => self.append_in_parts(batch).await,
+            Fault::LyingConflict => self.inner.append(batch).await.map_err(lie),
             Fault::DoesNothing => Ok(Appended::of(Vec::new())),
             _ => self.inner.append(batch).await,
         };
@@ -223,6 +237,9 @@ impl EventStore for BrokenStore {
             return Ok(StreamPage::new(Vec::new(), from, None));
         }
         let mut page = self.inner.read_stream(stream, from, limit).await?;
+        if self.fault == Fault::StaleStreamRead {
+            page = self.stale(from, page);
+        }
         if self.fault == Fault::GapInVersions {
             page.events.iter_mut().for_each(gap);
         }
@@ -296,6 +313,20 @@ impl EventStore for BrokenStore {
 #[expect(clippy::expect_used, reason = "the reference store has no await")]
 fn at_once<T>(future: impl Future<Output = T>) -> T {
     future.now_or_never().expect("the reference store answers at once")
+}
+
+/// Says of every stream that it is longer than it ever was.
+fn lie(error: AppendError) -> AppendError {
+    match error {
+        AppendError::Conflict { streams } => {
+            let longer = |mismatch: Mismatch| {
+                let actual = mismatch.actual.map(|last| Version::new(last.get() + 1_000));
+                Mismatch::new(mismatch.stream, mismatch.expected, actual)
+            };
+            AppendError::Conflict { streams: streams.into_iter().map(longer).collect() }
+        }
+        other => other,
+    }
 }
 
 fn gap(envelope: &mut Envelope) {

@@ -13,6 +13,7 @@ use mailtrail_core::{
 
 use super::events::{event, id, stream};
 use super::{Failure, expect};
+use crate::history::{Calls, Recorder, check};
 
 const WRITERS: u32 = 8;
 const EACH: u32 = 25;
@@ -117,8 +118,13 @@ pub fn readers_see_one_growing_log(store: &Arc<dyn EventStore>) -> Result<(), Fa
 async fn only_whole_batches(store: &dyn EventStore, done: &AtomicBool) -> Result<(), Failure> {
     loop {
         let last_round = done.load(Ordering::Acquire);
-        let page = store.read_all(&Filter::all(), Position::START, 10_000).await?;
-        let seen: HashSet<EventId> = page.events.iter().map(|e| e.event.event_id).collect();
+        // Up to the head, which is never within a batch; a page may end anywhere.
+        let (mut seen, mut next) = (HashSet::new(), Some(Position::START));
+        while let Some(after) = next {
+            let page = store.read_all(&Filter::all(), after, 10_000).await?;
+            seen.extend(page.events.iter().map(|e| e.event.event_id));
+            next = page.next;
+        }
         for batch in 0..WRITERS * EACH {
             let (first, second) = (id(batch * 2), id(batch * 2 + 1));
             expect(seen.contains(&first) == seen.contains(&second), || {
@@ -127,6 +133,91 @@ async fn only_whole_batches(store: &dyn EventStore, done: &AtomicBool) -> Result
         }
         if last_round {
             return Ok(());
+        }
+    }
+}
+
+/// Writers of every kind and readers at once: their calls are recorded, and all of them together are a history that
+/// a store of the contract can have.
+#[expect(clippy::missing_errors_doc, reason = "each case fails by its name")]
+pub fn every_history_is_linearizable(store: &Arc<dyn EventStore>) -> Result<(), Failure> {
+    let (calls, done) = (Calls::default(), Arc::new(AtomicBool::new(false)));
+    let readers: Vec<_> = (0..3_usize)
+        .map(|reader| {
+            let (recorder, done) = (calls.recorder(Arc::clone(store)), Arc::clone(&done));
+            thread::spawn(move || block_on(read_about(&recorder, &done, reader)))
+        })
+        .collect();
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|writer| {
+            let recorder = calls.recorder(Arc::clone(store));
+            thread::spawn(move || {
+                (0..EACH).try_for_each(|turn| block_on(write_somehow(&recorder, writer, turn)))
+            })
+        })
+        .collect();
+    for writer in writers {
+        writer.join().map_err(|_| Failure::new("a writer panicked"))??;
+    }
+    done.store(true, Ordering::Release);
+    for reader in readers {
+        reader.join().map_err(|_| Failure::new("a reader panicked"))??;
+    }
+    let log = block_on(store.read_all(&Filter::all(), Position::START, 100_000))?.events;
+    let stored = usize::try_from(WRITERS * EACH).unwrap_or(usize::MAX);
+    expect(log.len() >= stored, || format!("at least {stored} events, not {}", log.len()))?;
+    check(&calls.take(), &log).map_err(|violation| Failure::new(violation.to_string()))
+}
+
+/// One of the ways in which writers append: alone, over two streams, deciding on what they read, again with the same
+/// ids, with what others may have brought.
+async fn write_somehow(recorder: &Recorder, writer: u32, turn: u32) -> Result<(), Failure> {
+    let number = (writer * EACH + turn) * 4;
+    let shared = stream(u8::try_from(turn % 3).unwrap_or(0));
+    let own = stream(20 + u8::try_from(writer).unwrap_or(0));
+    let one = |target, expected| AppendBatch::new().write(target, expected, vec![event(number)]);
+    let batch = match (writer + turn) % 5 {
+        0 => one(shared, Expected::Any),
+        1 => one(shared, Expected::Any).write(own, Expected::Any, vec![event(number + 1)]),
+        2 => {
+            let last = recorder.read_stream(shared, Version::FIRST, 1).await?.last;
+            one(shared, last.map_or(Expected::NoStream, Expected::Exact))
+        }
+        3 => {
+            let again = one(own, Expected::Any).require(shared, Expected::Exists);
+            // Whatever came of the first try.
+            recorder.append(again.clone()).await.ok();
+            again
+        }
+        _ => one(shared, Expected::Any)
+            .write(stream(30), Expected::Any, vec![event(4_000_000 + turn)])
+            .skip_known(),
+    };
+    match recorder.append(batch).await {
+        // Others were faster: the event is brought all the same.
+        Err(AppendError::Conflict { .. }) => {
+            recorder.append(one(own, Expected::Any)).await?;
+            Ok(())
+        }
+        answer => Ok(answer.map(drop)?),
+    }
+}
+
+async fn read_about(recorder: &Recorder, done: &AtomicBool, reader: usize) -> Result<(), Failure> {
+    let mut checkpoint = Position::START;
+    loop {
+        let last_round = done.load(Ordering::Acquire);
+        let page = recorder.read_all(checkpoint, 1 + reader * 40).await?;
+        checkpoint = page.scanned_to;
+        recorder.head().await?;
+        for target in 0..3_u8 {
+            recorder.read_stream(stream(target), Version::FIRST, 3 + reader * 500).await?;
+        }
+        if page.next.is_none() {
+            if last_round {
+                return Ok(());
+            }
+            thread::yield_now();
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The laws, as checks that anyone can call on their own types.
 
+pub mod projection;
+
 use std::fmt::Debug;
 
 use mailtrail_core::event::Envelope;

@@ -10,17 +10,41 @@ use mailtrail_core::plan::{Broadcast, Contact, ContactAddress};
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
+use proptest::sample::select;
 
-/// Texts that are addresses, of few enough domains and people that they meet again.
+/// Texts that are addresses, of few enough domains and people that they meet again: in lower and
+/// upper case, with tags and dots, quoted, of an internationalised domain as such and encoded.
+///
+/// ```
+/// use mailtrail_core::EmailAddress;
+/// use mailtrail_testkit::proptest::prelude::*;
+/// use mailtrail_testkit::strategy::address;
+/// # let config = ProptestConfig { failure_persistence: None, ..Default::default() };
+/// proptest!(config, |(text in address())| {
+///     prop_assert!(EmailAddress::parse(&text).is_ok(), "{text}");
+/// });
+/// ```
 pub fn address() -> impl Strategy<Value = String> {
-    let local = prop_oneof!["[a-e]{1,2}", "[A-E][a-e]", "[a-c]\\+[x-z]", "[a-c]\\.[a-c]"];
-    let domain = prop_oneof![Just("a.example"), Just("B.example"), Just("bücher.example")];
+    let local = prop_oneof![
+        4 => "[a-e]{1,2}",
+        2 => "[A-E][a-e]",
+        2 => "[a-c]\\+[x-z]",
+        2 => "[a-c]\\.[a-c]",
+        1 => "\"[a-b] [a-b]\"",
+    ];
+    let domain = prop_oneof![
+        3 => Just("a.example"),
+        2 => Just("B.example"),
+        1 => Just("bücher.example"),
+        1 => Just("xn--bcher-kva.example"),
+    ];
     (local, domain).prop_map(|(local, domain)| format!("{local}@{domain}"))
 }
 
-/// Texts that people enter where an address is asked for.
+/// Texts that people enter where an address is asked for: most are addresses.
 pub fn address_text() -> impl Strategy<Value = String> {
-    prop_oneof![8 => address(), 1 => "[a-z ]{0,8}", 1 => Just("ann@".to_owned())]
+    let slips = vec!["ann@", "@a.example", "ann@@a.example", "ann a.example", "ann@a..example", ""];
+    prop_oneof![8 => address(), 1 => "[a-z ]{0,8}", 1 => select(slips).prop_map(str::to_owned)]
 }
 
 /// Contacts with none to four addresses, some for some kinds only, with labels.

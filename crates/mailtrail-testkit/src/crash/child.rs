@@ -1,0 +1,191 @@
+//! A process of its own: this test binary, started again.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::thread;
+
+use futures_executor::block_on;
+use mailtrail_core::store::{EventStoreExt, Filter, OpenError};
+use mailtrail_core::{EventStore, Position};
+
+use super::{damage, event, number};
+
+const JOB: &str = "MAILTRAIL_KIT_JOB";
+const FOLDER: &str = "MAILTRAIL_KIT_FOLDER";
+const FROM: &str = "MAILTRAIL_KIT_FROM";
+const COUNT: &str = "MAILTRAIL_KIT_COUNT";
+
+/// Does nothing, unless a [`Parent`] has started this process to do something.
+///
+/// # Panics
+/// If it can't do it.
+#[expect(clippy::panic, clippy::exit, reason = "a test, whose exit code the parent looks at")]
+pub fn child<S: EventStore + 'static>(open: impl Fn(&Path) -> Result<S, OpenError>) {
+    let Some(job) = std::env::var_os(JOB) else { return };
+    let folder = PathBuf::from(std::env::var_os(FOLDER).unwrap_or_default());
+    if job == "look" {
+        std::process::exit(damage::look(open(&folder)));
+    }
+    let store: Arc<dyn EventStore> = match open(&folder) {
+        Ok(store) => Arc::new(store),
+        Err(error) => panic!("the folder does not open: {error}"),
+    };
+    let of = |name| std::env::var_os(name).and_then(|text| text.to_str()?.parse().ok());
+    let (from, count): (u64, u64) = (of(FROM).unwrap_or(0), of(COUNT).unwrap_or(0));
+    let reader = {
+        let store = Arc::clone(&store);
+        thread::spawn(move || block_on(observe(&*store, from, count)))
+    };
+    for number in from..from.saturating_add(count) {
+        if let Err(error) = block_on(store.record(vec![event(number)])) {
+            panic!("event {number} could not be recorded: {error}");
+        }
+        say("acknowledged", number);
+    }
+    reader.join().ok();
+}
+
+/// Says each event that a reader sees, as soon as it does.
+async fn observe(store: &dyn EventStore, from: u64, count: u64) {
+    let (mut at, mut seen) = (Position::START, 0);
+    while seen < count {
+        let Ok(page) = store.read_all(&Filter::all(), at, 100).await else { return };
+        for number in page.events.iter().filter_map(|e| number(e.event.event_id)) {
+            if number >= from {
+                say("observed", number);
+                seen += 1;
+            }
+        }
+        at = page.scanned_to;
+        if page.next.is_none() && seen < count && store.changed(at).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// With one write, so that two threads' lines don't mix.
+fn say(what: &str, number: u64) {
+    let mut out = std::io::stdout().lock();
+    out.write_all(format!("\n{what} {number}\n").as_bytes()).ok();
+    out.flush().ok();
+}
+
+/// What a process that records has said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Said {
+    /// The event of this number was acknowledged.
+    Acknowledged(u64),
+    /// A reader saw the event of this number.
+    Observed(u64),
+}
+
+impl Said {
+    /// The event.
+    pub fn number(self) -> u64 {
+        match self {
+            Self::Acknowledged(number) | Self::Observed(number) => number,
+        }
+    }
+}
+
+/// Starts this test binary again, for the one test that calls [`child`].
+#[derive(Debug, Clone)]
+pub struct Parent {
+    test: String,
+}
+
+impl Parent {
+    /// By the path of that test, as `module_path!` gives it.
+    pub fn of(path: &str) -> Self {
+        let test = path.split_once("::").map_or(path, |(_, test)| test);
+        Self { test: test.to_owned() }
+    }
+
+    /// Starts a process that opens the store in a folder and records so many [events](super::event) from a number
+    /// on, one a commit; by way of another program, if one is given with its arguments.
+    ///
+    /// # Panics
+    /// If it can't be started.
+    pub fn records(&self, folder: &Path, from: u64, count: u64, wrapper: &[String]) -> Process {
+        let mut command = self.command("record", folder, wrapper);
+        command.env(FROM, from.to_string()).env(COUNT, count.to_string());
+        Process::start(command)
+    }
+
+    /// A process that looks at a folder, and says by its exit code what it found.
+    pub(crate) fn looks(&self, folder: &Path) -> Command {
+        self.command("look", folder, &[])
+    }
+
+    #[expect(clippy::expect_used, reason = "a test")]
+    fn command(&self, job: &str, folder: &Path, wrapper: &[String]) -> Command {
+        let own = std::env::current_exe().expect("this test binary has a path");
+        let mut command = match wrapper {
+            [] => Command::new(&own),
+            [program, arguments @ ..] => {
+                let mut command = Command::new(program);
+                command.args(arguments).arg(&own);
+                command
+            }
+        };
+        command.args([&self.test, "--exact", "--nocapture"]).env(JOB, job).env(FOLDER, folder);
+        command
+    }
+}
+
+/// A process that records.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    output: BufReader<ChildStdout>,
+}
+
+#[expect(clippy::expect_used, reason = "a test")]
+impl Process {
+    fn start(mut command: Command) -> Self {
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("the test binary starts");
+        let output = BufReader::new(child.stdout.take().expect("its output is piped"));
+        Self { child, output }
+    }
+
+    /// What it says next; `None` at its end.
+    ///
+    /// # Panics
+    /// If its output can't be read.
+    pub fn next_word(&mut self) -> Option<Said> {
+        loop {
+            let mut line = String::new();
+            if self.output.read_line(&mut line).expect("its output can be read") == 0 {
+                return None;
+            }
+            let (what, number) = line.trim().split_once(' ').unwrap_or_default();
+            let number = number.parse();
+            match (what, number) {
+                ("acknowledged", Ok(number)) => return Some(Said::Acknowledged(number)),
+                ("observed", Ok(number)) => return Some(Said::Observed(number)),
+                _ => {}
+            }
+        }
+    }
+
+    /// Kills it, as `kill -9` does. What it has said before can still be read.
+    ///
+    /// # Panics
+    /// If it can't be killed.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it has ended");
+    }
+
+    /// Waits for its end, and says whether that was a good one.
+    ///
+    /// # Panics
+    /// If it can't be waited for.
+    pub fn wait(&mut self) -> bool {
+        self.child.wait().expect("it has ended").success()
+    }
+}

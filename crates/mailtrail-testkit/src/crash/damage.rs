@@ -1,0 +1,346 @@
+//! Damage: whatever byte is flipped or missing, every answer is what it was, or says that the store is damaged.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use futures_executor::block_on;
+use mailtrail_core::store::{AppendError, EventStoreExt, Filter, OpenError, Outcome, ReadError};
+use mailtrail_core::{EventStore, NewEvent, Position, StreamId, Version};
+
+use super::child::Parent;
+use super::{event, soaks};
+
+/// What a store's engine does with damaged files beyond what the contract allows: stated, not hidden.
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Why its process may end (a panic that can't be caught, an abort, a signal).
+    pub ends: Option<&'static str>,
+    /// Why it may take longer than [`PATIENCE`].
+    pub hangs: Option<&'static str>,
+}
+
+impl Limits {
+    /// It always answers.
+    pub const fn none() -> Self {
+        Self { ends: None, hangs: None }
+    }
+
+    /// Its process may end, for this reason.
+    pub const fn may_end(mut self, why: &'static str) -> Self {
+        self.ends = Some(why);
+        self
+    }
+
+    /// It may hang, for this reason.
+    pub const fn may_hang(mut self, why: &'static str) -> Self {
+        self.hangs = Some(why);
+        self
+    }
+}
+
+/// How long a look at a damaged store may take.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+const EVENTS: u64 = 1_500;
+const SAME: i32 = 90;
+const CORRUPT: i32 = 91;
+const OTHER: i32 = 92;
+
+/// Flips single bits all over the files of a store. In the long form (`MAILTRAIL_SOAK`) a thousand in the largest.
+///
+/// # Panics
+/// If an answer is another one, or the engine does what its limits don't state.
+pub fn a_flipped_byte_is_the_same_answer_or_damage<S: EventStore>(
+    parent: &Parent,
+    open: impl Fn(&Path) -> Result<S, OpenError>,
+    limits: &Limits,
+) {
+    let original = Original::new(open);
+    let mut tally = Tally::of(&original, parent);
+    let largest = original.files.iter().map(|(_, used)| *used).max().unwrap_or(0);
+    for (file, used) in &original.files {
+        let turns = match (*used == largest, soaks()) {
+            (true, true) => 1_000,
+            (true, false) => 80,
+            (false, _) => 24,
+        };
+        for turn in 0..turns.min(*used) {
+            // Spread over what is used, by a step that shares no factor with it.
+            let at = (turn * 1_000_003 + 13) % used;
+            let copy = original.copy(file, |bytes| bytes[at] ^= 1 << (turn % 8));
+            tally.look(parent, copy.path(), &format!("byte {at} of {}", file.display()));
+        }
+    }
+    tally.finish(limits);
+}
+
+/// Cuts the files of a store off at several places, and removes them.
+///
+/// # Panics
+/// As of [`a_flipped_byte_is_the_same_answer_or_damage`].
+#[expect(clippy::expect_used, reason = "a test")]
+pub fn a_cut_or_missing_file_is_the_same_answer_or_damage<S: EventStore>(
+    parent: &Parent,
+    open: impl Fn(&Path) -> Result<S, OpenError>,
+    limits: &Limits,
+) {
+    let original = Original::new(open);
+    let mut tally = Tally::of(&original, parent);
+    for (file, used) in &original.files {
+        for eighth in 0..8 {
+            let copy = original.copy(file, |bytes| bytes.truncate(used * eighth / 8));
+            tally.look(parent, copy.path(), &format!("{} cut to {eighth}/8", file.display()));
+        }
+        let copy = original.copy(file, |_| ());
+        fs::remove_file(copy.path().join(file)).expect("it can be removed");
+        tally.look(parent, copy.path(), &format!("without {}", file.display()));
+    }
+    tally.finish(limits);
+}
+
+/// A store that was closed, and its files.
+struct Original {
+    folder: tempfile::TempDir,
+    files: Vec<(PathBuf, usize)>,
+}
+
+#[expect(clippy::expect_used, reason = "a test")]
+impl Original {
+    fn new<S: EventStore>(open: impl Fn(&Path) -> Result<S, OpenError>) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = open(folder.path()).expect("a new folder opens");
+        for batch in (0..EVENTS).map(event).collect::<Vec<_>>().chunks(50) {
+            block_on(store.record(batch.to_vec())).expect("it is recorded");
+        }
+        drop(store);
+        let mut files = Vec::new();
+        find(folder.path(), folder.path(), &mut files);
+        files.sort();
+        Self { folder, files }
+    }
+
+    /// A copy in which one file was changed.
+    fn copy(&self, file: &Path, change: impl FnOnce(&mut Vec<u8>)) -> tempfile::TempDir {
+        let copy = tempfile::tempdir().expect("a folder");
+        copy_all(self.folder.path(), copy.path());
+        let mut bytes = fs::read(copy.path().join(file)).expect("it can be read");
+        change(&mut bytes);
+        fs::write(copy.path().join(file), bytes).expect("it can be written");
+        copy
+    }
+}
+
+/// The files that hold anything, and how much of each does.
+#[expect(clippy::expect_used, reason = "a test")]
+fn find(root: &Path, folder: &Path, found: &mut Vec<(PathBuf, usize)>) {
+    for entry in fs::read_dir(folder).expect("a folder").filter_map(Result::ok) {
+        let path = entry.path();
+        if path.is_dir() {
+            find(root, &path, found);
+        } else if let Ok(bytes) = fs::read(&path)
+            && let Some(last) = bytes.iter().rposition(|byte| *byte != 0)
+        {
+            found.push((path.strip_prefix(root).expect("within").to_owned(), last + 1));
+        }
+    }
+}
+
+#[expect(clippy::expect_used, reason = "a test")]
+fn copy_all(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).expect("a folder").filter_map(Result::ok) {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            fs::create_dir_all(&target).expect("a folder");
+            copy_all(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).expect("a copy");
+        }
+    }
+}
+
+/// How often each thing came of it.
+#[derive(Debug, Default)]
+struct Tally {
+    same: u32,
+    damaged: u32,
+    ended: Vec<String>,
+    hung: Vec<String>,
+    other: Vec<String>,
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (same, damaged) = (self.same, self.damaged);
+        let (ended, hung, other) = (self.ended.len(), self.hung.len(), self.other.len());
+        write!(f, "{same} the same, {damaged} damaged, {ended} ended, {hung} hung, {other} other")
+    }
+}
+
+impl Tally {
+    /// Begins with the store as it is, which must be read.
+    fn of(original: &Original, parent: &Parent) -> Self {
+        let mut tally = Self::default();
+        tally.look(parent, original.folder.path(), "the undamaged store");
+        assert_eq!(tally.same, 1, "the undamaged store is read: {tally:?}");
+        Self::default()
+    }
+
+    fn look(&mut self, parent: &Parent, folder: &Path, what: &str) {
+        match looked(parent, folder) {
+            Look::Same => self.same += 1,
+            Look::Damaged => self.damaged += 1,
+            Look::Ended(how) => self.ended.push(format!("{what}: {how}")),
+            Look::Hung => self.hung.push(what.to_owned()),
+            Look::Other(how) => self.other.push(format!("{what}: {how}")),
+        }
+    }
+
+    #[expect(clippy::print_stdout, reason = "a test says what it found")]
+    fn finish(&self, limits: &Limits) {
+        println!("{self}");
+        assert!(
+            self.other.is_empty(),
+            "rule: the same answer as before or Corrupt, never other data\n{self}\n{}",
+            self.other.join("\n")
+        );
+        for (found, limit, name) in
+            [(&self.ended, limits.ends, "ended"), (&self.hung, limits.hangs, "hung")]
+        {
+            if let Some(why) = limit {
+                println!("{} {name}, a stated limit: {why}", found.len());
+            } else {
+                assert!(found.is_empty(), "it {name}:\n{}", found.join("\n"));
+            }
+        }
+        assert!(self.damaged > 0, "some damage was seen: {self}");
+    }
+}
+
+enum Look {
+    Same,
+    Damaged,
+    Ended(String),
+    Hung,
+    Other(String),
+}
+
+#[expect(clippy::expect_used, reason = "a test")]
+fn looked(parent: &Parent, folder: &Path) -> Look {
+    let mut command = parent.looks(folder);
+    let mut child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the test binary starts");
+    let mut said = child.stderr.take().expect("piped");
+    // Read as it comes, or a full pipe would hold it up.
+    let reader = std::thread::spawn(move || {
+        let mut text = String::new();
+        said.read_to_string(&mut text).ok();
+        text
+    });
+    let since = Instant::now();
+    let status = loop {
+        match child.try_wait().expect("it can be waited for") {
+            Some(status) => break status,
+            None if since.elapsed() > PATIENCE => {
+                child.kill().ok();
+                child.wait().ok();
+                return Look::Hung;
+            }
+            None => std::thread::sleep(Duration::from_millis(2)),
+        }
+    };
+    let said = reader.join().unwrap_or_default();
+    match status.code() {
+        Some(SAME) => Look::Same,
+        Some(CORRUPT) => Look::Damaged,
+        Some(OTHER) => Look::Other(said),
+        _ => Look::Ended(format!("{status}: {}", said.lines().last().unwrap_or_default())),
+    }
+}
+
+/// Asks a store for everything; the exit code says what was heard.
+#[expect(clippy::print_stderr, reason = "the parent reads it")]
+pub(super) fn look<S: EventStore>(opened: Result<S, OpenError>) -> i32 {
+    let heard = match opened {
+        Ok(store) => block_on(answers(&store)),
+        Err(OpenError::Corrupt { .. } | OpenError::Cut { .. }) => vec![Heard::Corrupt],
+        Err(error) => vec![Heard::Other(format!("open: {error:?}"))],
+    };
+    if let Some(Heard::Other(what)) = heard.iter().find(|heard| matches!(heard, Heard::Other(_))) {
+        eprintln!("{what}");
+        return OTHER;
+    }
+    if heard.contains(&Heard::Corrupt) { CORRUPT } else { SAME }
+}
+
+#[derive(PartialEq)]
+enum Heard {
+    Same,
+    Corrupt,
+    Other(String),
+}
+
+impl Heard {
+    fn of(same: bool, what: &str) -> Self {
+        if same { Self::Same } else { Self::Other(format!("{what}: other data")) }
+    }
+
+    fn read(error: &ReadError) -> Self {
+        match error {
+            ReadError::Corrupt { .. } => Self::Corrupt,
+            error => Self::Other(format!("{error:?}")),
+        }
+    }
+}
+
+/// The log, each stream, and whether the ids are still known.
+async fn answers(store: &dyn EventStore) -> Vec<Heard> {
+    let mut heard = Vec::new();
+    let facts: Vec<_> = (0..EVENTS).map(event).collect();
+    heard.push(log(store, &facts).await);
+    let mut streams: HashMap<StreamId, Vec<&NewEvent>> = HashMap::new();
+    for (stream, event) in &facts {
+        streams.entry(*stream).or_default().push(event);
+    }
+    for (stream, events) in streams {
+        heard.push(match store.stream(stream).await {
+            Ok(read) => Heard::of(read.iter().map(|stored| &stored.event).eq(events), "a stream"),
+            Err(error) => Heard::read(&error),
+        });
+    }
+    let nothing = StreamId::from_parts(mailtrail_core::id::Category::CLAIM, [0xee; 16]);
+    heard.push(match store.read_stream(nothing, Version::FIRST, 1).await {
+        Ok(page) => Heard::of(page.last.is_none(), "an empty stream"),
+        Err(error) => Heard::read(&error),
+    });
+    for batch in facts.chunks(100) {
+        heard.push(match store.record(batch.to_vec()).await {
+            Ok(appended) => Heard::of(appended.outcome == Outcome::AlreadyStored, "the ids"),
+            Err(AppendError::Corrupt { .. }) => Heard::Corrupt,
+            Err(error) => Heard::Other(format!("{error:?}")),
+        });
+    }
+    heard
+}
+
+async fn log(store: &dyn EventStore, facts: &[(StreamId, NewEvent)]) -> Heard {
+    let (mut read, mut next) = (Vec::new(), Some(Position::START));
+    while let Some(after) = next {
+        match store.read_all(&Filter::all(), after, 10_000).await {
+            Ok(page) => {
+                read.extend(page.events.into_iter().map(|stored| (stored.stream, stored.event)));
+                next = page.next;
+            }
+            Err(error) => return Heard::read(&error),
+        }
+    }
+    Heard::of(read == facts, "the log")
+}

@@ -1,0 +1,60 @@
+//! Durability and damage, of stores on disk: what [`conformance!`](crate::conformance!) checks where it is told how a
+//! folder is opened.
+//!
+//! Each check runs the store in a process of its own, which is this test binary, started again for one test that does
+//! nothing otherwise. So a process can be killed, watched and given up on.
+
+mod child;
+mod damage;
+mod kill;
+mod witness;
+
+pub use child::{Parent, Process, Said, child};
+pub use damage::{
+    Limits, PATIENCE, a_cut_or_missing_file_is_the_same_answer_or_damage,
+    a_flipped_byte_is_the_same_answer_or_damage,
+};
+pub use kill::what_is_acknowledged_or_observed_survives_kill_9;
+pub use witness::what_is_acknowledged_or_observed_was_synced;
+
+use std::io::Write as _;
+
+use bytes::Bytes;
+use mailtrail_core::event::Source;
+use mailtrail_core::id::Category;
+use mailtrail_core::{EventId, NewEvent, StreamId};
+
+/// The event of a number: what was appended can be told from the number alone.
+pub fn event(number: u64) -> (StreamId, NewEvent) {
+    let mut id = [0xc5; 16];
+    id[8..].copy_from_slice(&number.to_be_bytes());
+    let data = Bytes::from(format!("{{\"number\":{number}}}"));
+    let source = Source::known("testkit");
+    let mut event = NewEvent::from_bytes(EventId::from_bytes(id), "crash".into(), 1, data, source);
+    event.private = Some(Bytes::from(format!("private text of event {number}.")));
+    (StreamId::from_parts(Category::DELIVERY, [(number % 7) as u8; 16]), event)
+}
+
+/// The number of an event; `None` if it is none of these.
+pub fn number(id: EventId) -> Option<u64> {
+    let (_, number) = id.as_bytes().split_last_chunk::<8>()?;
+    Some(u64::from_be_bytes(*number))
+}
+
+/// Says that a test did not run: to whoever reads, and to the list that `MAILTRAIL_SKIPS` names. The test is named by
+/// its path, as `module_path!` begins it.
+#[expect(clippy::print_stdout, reason = "a test says so")]
+pub fn skipped(test: &str, why: &str) {
+    let test = test.split_once("::").map_or(test, |(_, test)| test);
+    let line = format!("skipped: {test}: {why}\n");
+    print!("{line}");
+    if let Some(list) = std::env::var_os("MAILTRAIL_SKIPS") {
+        let list = std::fs::OpenOptions::new().append(true).create(true).open(list);
+        list.and_then(|mut list| list.write_all(line.as_bytes())).ok();
+    }
+}
+
+/// Whether the long form of a test is asked for.
+pub(crate) fn soaks() -> bool {
+    std::env::var_os("MAILTRAIL_SOAK").is_some()
+}
