@@ -63,7 +63,8 @@ impl Engine for SledEngine {
         let Some(last) = group.last() else { return Ok(()) };
         let head = Head::new(last.position, last.hash);
         batch.insert(layout::HEAD_KEY, layout::head_value(head));
-        self.reads.apply(batch)?;
+        let entries = group.len().saturating_mul(ENTRIES);
+        self.reads.apply(batch, entries)?;
         self.disk.sync()?;
         self.witness.write(self.namespace, head)?;
         Ok(())
@@ -84,6 +85,9 @@ impl Engine for SledEngine {
         Ok(())
     }
 }
+
+/// How many an event has in the tree.
+const ENTRIES: usize = 3;
 
 /// Opens sled's files.
 pub(crate) fn open_log(path: &Path) -> Result<sled::Db, BoxError> {

@@ -26,6 +26,7 @@
     clippy::as_conversions
 )]
 
+mod checkpoints;
 mod commit;
 mod folder;
 mod layout;
@@ -33,9 +34,12 @@ mod raw;
 mod read;
 mod restore;
 mod rewrite;
+mod states;
 mod store;
 mod witness;
 
+pub use checkpoints::SledCheckpoints;
 pub use raw::SledRaw;
 pub use restore::{Restore, RestoreError};
+pub use states::SledStates;
 pub use store::{Options, SledStore};

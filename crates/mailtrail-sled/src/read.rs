@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
 use mailtrail_core::event::Envelope;
-use mailtrail_core::store::{Filter, Page, ReadError, StreamPage, record};
+use mailtrail_core::store::{Filter, OpenError, Page, ReadError, StreamPage, record};
 use mailtrail_core::{EventId, Position, StreamId, Version};
 
 use crate::layout;
@@ -88,10 +88,36 @@ impl Reads {
         self.tree()?.value(key)
     }
 
-    pub(crate) fn apply(&self, batch: sled::Batch) -> Result<(), ReadError> {
+    /// Writes a batch of so many entries in one step.
+    pub(crate) fn apply(&self, batch: sled::Batch, entries: usize) -> Result<(), ReadError> {
+        self.apply_soon(batch, entries)?;
         let tree = self.tree()?;
-        guarded(|| tree.apply_batch(batch))?;
         guarded(|| tree.flush()).map(|_| ())
+    }
+
+    /// One step, which a crash may take back.
+    pub(crate) fn apply_soon(&self, batch: sled::Batch, entries: usize) -> Result<(), ReadError> {
+        let tree = self.tree()?;
+        apply(&tree, batch, entries)
+    }
+
+    /// At most so many entries from a key on, as long as their keys begin so.
+    pub(crate) fn scan(
+        &self,
+        from: &[u8],
+        prefix: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(sled::IVec, sled::IVec)>, ReadError> {
+        let tree = self.tree()?;
+        let mut entries = tree.range(from..);
+        let mut found = Vec::new();
+        while found.len() < limit {
+            match guarded(|| entries.next().transpose())? {
+                Some((key, value)) if key.starts_with(prefix) => found.push((key, value)),
+                Some(_) | None => break,
+            }
+        }
+        Ok(found)
     }
 }
 
@@ -222,6 +248,19 @@ fn closed() -> ReadError {
     ReadError::Unavailable { cause: cause.into() }
 }
 
+/// Writes a batch, and lets sled free what that replaced.
+///
+/// sled collects its garbage a little at a time, as often as it is called; a batch is one call, whatever its size.
+/// Without a call for each entry it keeps about 7 kB an event for ever.
+pub(crate) fn apply(
+    tree: &sled::Tree,
+    batch: sled::Batch,
+    entries: usize,
+) -> Result<(), ReadError> {
+    guarded(|| tree.apply_batch(batch))?;
+    guarded(|| (0..entries).try_for_each(|_| tree.get(layout::FORMAT_KEY).map(drop)))
+}
+
 pub(crate) fn decode(value: &sled::IVec, position: Position) -> Result<Envelope, ReadError> {
     let corrupt = ReadError::Corrupt { position: Some(position) };
     match record::decode(&Bytes::copy_from_slice(value)) {
@@ -238,6 +277,16 @@ pub(crate) fn guarded<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, Re
             Err(ReadError::Unavailable { cause: cause.into() })
         }
         Ok(Err(_)) | Err(_) => Err(ReadError::Corrupt { position: None }),
+    }
+}
+
+/// Opens sled's files. What it can't read is damage, also where it panics.
+pub(crate) fn guarded_open(config: &sled::Config) -> Result<sled::Db, OpenError> {
+    match catch_unwind(AssertUnwindSafe(|| config.open())) {
+        Ok(Ok(db)) => Ok(db),
+        Ok(Err(sled::Error::Io(cause))) if !is_damage(&cause) => Err(OpenError::Io(cause)),
+        Ok(Err(cause)) => Err(OpenError::Corrupt { cause: cause.into() }),
+        Err(_) => Err(OpenError::Corrupt { cause: "sled could not read its files".into() }),
     }
 }
 

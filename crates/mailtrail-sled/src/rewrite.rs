@@ -9,7 +9,7 @@ use mailtrail_core::store::{BoxError, ReadError, RedactError, record};
 
 use crate::commit::{Disk, open_log};
 use crate::layout;
-use crate::read::{Reads, decode, guarded};
+use crate::read::{Reads, apply, decode, guarded};
 
 /// Writes a whole, durable copy of the log to a folder, in which these events have no private part.
 pub(crate) fn without(reads: &Reads, ids: &[EventId], folder: &Path) -> Result<(), RedactError> {
@@ -33,11 +33,11 @@ pub(crate) fn without(reads: &Reads, ids: &[EventId], folder: &Path) -> Result<(
         }
         entries = entries.saturating_add(1);
         if entries.is_multiple_of(BATCH) {
-            guarded(|| copy.apply_batch(std::mem::take(&mut batch)))?;
+            apply(&copy, std::mem::take(&mut batch), BATCH)?;
         }
         Ok(())
     })?;
-    guarded(|| copy.apply_batch(batch)).map_err(Stopped)?;
+    apply(&copy, batch, BATCH).map_err(Stopped)?;
     guarded(|| copy.flush()).map_err(Stopped)?;
     // Closed before it is moved: sled would go on writing to the old path.
     drop(copy);

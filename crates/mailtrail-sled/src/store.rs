@@ -1,7 +1,6 @@
 //! The store: a folder, sled in it, and the writer that all callers share.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,7 +18,7 @@ use mailtrail_core::{AppendBatch, EventId, EventStore, Namespace, Position, Stre
 use crate::commit::SledEngine;
 use crate::folder::{self, Lock};
 use crate::layout;
-use crate::read::{Reads, is_damage};
+use crate::read::{Reads, guarded_open};
 use crate::witness::{self, Witness};
 
 /// An event store in a folder.
@@ -107,16 +106,7 @@ impl Opened {
         }
         let config =
             sled::Config::new().path(&log).cache_capacity(cache_bytes).flush_every_ms(None);
-        let db = match catch_unwind(AssertUnwindSafe(|| config.open())) {
-            Ok(Ok(db)) => db,
-            Ok(Err(sled::Error::Io(cause))) if !is_damage(&cause) => {
-                return Err(OpenError::Io(cause));
-            }
-            Ok(Err(cause)) => return Err(OpenError::Corrupt { cause: cause.into() }),
-            Err(_) => {
-                return Err(OpenError::Corrupt { cause: "sled could not read its files".into() });
-            }
-        };
+        let db = guarded_open(&config)?;
         let was_there = db.was_recovered();
         let reads = Reads::new(db);
         let (head, last_recorded_at) = end(&reads)?;
@@ -260,7 +250,7 @@ fn create(reads: &Reads, wanted: Option<Namespace>) -> Result<Namespace, OpenErr
     let mut batch = sled::Batch::default();
     batch.insert(layout::FORMAT_KEY, &layout::FORMAT.to_be_bytes());
     batch.insert(layout::NAMESPACE_KEY, namespace.as_bytes().as_slice());
-    reads.apply(batch).map_err(|error| OpenError::Corrupt { cause: error.into() })?;
+    reads.apply(batch, 2).map_err(|error| OpenError::Corrupt { cause: error.into() })?;
     Ok(namespace)
 }
 

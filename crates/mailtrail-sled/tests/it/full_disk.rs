@@ -3,36 +3,15 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::process::Command;
 
 use mailtrail_core::EventId;
 use mailtrail_core::Position;
 use mailtrail_core::store::{EventStore, Filter};
 use mailtrail_sled::SledStore;
 
-use crate::child;
-use crate::sync::skipped;
+use mailtrail_testkit::crash::{self, Parent};
 
-/// A small disk in memory, gone when dropped.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    fn mount() -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=6m", "tmpfs"])
-            .arg(folder.path())
-            .stderr(std::process::Stdio::null())
-            .status();
-        mounted.is_ok_and(|status| status.success()).then_some(Self(folder))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        Command::new("umount").arg("-l").arg(self.0.path()).status().ok();
-    }
-}
+use crate::small_disk::SmallDisk;
 
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
@@ -48,20 +27,21 @@ fn copy(from: &Path, to: &Path) {
 
 #[test]
 fn a_full_disk_loses_nothing_that_was_acknowledged() {
-    let Some(disk) = SmallDisk::mount() else {
-        return skipped(
-            "a_full_disk_loses_nothing_that_was_acknowledged",
+    let Some(disk) = SmallDisk::mount("6m") else {
+        return crash::skipped(
+            concat!(module_path!(), "::a_full_disk_loses_nothing_that_was_acknowledged"),
             "a disk in memory can't be mounted: this needs root",
         );
     };
-    let full = disk.0.path().join("trail");
+    let full = disk.path().join("trail");
     // In a process of its own: whatever sled does when it can't write, this test goes on.
-    let (mut process, mut output) = child::start(&full, 0, 1_000_000, &[]);
+    let parent = Parent::of("it::sled::child_of_the_other_tests");
+    let mut process = parent.records(&full, 0, 1_000_000, &[]);
     let mut acknowledged = None;
-    while let Some(number) = child::acknowledged(&mut output) {
-        acknowledged = Some(number);
+    while let Some(said) = process.next_word() {
+        acknowledged = acknowledged.max(Some(said.number()));
     }
-    assert!(!process.wait().unwrap().success(), "it ended because it could not write");
+    assert!(!process.wait(), "it ended because it could not write");
     let acknowledged = acknowledged.unwrap();
     assert!(acknowledged > 100, "there was something to lose: {acknowledged}");
 
@@ -80,6 +60,6 @@ fn a_full_disk_loses_nothing_that_was_acknowledged() {
         ids
     });
     for number in 0..=acknowledged {
-        assert!(ids.contains(&child::fact(number).1.event_id), "event {number} of {acknowledged}");
+        assert!(ids.contains(&crash::event(number).1.event_id), "event {number} of {acknowledged}");
     }
 }

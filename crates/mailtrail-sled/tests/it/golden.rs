@@ -3,15 +3,23 @@
 use std::path::PathBuf;
 
 use chrono::DateTime;
-use mailtrail_core::event::{ChainHash, Envelope, Salt};
+use mailtrail_core::event::{ChainHash, Delivered, Envelope, Salt, Source};
 use mailtrail_core::store::record;
-use mailtrail_core::{Position, Version};
+use mailtrail_core::{DeliveryId, EventId, Fact, NewEvent, Position, Private, StreamId, Version};
 
-use crate::child;
+fn fact() -> (StreamId, NewEvent) {
+    let mut id = [0xc5; 16];
+    id[8..].copy_from_slice(&1_u64.to_be_bytes());
+    let mut private = Private::default();
+    private.text = Some("text 1".into());
+    let fact = Fact::new(Delivered::default().into());
+    let event = NewEvent::new(EventId::from_bytes(id), &fact, &private, Source::known("test"));
+    (StreamId::delivery(DeliveryId::from_bytes([1; 16])), event.unwrap())
+}
 
 #[test]
 fn a_record_of_format_1_never_changes() {
-    let (stream, event) = child::fact(1);
+    let (stream, event) = fact();
     let event = event.occurred_at(DateTime::from_timestamp(1_700_000_000, 5));
     let recorded_at = DateTime::from_timestamp(1_700_000_001, 0).unwrap();
     let place = (Position::new(7), stream, Version::new(3));

@@ -1,25 +1,29 @@
 //! The store on sled keeps every promise, also when its process is killed.
 #![cfg(test)]
 
-mod child;
-mod crash;
-mod damage;
+mod bad_days;
 mod full_disk;
 mod golden;
 mod redact;
 mod restore;
-mod sync;
+mod small_disk;
+mod states;
 
 use mailtrail_sled::SledStore;
+use mailtrail_testkit::crash::event;
 
-mailtrail_testkit::conformance!(sled, || SledStore::temporary().unwrap());
+mailtrail_testkit::conformance!(
+    sled,
+    || SledStore::temporary().unwrap(),
+    open = |folder: &std::path::Path| SledStore::open(folder)
+);
 
 #[test]
 fn what_was_stored_is_there_after_reopening_and_ids_are_still_known() {
     use futures_executor::block_on;
     use mailtrail_core::store::{EventStore, EventStoreExt, Outcome};
     let folder = tempfile::tempdir().unwrap();
-    let facts = || (0..40).map(child::fact).collect::<Vec<_>>();
+    let facts = || (0..40).map(event).collect::<Vec<_>>();
     let head = {
         let store = SledStore::open(folder.path()).unwrap();
         block_on(store.record(facts())).unwrap();

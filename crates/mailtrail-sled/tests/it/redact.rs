@@ -8,7 +8,7 @@ use mailtrail_core::store::{EventStore, EventStoreExt, Filter, Outcome, RedactEr
 use mailtrail_core::{EventId, Position};
 use mailtrail_sled::SledStore;
 
-use crate::child;
+use mailtrail_testkit::crash;
 
 fn is_in_a_file(folder: &Path, text: &str) -> bool {
     std::fs::read_dir(folder).unwrap().map(Result::unwrap).any(|entry| {
@@ -23,22 +23,22 @@ fn is_in_a_file(folder: &Path, text: &str) -> bool {
 #[test]
 fn an_erased_text_is_in_no_file_and_the_chain_still_holds() {
     let folder = tempfile::tempdir().unwrap();
-    let facts: Vec<_> = (1_000..1_300).map(child::fact).collect();
+    let facts: Vec<_> = (1_000..1_300).map(crash::event).collect();
     let erased = [facts[7].1.event_id, facts[212].1.event_id];
     let head = {
         let store = SledStore::open(folder.path()).unwrap();
         block_on(store.record(facts.clone())).unwrap();
         let head = block_on(store.head()).unwrap();
         assert!(
-            is_in_a_file(folder.path(), "text 1007") && is_in_a_file(folder.path(), "text 1212")
+            is_in_a_file(folder.path(), "event 1007") && is_in_a_file(folder.path(), "event 1212")
         );
         block_on(store.redact(&erased)).unwrap();
-        assert!(!is_in_a_file(folder.path(), "text 1007"));
-        assert!(!is_in_a_file(folder.path(), "text 1212"));
-        assert!(is_in_a_file(folder.path(), "text 1008"));
+        assert!(!is_in_a_file(folder.path(), "event 1007"));
+        assert!(!is_in_a_file(folder.path(), "event 1212"));
+        assert!(is_in_a_file(folder.path(), "event 1008"));
         // The store goes on.
         assert_eq!(block_on(store.record(facts.clone())).unwrap().outcome, Outcome::AlreadyStored);
-        assert_eq!(block_on(store.record(vec![child::fact(1)])).unwrap().outcome, Outcome::New);
+        assert_eq!(block_on(store.record(vec![crash::event(1)])).unwrap().outcome, Outcome::New);
         head
     };
     let store = SledStore::open(folder.path()).unwrap();
@@ -56,7 +56,7 @@ fn an_erased_text_is_in_no_file_and_the_chain_still_holds() {
 #[test]
 fn an_id_that_is_not_stored_erases_nothing() {
     let store = SledStore::temporary().unwrap();
-    let (stream, event) = child::fact(1);
+    let (stream, event) = crash::event(1);
     let known = event.event_id;
     block_on(store.record(vec![(stream, event)])).unwrap();
     let unknown = EventId::from_bytes([0xee; 16]);

@@ -6,11 +6,11 @@ use mailtrail_core::store::{EventStore, EventStoreExt, Filter, Outcome};
 use mailtrail_core::{Envelope, Namespace, Position};
 use mailtrail_sled::{RestoreError, SledStore};
 
-use crate::child;
+use mailtrail_testkit::crash;
 
 fn log() -> (Namespace, Vec<Envelope>) {
     let store = SledStore::temporary().unwrap();
-    block_on(store.record((0..50).map(child::fact).collect())).unwrap();
+    block_on(store.record((0..50).map(crash::event).collect())).unwrap();
     let page = block_on(store.read_all(&Filter::all(), Position::START, 100)).unwrap();
     (store.namespace(), page.events)
 }
@@ -30,7 +30,7 @@ fn a_restore_that_was_cut_off_goes_on_and_gives_the_same_store() {
     assert_eq!(store.namespace(), namespace);
     let page = block_on(store.read_all(&Filter::all(), Position::START, 100)).unwrap();
     assert_eq!(page.events, records);
-    let facts: Vec<_> = (0..50).map(child::fact).collect();
+    let facts: Vec<_> = (0..50).map(crash::event).collect();
     assert_eq!(block_on(store.record(facts)).unwrap().outcome, Outcome::AlreadyStored);
 }
 
