@@ -13,20 +13,27 @@ use futures_util::StreamExt;
 use futures_util::future::{AbortHandle, Abortable, Either, poll_fn, select};
 use futures_util::stream::FuturesUnordered;
 use mailtrail_core::event::Envelope;
+use mailtrail_core::projection::StateStore;
 use mailtrail_core::store::{EventStore, record};
 
 use crate::frame::Frame;
 use crate::lease::{Lease, Leases};
 use crate::message::{Answer, PROTOCOL, Request, filter, namespace_text};
+use crate::states;
 
 /// Serves a user until it goes.
-pub(crate) fn serve(stream: &UnixStream, store: &dyn EventStore, leases: &Leases) {
+pub(crate) fn serve(
+    stream: &UnixStream,
+    store: &dyn EventStore,
+    states: Option<&dyn StateStore>,
+    leases: &Leases,
+) {
     let Ok(input) = stream.try_clone() else { return };
     let (sender, requests) = mpsc::channel(WAITING);
     thread::scope(|threads| {
         threads.spawn(move || receive(&input, sender));
         // Whatever ended it: the user sees a closed connection.
-        block_on(answer_all(stream, requests, store, leases)).ok();
+        block_on(answer_all(stream, requests, store, states, leases)).ok();
         stream.shutdown(std::net::Shutdown::Both).ok();
     });
 }
@@ -44,6 +51,7 @@ async fn answer_all(
     mut stream: &UnixStream,
     mut requests: mpsc::Receiver<Frame>,
     store: &dyn EventStore,
+    states: Option<&dyn StateStore>,
     leases: &Leases,
 ) -> io::Result<()> {
     let mut held: HashMap<String, Lease> = HashMap::new();
@@ -70,6 +78,11 @@ async fn answer_all(
                 }
                 Request::Release { name } => {
                     held.remove(&name);
+                }
+                Request::State(request) => {
+                    let (answer, records) = states::answer(states, request, &frame.records);
+                    let answer = Answer::State(answer);
+                    Frame::new(frame.request, &answer, records)?.write(&mut stream)?;
                 }
                 Request::Lease { name } => {
                     let lease = leases.take(&name);
@@ -151,9 +164,10 @@ async fn answer(
         Request::Redact { ids } => {
             alone(store.redact(&ids).await.map_or_else(Answer::from, |()| Answer::Redacted))
         }
-        Request::Lease { .. } | Request::Release { .. } | Request::Cancel { .. } => {
-            alone(Answer::NotUnderstood)
-        }
+        Request::Lease { .. }
+        | Request::Release { .. }
+        | Request::Cancel { .. }
+        | Request::State(_) => alone(Answer::NotUnderstood),
     }
 }
 

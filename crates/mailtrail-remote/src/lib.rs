@@ -36,8 +36,10 @@ mod link;
 mod message;
 mod share;
 mod socket;
+mod states;
 mod store;
 
 pub use lease::{Lease, LeaseError, Leases};
 pub use share::Share;
+pub use states::RemoteStates;
 pub use store::{ConnectError, RemoteStore};

@@ -12,6 +12,7 @@ use mailtrail_core::{AppendBatch, EventId, Expected, Namespace, Position, Stream
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Refusal, Unreadable};
+use crate::states::{StateAnswer, StateRequest};
 
 /// The version of what is said here. Both sides must have the same.
 pub(crate) const PROTOCOL: u32 = 1;
@@ -48,6 +49,7 @@ pub(crate) enum Request {
     Release {
         name: String,
     },
+    State(StateRequest),
     /// The caller no longer waits for this request.
     Cancel {
         request: u64,
@@ -93,6 +95,7 @@ pub(crate) enum Answer {
     Lease {
         granted: bool,
     },
+    State(StateAnswer),
     /// The request makes no sense to this version.
     NotUnderstood,
 }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use mailtrail_core::EventStore;
+use mailtrail_core::projection::StateStore;
 
 use crate::connection;
 use crate::lease::Leases;
@@ -28,6 +29,13 @@ pub struct Share {
     accepts: Option<thread::JoinHandle<()>>,
 }
 
+/// What users get.
+#[derive(Debug, Clone)]
+struct Shared {
+    store: Arc<dyn EventStore>,
+    states: Option<Arc<dyn StateStore>>,
+}
+
 /// The connections that are open, so that they can be ended.
 #[derive(Debug, Default)]
 struct Open {
@@ -41,13 +49,28 @@ impl Share {
     /// # Errors
     /// That of the operating system.
     pub fn start(store: Arc<dyn EventStore>, folder: impl Into<PathBuf>) -> io::Result<Self> {
-        let folder = folder.into();
+        Self::begin(Shared { store, states: None }, folder.into())
+    }
+
+    /// Shares a store, and the states of projections that are kept beside it.
+    ///
+    /// # Errors
+    /// That of the operating system.
+    pub fn start_with(
+        store: Arc<dyn EventStore>,
+        states: Arc<dyn StateStore>,
+        folder: impl Into<PathBuf>,
+    ) -> io::Result<Self> {
+        Self::begin(Shared { store, states: Some(states) }, folder.into())
+    }
+
+    fn begin(shared: Shared, folder: PathBuf) -> io::Result<Self> {
         let listener = socket::listen(&folder)?;
         let (leases, open) = (Leases::default(), Arc::new(Open::default()));
         let users = (leases.clone(), Arc::clone(&open));
         let accepts = thread::Builder::new()
             .name("mailtrail-share".into())
-            .spawn(move || accept(&listener, &store, &users.0, &users.1))?;
+            .spawn(move || accept(&listener, &shared, &users.0, &users.1))?;
         Ok(Self { folder, leases, open, accepts: Some(accepts) })
     }
 
@@ -83,7 +106,7 @@ impl Open {
     }
 }
 
-fn accept(listener: &UnixListener, store: &Arc<dyn EventStore>, leases: &Leases, open: &Arc<Open>) {
+fn accept(listener: &UnixListener, shared: &Shared, leases: &Leases, open: &Arc<Open>) {
     for (number, stream) in (0_u64..).zip(listener.incoming()) {
         if open.closed.load(Ordering::Acquire) {
             return;
@@ -92,9 +115,9 @@ fn accept(listener: &UnixListener, store: &Arc<dyn EventStore>, leases: &Leases,
         let Ok(stream) = stream else { continue };
         let Ok(kept) = stream.try_clone() else { continue };
         open.lock().insert(number, kept);
-        let (store, leases, of) = (Arc::clone(store), leases.clone(), Arc::clone(open));
+        let (shared, leases, of) = (shared.clone(), leases.clone(), Arc::clone(open));
         let spawned = thread::Builder::new().name("mailtrail-user".into()).spawn(move || {
-            connection::serve(&stream, &*store, &leases);
+            connection::serve(&stream, &*shared.store, shared.states.as_deref(), &leases);
             stream.shutdown(Shutdown::Both).ok();
             of.lock().remove(&number);
         });

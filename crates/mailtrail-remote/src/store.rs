@@ -17,6 +17,7 @@ use crate::failure::not_redacted;
 use crate::lease::{Lease, LeaseError};
 use crate::link::{Link, Unanswered};
 use crate::message::{Answer, Batch, PROTOCOL, Request, namespace_of, stored};
+use crate::states::RemoteStates;
 
 /// The store of another process on this host.
 ///
@@ -67,6 +68,11 @@ impl RemoteStore {
             Ok(_) => Err(LeaseError::Unavailable(nonsense())),
             Err(error) => Err(LeaseError::Unavailable(error.into_cause())),
         }
+    }
+
+    /// The states of projections that the owner shares; every call fails if it shares none.
+    pub fn states(&self) -> RemoteStates {
+        RemoteStates::new(Arc::clone(&self.link))
     }
 
     async fn read(&self, request: Request) -> Result<(Answer, Vec<Envelope>), ReadError> {

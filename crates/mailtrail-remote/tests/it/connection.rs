@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use futures_executor::block_on;
 use futures_util::future::{Either, select};
 use mailtrail_core::event::{Delivered, Source};
-use mailtrail_core::store::{AppendError, EventStoreExt, ReadError};
+use mailtrail_core::store::{AppendError, EventStoreExt, Filter, ReadError};
 use mailtrail_core::{
     AppendBatch, DeliveryId, EventId, EventStore, Expected, Fact, NewEvent, Position, Private,
     StreamId,
@@ -142,4 +142,26 @@ fn only_the_owners_user_may_enter_however_long_the_path() {
         let left: Vec<_> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
         assert!(left.iter().all(|path| path.is_dir()), "{left:?}");
     }
+}
+
+/// A page of several of them is over what one answer may hold: it is cut, and read on.
+#[test]
+fn events_of_16_mebibytes_go_through_the_socket() {
+    let shared = Shared::new();
+    let stream = StreamId::from_parts(mailtrail_core::id::Category::DELIVERY, [1; 16]);
+    let event = |number: u8| {
+        let data = bytes::Bytes::from(vec![number; 16 << 20]);
+        let (id, source) = (EventId::from_bytes([number; 16]), Source::known("test"));
+        (stream, NewEvent::from_bytes(id, "large".into(), 1, data, source))
+    };
+    let facts: Vec<_> = (1..=4).map(event).collect();
+    assert_eq!(block_on(shared.remote.record(facts.clone())).unwrap().new_events(), 4);
+    let (mut read, mut next) = (Vec::new(), Some(Position::START));
+    while let Some(after) = next {
+        let page = block_on(shared.remote.read_all(&Filter::all(), after, 100)).unwrap();
+        read.extend(page.events.into_iter().map(|stored| (stored.stream, stored.event)));
+        next = page.next;
+    }
+    assert!(read == facts, "all of them, whole");
+    assert_eq!(block_on(shared.remote.stream(stream)).unwrap().len(), 4);
 }

@@ -3,6 +3,7 @@
 
 mod connection;
 mod shared;
+mod states;
 
 use shared::Shared;
 

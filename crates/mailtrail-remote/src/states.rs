@@ -1,0 +1,229 @@
+//! The states of projections as another process sees them.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mailtrail_core::projection::{Checkpoint, Entry, StateError, StateId, StateStore};
+use pollster::block_on;
+use serde::{Deserialize, Serialize};
+
+use crate::link::Link;
+use crate::message::{Answer, Request};
+
+/// What is asked of a [`StateStore`]; keys and values go beside it, as records.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum StateRequest {
+    States,
+    Checkpoint { state: StateId },
+    Get { state: StateId },
+    Scan { state: StateId, limit: usize },
+    Save(Box<Step>),
+    Discard { state: StateId },
+    DiscardAll,
+}
+
+/// From which checkpoint to which.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Step {
+    state: StateId,
+    from: Option<Checkpoint>,
+    to: Checkpoint,
+}
+
+/// What is answered.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum StateAnswer {
+    States {
+        states: Vec<(StateId, Checkpoint)>,
+    },
+    Checkpoint {
+        checkpoint: Option<Checkpoint>,
+    },
+    /// A value, or keys and values in turn.
+    Entries,
+    Done,
+    Failed(Fault),
+}
+
+/// [`StateError`] on its way.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Fault {
+    Unavailable { cause: String },
+    Corrupt { cause: String },
+    Unwritable { cause: String },
+    Moved,
+}
+
+/// The states that the owner of the folder keeps, and shares: the same promises.
+#[derive(Debug, Clone)]
+pub struct RemoteStates {
+    link: Arc<Link>,
+}
+
+impl RemoteStates {
+    pub(crate) fn new(link: Arc<Link>) -> Self {
+        Self { link }
+    }
+
+    fn ask(
+        &self,
+        request: StateRequest,
+        records: Vec<Bytes>,
+    ) -> Result<(StateAnswer, Vec<Bytes>), StateError> {
+        let unavailable = |cause: std::io::Error| StateError::Unavailable { cause: cause.into() };
+        match block_on(self.link.ask(&Request::State(request), records)) {
+            Ok((Answer::State(StateAnswer::Failed(fault)), _)) => Err(fault.into()),
+            Ok((Answer::State(answer), records)) => Ok((answer, records)),
+            Ok(_) => Err(nonsense()),
+            Err(error) => Err(unavailable(error.into_cause())),
+        }
+    }
+
+    fn done(&self, request: StateRequest, records: Vec<Bytes>) -> Result<(), StateError> {
+        self.ask(request, records).map(|_| ())
+    }
+}
+
+impl StateStore for RemoteStates {
+    fn states(&self) -> Result<Vec<(StateId, Checkpoint)>, StateError> {
+        match self.ask(StateRequest::States, Vec::new())? {
+            (StateAnswer::States { states }, _) => Ok(states),
+            _ => Err(nonsense()),
+        }
+    }
+
+    fn checkpoint(&self, state: &StateId) -> Result<Option<Checkpoint>, StateError> {
+        match self.ask(StateRequest::Checkpoint { state: state.clone() }, Vec::new())? {
+            (StateAnswer::Checkpoint { checkpoint }, _) => Ok(checkpoint),
+            _ => Err(nonsense()),
+        }
+    }
+
+    fn get(&self, state: &StateId, key: &[u8]) -> Result<Option<Bytes>, StateError> {
+        let key = Bytes::copy_from_slice(key);
+        let (_, mut found) = self.ask(StateRequest::Get { state: state.clone() }, vec![key])?;
+        Ok(found.pop())
+    }
+
+    fn scan(
+        &self,
+        state: &StateId,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StateError> {
+        let bounds = std::iter::once(prefix).chain(after).map(Bytes::copy_from_slice).collect();
+        let (_, found) = self.ask(StateRequest::Scan { state: state.clone(), limit }, bounds)?;
+        entries(&found).ok_or_else(nonsense)
+    }
+
+    fn save(
+        &self,
+        state: &StateId,
+        from: Option<&Checkpoint>,
+        entries: Vec<Entry>,
+        to: &Checkpoint,
+    ) -> Result<(), StateError> {
+        let (state, from, to) = (state.clone(), from.cloned(), to.clone());
+        self.done(StateRequest::Save(Box::new(Step { state, from, to })), records(entries))
+    }
+
+    fn discard(&self, state: &StateId) -> Result<(), StateError> {
+        self.done(StateRequest::Discard { state: state.clone() }, Vec::new())
+    }
+
+    fn discard_all(&self) -> Result<(), StateError> {
+        self.done(StateRequest::DiscardAll, Vec::new())
+    }
+}
+
+/// The owner's side.
+pub(crate) fn answer(
+    states: Option<&dyn StateStore>,
+    request: StateRequest,
+    beside: &[Bytes],
+) -> (StateAnswer, Vec<Bytes>) {
+    let Some(states) = states else {
+        let cause = "the owner of the store keeps no states".to_owned();
+        return (StateAnswer::Failed(Fault::Unavailable { cause }), Vec::new());
+    };
+    let answered = answered(states, request, beside);
+    answered.unwrap_or_else(|error| (StateAnswer::Failed(error.into()), Vec::new()))
+}
+
+fn answered(
+    states: &dyn StateStore,
+    request: StateRequest,
+    beside: &[Bytes],
+) -> Result<(StateAnswer, Vec<Bytes>), StateError> {
+    let done = |()| (StateAnswer::Done, Vec::new());
+    match request {
+        StateRequest::States => Ok((StateAnswer::States { states: states.states()? }, Vec::new())),
+        StateRequest::Checkpoint { state } => {
+            let checkpoint = states.checkpoint(&state)?;
+            Ok((StateAnswer::Checkpoint { checkpoint }, Vec::new()))
+        }
+        StateRequest::Get { state } => {
+            let key = beside.first().ok_or_else(nonsense)?;
+            Ok((StateAnswer::Entries, states.get(&state, key)?.into_iter().collect()))
+        }
+        StateRequest::Scan { state, limit } => {
+            let prefix = beside.first().ok_or_else(nonsense)?;
+            let after = beside.get(1).map(|after| &**after);
+            let found = states.scan(&state, prefix, after, limit.min(SCAN_ENTRIES))?;
+            Ok((StateAnswer::Entries, records(found)))
+        }
+        StateRequest::Save(step) => {
+            let Step { state, from, to } = *step;
+            let entries = entries(beside).ok_or_else(nonsense)?;
+            states.save(&state, from.as_ref(), entries, &to).map(done)
+        }
+        StateRequest::Discard { state } => states.discard(&state).map(done),
+        StateRequest::DiscardAll => states.discard_all().map(done),
+    }
+}
+
+fn records(entries: Vec<Entry>) -> Vec<Bytes> {
+    entries.into_iter().flat_map(|entry| [entry.key, entry.value]).collect()
+}
+
+fn entries(records: &[Bytes]) -> Option<Vec<Entry>> {
+    let (pairs, []) = records.as_chunks::<2>() else { return None };
+    Some(
+        pairs.iter().map(|[key, value]| Entry { key: key.clone(), value: value.clone() }).collect(),
+    )
+}
+
+fn nonsense() -> StateError {
+    StateError::Unavailable { cause: "what came over the socket makes no sense".into() }
+}
+
+impl From<StateError> for Fault {
+    fn from(error: StateError) -> Self {
+        let text = |cause: Box<dyn std::error::Error + Send + Sync>| cause.to_string();
+        match error {
+            StateError::Unavailable { cause } => Self::Unavailable { cause: text(cause) },
+            StateError::Corrupt { cause } => Self::Corrupt { cause: text(cause) },
+            StateError::Unwritable { cause } => Self::Unwritable { cause: text(cause) },
+            StateError::Moved => Self::Moved,
+            other => Self::Unavailable { cause: other.to_string() },
+        }
+    }
+}
+
+impl From<Fault> for StateError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Unavailable { cause } => Self::Unavailable { cause: cause.into() },
+            Fault::Corrupt { cause } => Self::Corrupt { cause: cause.into() },
+            Fault::Unwritable { cause } => Self::Unwritable { cause: cause.into() },
+            Fault::Moved => Self::Moved,
+        }
+    }
+}
+
+/// Entries in one answer.
+const SCAN_ENTRIES: usize = 16_384;
