@@ -33,13 +33,18 @@ pub mod audit;
 mod keys;
 #[cfg(feature = "report")]
 mod policy;
+pub mod projection;
 mod queue;
+#[cfg(feature = "report")]
+mod reports;
 mod tracker;
 
 pub use keys::{KeysError, keys_file};
 #[cfg(feature = "report")]
 pub use policy::PolicyError;
 pub use queue::{Delivery, Queue};
+#[cfg(feature = "report")]
+pub use reports::ReportError;
 pub use tracker::{Builder, RecordError, Tracker};
 
 pub use mailtrail_core as core;
@@ -82,4 +87,6 @@ mod guide {
     struct Events;
     #[doc = include_str!("../../../docs/store-contract.md")]
     struct StoreContract;
+    #[doc = include_str!("../../../docs/projections.md")]
+    struct Projections;
 }

@@ -5,13 +5,13 @@ use mailtrail_core::event::{
     AddressBlocked, BlockCause, Envelope, Event, Provenance, Source, UnsubscribedHow,
 };
 use mailtrail_core::id::Identity;
-use mailtrail_core::projection::ReplayError;
-use mailtrail_core::store::{EventStoreExt, Filter};
+use mailtrail_core::projection::StateError;
+use mailtrail_core::store::{EventStoreExt, Filter, ReadError};
 use mailtrail_core::suppression::Scope;
 use mailtrail_core::{EmailAddress, EventId, Fact, NewEvent, Position, Private, StreamId};
 use mailtrail_report::EmailLogState;
 
-use crate::{RecordError, Tracker};
+use crate::{RecordError, ReportError, Tracker};
 
 impl Tracker {
     /// Blocks addresses for the kinds of broadcast that their owners complained about or unsubscribed
@@ -29,8 +29,7 @@ impl Tracker {
         let mut next = Some(Position::START);
         let mut new = 0_usize;
         while let Some(after) = next {
-            let page =
-                self.store().read_all(&filter, after, PAGE).await.map_err(ReplayError::from)?;
+            let page = self.store().read_all(&filter, after, PAGE).await?;
             let mut entries = Vec::new();
             for envelope in &page.events {
                 if let Some(cause) = cause(envelope) {
@@ -51,11 +50,12 @@ impl Tracker {
         state: &EmailLogState,
         envelope: &Envelope,
         cause: BlockCause,
-    ) -> Result<Vec<(StreamId, NewEvent)>, RecordError> {
+    ) -> Result<Vec<(StreamId, NewEvent)>, PolicyError> {
         let mut entries = Vec::new();
-        for delivery in state.fold().concerned(envelope.stream) {
-            let Some((row, address)) = state.planned_row(delivery) else { continue };
-            let address = address.and_then(|text| EmailAddress::parse(text).ok());
+        for delivery in state.concerned(envelope.stream)? {
+            let Some(row) = state.planned_row(delivery)? else { continue };
+            let address = state.normal_address(delivery)?;
+            let address = address.and_then(|text| EmailAddress::parse(&text).ok());
             let Some(address) = address.filter(|_| !row.kind.is_emergency()) else { continue };
             let scope = Scope::Kind(row.kind.clone());
             let id = self.block_id(envelope.event.event_id, &scope);
@@ -63,7 +63,8 @@ impl Tracker {
             private.address = Some(address.as_given().into());
             private.normal_address = Some(address.normal().into());
             let fact = Fact::new(AddressBlocked::new(scope, cause).into());
-            let event = NewEvent::new(id, &fact, &private, Source::known("policy"))?
+            let event = NewEvent::new(id, &fact, &private, Source::known("policy"))
+                .map_err(RecordError::from)?
                 .occurred_at(envelope.event.occurred_at)
                 .provenance(Provenance::observed())
                 .caused_by(envelope.event.event_id)
@@ -100,7 +101,13 @@ fn cause(envelope: &Envelope) -> Option<BlockCause> {
 pub enum PolicyError {
     /// The events can't be read.
     #[error("the events can't be read")]
-    Read(#[from] ReplayError),
+    Read(#[from] ReadError),
+    /// The Email Log can't be made.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// The state of the Email Log can't be read.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// The entries can't be stored.
     #[error("the entries can't be stored")]
     Record(#[from] RecordError),
@@ -122,10 +129,10 @@ mod tests {
         let ann = Contact::new("c1".parse().unwrap()).address(ContactAddress::new("ann@a.example"));
         tracker.plan(broadcast, [ann]).await.unwrap();
         let state = tracker.email_log().await.unwrap();
-        let found = state
-            .deliveries_to("ann@a.example")
-            .into_iter()
-            .find(|delivery| state.planned_row(*delivery).unwrap().0.kind.as_str() == kind);
+        let found =
+            state.deliveries_to("ann@a.example").unwrap().into_iter().find(|delivery| {
+                state.planned_row(*delivery).unwrap().unwrap().kind.as_str() == kind
+            });
         found.unwrap()
     }
 

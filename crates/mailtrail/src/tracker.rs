@@ -10,6 +10,7 @@ use mailtrail_core::event::{
 };
 use mailtrail_core::evidence::Explanation;
 use mailtrail_core::plan::{Broadcast, Contact, PlanError, PlanReport, Planner};
+use mailtrail_core::projection::StateStore;
 use mailtrail_core::store::{AppendError, Appended, EventStoreExt, ReadError};
 use mailtrail_core::suppression::{Scope, Suppression};
 use mailtrail_core::{
@@ -39,12 +40,14 @@ use mailtrail_core::{
 pub struct Tracker {
     store: Arc<dyn EventStore>,
     clock: Arc<dyn Clock>,
+    states: Option<Arc<dyn StateStore>>,
 }
 
 /// Sets up a [`Tracker`].
 pub struct Builder {
     store: Arc<dyn EventStore>,
     clock: Arc<dyn Clock>,
+    states: Option<Arc<dyn StateStore>>,
 }
 
 impl Builder {
@@ -54,9 +57,15 @@ impl Builder {
         self
     }
 
+    /// With a place where the states of reports are kept, so that a report of a large store opens at once.
+    pub fn states(mut self, states: Arc<dyn StateStore>) -> Self {
+        self.states = Some(states);
+        self
+    }
+
     /// The tracker.
     pub fn open(self) -> Tracker {
-        Tracker { store: self.store, clock: self.clock }
+        Tracker { store: self.store, clock: self.clock, states: self.states }
     }
 }
 
@@ -69,12 +78,17 @@ impl Tracker {
     /// A tracker over a store that others use too.
     #[expect(clippy::disallowed_methods, reason = "the default clock is the system's")]
     pub fn shared(store: Arc<dyn EventStore>) -> Builder {
-        Builder { store, clock: Arc::new(Utc::now) }
+        Builder { store, clock: Arc::new(Utc::now), states: None }
     }
 
     /// The store.
     pub fn store(&self) -> &Arc<dyn EventStore> {
         &self.store
+    }
+
+    /// Where the states of reports are kept, if anywhere.
+    pub fn states(&self) -> Option<&Arc<dyn StateStore>> {
+        self.states.as_ref()
     }
 
     /// The clock.
@@ -139,59 +153,6 @@ impl Tracker {
     /// [`ReadError`].
     pub async fn explain(&self, delivery: DeliveryId) -> Result<Explanation, ReadError> {
         Ok(Explanation::of(&self.trail(delivery).await?))
-    }
-
-    /// The state of the Email Log, rebuilt from all events.
-    ///
-    /// # Errors
-    /// [`ReplayError`](mailtrail_core::projection::ReplayError) says where the log can't be read.
-    #[cfg(feature = "report")]
-    pub async fn email_log(
-        &self,
-    ) -> Result<mailtrail_report::EmailLogState, mailtrail_core::projection::ReplayError> {
-        self.email_log_as_of(&mailtrail_core::projection::AsOf::Now).await
-    }
-
-    /// The state of the Email Log as it was at a position, as this store knew it at a time, or of what had
-    /// happened by a time.
-    ///
-    /// # Errors
-    /// As of [`email_log`](Self::email_log).
-    #[cfg(feature = "report")]
-    pub async fn email_log_as_of(
-        &self,
-        as_of: &mailtrail_core::projection::AsOf,
-    ) -> Result<mailtrail_report::EmailLogState, mailtrail_core::projection::ReplayError> {
-        use mailtrail_core::projection::{Checkpoint, replay};
-        let mut state = mailtrail_report::EmailLogState::default();
-        let from = Checkpoint::default();
-        replay(&*self.store, &mailtrail_report::EmailLog, &mut state, from, as_of).await?;
-        Ok(state)
-    }
-
-    /// The same, built as a live one is: page by page of so many events.
-    ///
-    /// # Errors
-    /// [`ReadError`].
-    #[cfg(feature = "report")]
-    pub async fn live_email_log(
-        &self,
-        step: usize,
-    ) -> Result<mailtrail_report::EmailLogState, ReadError> {
-        use mailtrail_core::Position;
-        use mailtrail_core::projection::Projection;
-        let (log, mut state) =
-            (mailtrail_report::EmailLog, mailtrail_report::EmailLogState::default());
-        let (filter, mut next) = (log.filter(), Some(Position::START));
-        while let Some(after) = next {
-            let page = self.store.read_all(&filter, after, step).await?;
-            for envelope in &page.events {
-                // The Email Log applies every event: it has no error to give.
-                log.apply(envelope, &mut state).ok();
-            }
-            next = page.next;
-        }
-        Ok(state)
     }
 
     /// Puts an address on the blocked list.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mailtrail_core::event::{Private, RawHash};
+use mailtrail_core::projection::{StateError, StateStore};
 use mailtrail_core::store::{EventStoreExt, Filter, RawError, RawStore, ReadError, RedactError};
 use mailtrail_core::{ContactId, Envelope, EventId, EventStore, Evidence, Position, StreamId};
 
@@ -29,7 +30,7 @@ use mailtrail_core::{ContactId, Envelope, EventId, EventStore, Evidence, Positio
 /// # tracker.plan(Broadcast::new("b".parse()?, "general".parse()?), [ann]).await?;
 /// let erasure = Erasure::find(&**tracker.store(), &"c1".parse()?).await?;
 /// assert!(!erasure.events.is_empty());
-/// erasure.erase(&**tracker.store(), &raw).await?;
+/// erasure.erase(&**tracker.store(), &raw, None).await?;
 /// assert!(Erasure::find(&**tracker.store(), &"c1".parse()?).await?.events.is_empty());
 /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -97,7 +98,8 @@ impl Erasure {
         Ok(found)
     }
 
-    /// Erases it. Ids, facts, statuses, sums and the chain stay. Erasing it again changes nothing.
+    /// Erases it, and all kept states of projections, which are built anew without it. Ids, facts, statuses, sums
+    /// and the chain stay. Erasing it again changes nothing.
     ///
     /// # Errors
     /// [`EraseError`]: erase it again.
@@ -105,11 +107,16 @@ impl Erasure {
         &self,
         store: &dyn EventStore,
         raw: &dyn RawStore,
+        states: Option<&dyn StateStore>,
     ) -> Result<Erased, EraseError> {
         // The bodies go first: afterwards nothing would name them.
         let bodies = raw.remove(&self.raw).await?;
         if !self.events.is_empty() {
             store.redact(&self.events).await?;
+        }
+        // After the log, or what is built anew would hold it again; also where an erasure is done once more.
+        if let Some(states) = states {
+            states.discard_all()?;
         }
         Ok(Erased { events: self.events.len(), raw: bodies })
     }
@@ -181,6 +188,9 @@ pub enum EraseError {
     /// The log could not be erased.
     #[error("the log could not be erased")]
     Redact(#[from] RedactError),
+    /// The kept states could not be discarded.
+    #[error("the kept states of projections could not be discarded")]
+    States(#[from] StateError),
 }
 
 /// Records read at once.

@@ -50,7 +50,7 @@ async fn week(folder: &Path, clock: &VirtualClock) -> Tracker {
 
 async fn bob_as_of(tracker: &Tracker, then: DateTime<Utc>) -> Status {
     let log = tracker.email_log_as_of(&AsOf::RecordedAt(then)).await.unwrap();
-    let rows = log.rows(&Query::default());
+    let rows = log.rows(&Query::default()).unwrap();
     rows.iter().find(|row| &*row.contact_id == "bob").unwrap().status
 }
 
@@ -78,7 +78,7 @@ async fn an_auditor_proves_what_happened_without_the_operator() {
     assert_eq!(bob_as_of(&copy, day(1)).await, Status::Bounced);
     assert_eq!(bob_as_of(&copy, day(2)).await, Status::Delivered);
     let rows = copy.email_log_as_of(&AsOf::RecordedAt(day(1))).await.unwrap();
-    let rows = rows.rows(&Query::default());
+    let rows = rows.rows(&Query::default()).unwrap();
     let bob = rows.iter().find(|row| &*row.contact_id == "bob").unwrap();
     assert!(bob.why.contains("full"), "{}", bob.why);
     // What proved it is still there, and marked as speaking against the status.

@@ -23,9 +23,9 @@ async fn one_delivery(store: Arc<dyn EventStore>) -> (Tracker, Delivery) {
     (tracker, delivery)
 }
 
-async fn seen(tracker: &Tracker) -> (Status, usize) {
+async fn seen(tracker: &Tracker) -> (Status, u64) {
     let log = tracker.email_log().await.unwrap();
-    (log.rows(&Query::default())[0].status, log.unmatched())
+    (log.rows(&Query::default()).unwrap()[0].status, log.unmatched().unwrap())
 }
 
 fn stores() -> [Arc<dyn EventStore>; 2] {

@@ -48,7 +48,7 @@ async fn who_chose_no_address_for_general_mail_still_gets_the_emergency() {
 
     let log = tracker.email_log().await.unwrap();
     let status_of = |broadcast: &str, contact: &str| {
-        let rows = log.rows(&Query::of(broadcast.parse().unwrap()));
+        let rows = log.rows(&Query::of(broadcast.parse().unwrap())).unwrap();
         let row = rows.iter().find(|row| &*row.contact_id == contact).unwrap();
         (row.status, row.why.clone())
     };

@@ -113,8 +113,8 @@ async fn send(tracker: &Tracker, keys: &Keys, postfix: &Postfix, talks_to: Talks
 
 async fn email_log(tracker: &Tracker) -> BTreeMap<String, Row> {
     let state = tracker.email_log().await.unwrap();
-    let rows = state.rows(&Query::default()).into_iter().map(|row| {
-        let evidence = state.evidence(row.delivery);
+    let rows = state.rows(&Query::default()).unwrap().into_iter().map(|row| {
+        let evidence = state.evidence(row.delivery).unwrap();
         let reason =
             evidence.why().and_then(|why| why.reason).map(mailtrail::core::reason::Reason::name);
         (row.email_address.to_string(), (row.status, reason, row.bounced_after_delivery))

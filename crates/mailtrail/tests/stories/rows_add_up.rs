@@ -55,7 +55,7 @@ async fn a_broadcast_that_was_cut_off_goes_on_where_it_was() {
         let plan = Broadcast::new("b".parse().unwrap(), "general".parse().unwrap());
         tracker.plan(plan, list(planned)).await.unwrap();
         send_some(&tracker, &sink, sent).await;
-        let summary = tracker.email_log().await.unwrap().summary(&Query::default());
+        let summary = tracker.email_log().await.unwrap().summary(&Query::default()).unwrap();
         assert_eq!(summary.rows(), planned as u64);
         let by_status: u64 = Status::ALL.iter().map(|status| summary.of(*status)).sum();
         assert_eq!(by_status, planned as u64);

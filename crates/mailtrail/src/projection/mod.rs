@@ -1,0 +1,14 @@
+//! Projections that run: built with all cores, kept in pages, live, and subscriptions to the log.
+
+mod build;
+mod live;
+mod progress;
+mod runner;
+mod steps;
+mod subscription;
+
+pub use build::build;
+pub use live::Live;
+pub use progress::Progress;
+pub use runner::{RunError, Runner, resume, skip};
+pub use subscription::{Subscription, SubscriptionError};

@@ -1,0 +1,141 @@
+//! The states that reports are read from.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mailtrail_core::projection::{AsOf, Checkpoint, Parted, Projection, ReplayError, replay};
+use mailtrail_core::{DeliveryId, Status};
+use mailtrail_report::{BroadcastSummary, BroadcastSummaryState, EmailLog, EmailLogState};
+
+use crate::Tracker;
+use crate::projection::{Progress, RunError, Runner};
+
+impl Tracker {
+    /// The state of the Email Log, of everything that is stored now.
+    ///
+    /// # Errors
+    /// [`ReportError`].
+    pub async fn email_log(&self) -> Result<EmailLogState, ReportError> {
+        self.current(EmailLog, &mut |_| ()).await
+    }
+
+    /// The state of the Email Log as it was at a position, as this store knew it at a time, or of what had
+    /// happened by a time.
+    ///
+    /// # Errors
+    /// As of [`email_log`](Self::email_log).
+    pub async fn email_log_as_of(&self, as_of: &AsOf) -> Result<EmailLogState, ReportError> {
+        match as_of {
+            AsOf::Now => self.email_log().await,
+            bound => self.replayed(&EmailLog, bound).await,
+        }
+    }
+
+    /// The counts of every broadcast, of everything that is stored now.
+    ///
+    /// # Errors
+    /// As of [`email_log`](Self::email_log).
+    pub async fn broadcast_summary(&self) -> Result<BroadcastSummaryState, ReportError> {
+        self.current(BroadcastSummary, &mut |_| ()).await
+    }
+
+    /// The status of a delivery: from the kept summary where the tracker keeps states, else from its events.
+    ///
+    /// # Errors
+    /// As of [`email_log`](Self::email_log).
+    ///
+    /// # Example
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// # use mailtrail::core::plan::{Broadcast, Contact, ContactAddress};
+    /// use mailtrail::memory::{MemoryStates, MemoryStore};
+    /// use mailtrail::prelude::*;
+    /// let states = std::sync::Arc::new(MemoryStates::default());
+    /// let tracker = Tracker::builder(MemoryStore::new()).states(states).open();
+    /// # let ann = Contact::new("c1".parse()?).address(ContactAddress::new("ann@a.example"));
+    /// # tracker.plan(Broadcast::new("b".parse()?, "general".parse()?), [ann]).await?;
+    /// let delivery = tracker.queued("b".parse()?).next().await?.unwrap();
+    /// assert_eq!(tracker.status(delivery.id()).await?, Status::Unsent);
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn status(&self, delivery: DeliveryId) -> Result<Status, ReportError> {
+        if self.states().is_none() {
+            let evidence = self.evidence(delivery).await.map_err(ReplayError::from)?;
+            return Ok(evidence.status());
+        }
+        let summary = self.broadcast_summary().await?;
+        Ok(summary.status(delivery).map_err(RunError::from)?)
+    }
+
+    /// The state of a projection, of everything that is stored now. Where the tracker has a place for
+    /// [states](crate::tracker::Builder::states) it is kept there: only what is new since the last call has to be
+    /// read. Without one the whole log is.
+    ///
+    /// # Errors
+    /// [`ReportError`].
+    pub async fn current<P>(
+        &self,
+        projection: P,
+        progress: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<P::State, ReportError>
+    where
+        P: Projection,
+        P::State: Parted,
+    {
+        let Some(states) = self.states() else {
+            return self.replayed(&projection, &AsOf::Now).await;
+        };
+        let runner = Runner::parted(Arc::clone(self.store()), Arc::clone(states), projection);
+        loop {
+            match runner.catch_up(progress).await {
+                Err(RunError::BeingBuilt) => tokio::time::sleep(LOOK_AGAIN).await,
+                Err(error) => return Err(error.into()),
+                Ok(Checkpoint { paused: Some(pause), .. }) => {
+                    return Err(ReportError::Paused { why: pause.why, position: pause.position });
+                }
+                Ok(_) => {
+                    // One that was discarded since is built again.
+                    if let Some(state) = runner.state().map_err(RunError::from)? {
+                        return Ok(state);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn replayed<P: Projection>(
+        &self,
+        projection: &P,
+        as_of: &AsOf,
+    ) -> Result<P::State, ReportError> {
+        let mut state = P::State::default();
+        replay(&**self.store(), projection, &mut state, Checkpoint::default(), as_of).await?;
+        Ok(state)
+    }
+}
+
+/// Why a report can't be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReportError {
+    /// The log can't be read, or an event not be applied.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    /// The kept state can't be brought up to date.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The projection stands still at an event that it can't apply.
+    #[error(
+        "the report stands still at position {position}: {why}: mend it and resume, or skip that event"
+    )]
+    Paused {
+        /// Why.
+        why: Box<str>,
+        /// Where.
+        position: mailtrail_core::Position,
+    },
+}
+
+/// How soon a build of another one is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
