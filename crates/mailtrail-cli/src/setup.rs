@@ -7,11 +7,12 @@ use clap::Args;
 use mailtrail::Tracker;
 use mailtrail::classify::Classifier;
 use mailtrail::core::EventStore;
+use mailtrail::core::projection::StateStore;
 use mailtrail::core::store::{OpenError, RawStore};
 use mailtrail::core::token::Keys;
-use mailtrail::memory::{MemoryRaw, MemoryStore};
+use mailtrail::memory::{MemoryRaw, MemoryStates, MemoryStore};
 use mailtrail::remote::{ConnectError, Lease, LeaseError, RemoteStore, Share};
-use mailtrail::sled::{SledRaw, SledStore};
+use mailtrail::sled::{SledRaw, SledStates, SledStore};
 use mailtrail::webhook::track::Judge;
 use serde::Deserialize;
 
@@ -100,7 +101,11 @@ impl Opened {
     pub(crate) fn share(&self) -> Result<Option<Share>, Failure> {
         let Access::Owner(folder) = &self.access else { return Ok(None) };
         let store = Arc::clone(self.tracker.store());
-        Ok(Some(Share::start(store, folder).map_err(Failure::other)?))
+        let share = match self.tracker.states() {
+            Some(states) => Share::start_with(store, Arc::clone(states), folder),
+            None => Share::start(store, folder),
+        };
+        Ok(Some(share.map_err(Failure::other)?))
     }
 
     /// Takes the name of a job that must not run twice at once.
@@ -179,10 +184,11 @@ impl Setup {
     pub(crate) async fn open(&self) -> Result<Opened, Failure> {
         let config = self.config()?;
         let spec = self.spec()?;
-        let (store, raw, access) = open_store(&spec)?;
+        let (store, raw, states, access) = open_store(&spec)?;
         let keys = self.keys.clone().or(config.keys).unwrap_or_else(|| "keys.toml".into());
         let keys = mailtrail::keys_file(keys)?;
-        let opened = Opened { tracker: Tracker::shared(store).open(), raw, keys, access };
+        let tracker = Tracker::shared(store).states(states).open();
+        let opened = Opened { tracker, raw, keys, access };
         if let Access::Owner(_) = opened.access {
             let now = opened.tracker.clock().now();
             Judge::default().run(&**opened.tracker.store(), now).await?;
@@ -191,12 +197,18 @@ impl Setup {
     }
 }
 
-type Stores = (Arc<dyn EventStore>, Arc<dyn RawStore>, Access);
+type Stores = (Arc<dyn EventStore>, Arc<dyn RawStore>, Arc<dyn StateStore>, Access);
 
 fn open_store(spec: &str) -> Result<Stores, Failure> {
     match spec.split_once(':') {
         Some(("memory", "")) => {
-            Ok((Arc::new(MemoryStore::new()), Arc::new(MemoryRaw::default()), Access::Alone))
+            let states = Arc::new(MemoryStates::default());
+            Ok((
+                Arc::new(MemoryStore::new()),
+                Arc::new(MemoryRaw::default()),
+                states,
+                Access::Alone,
+            ))
         }
         Some(("sled", path)) if !path.is_empty() => open_sled(Path::new(path)),
         // A folder says itself what it is.
@@ -207,19 +219,24 @@ fn open_store(spec: &str) -> Result<Stores, Failure> {
 
 /// Opens the folder, or uses it with the process that has it open.
 fn open_sled(path: &Path) -> Result<Stores, Failure> {
-    let (store, access): (Arc<dyn EventStore>, _) = match SledStore::open(path) {
-        Ok(store) => (Arc::new(store), Access::Owner(path.into())),
-        Err(in_use @ OpenError::InUse { .. }) => match RemoteStore::connect(path) {
-            Ok(remote) => {
-                let remote = Arc::new(remote);
-                (Arc::clone(&remote) as Arc<dyn EventStore>, Access::Guest(remote))
+    let (store, states, access): (Arc<dyn EventStore>, Arc<dyn StateStore>, _) =
+        match SledStore::open(path) {
+            Ok(store) => {
+                let states = SledStates::open(path.join("projections"))?;
+                (Arc::new(store), Arc::new(states), Access::Owner(path.into()))
             }
-            Err(ConnectError::NotShared(_)) => return Err(in_use.into()),
+            Err(in_use @ OpenError::InUse { .. }) => match RemoteStore::connect(path) {
+                Ok(remote) => {
+                    let remote = Arc::new(remote);
+                    let states = Arc::new(remote.states());
+                    (Arc::clone(&remote) as Arc<dyn EventStore>, states, Access::Guest(remote))
+                }
+                Err(ConnectError::NotShared(_)) => return Err(in_use.into()),
+                Err(error) => return Err(error.into()),
+            },
             Err(error) => return Err(error.into()),
-        },
-        Err(error) => return Err(error.into()),
-    };
-    Ok((store, Arc::new(SledRaw::open(path.join("raw"))?), access))
+        };
+    Ok((store, Arc::new(SledRaw::open(path.join("raw"))?), states, access))
 }
 
 /// The rules that read replies and bounces.

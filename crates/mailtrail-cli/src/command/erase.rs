@@ -48,7 +48,9 @@ impl Erase {
             output::note("nothing is erased yet: run it without --dry-run");
             return Ok(());
         }
-        let erased = erasure.erase(store, &*opened.raw).await?;
+        let erased = erasure
+            .erase(store, &*opened.raw, opened.tracker.states().map(|states| &**states))
+            .await?;
         output::note(format!(
             "erased: the private part of {} events, {} raw bodies. Copies elsewhere are not reached.",
             erased.events, erased.raw

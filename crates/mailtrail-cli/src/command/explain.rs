@@ -24,7 +24,7 @@ impl Explain {
         } else {
             let address = EmailAddress::parse(&self.what)
                 .map_err(|_| Failure::data("give a delivery id, or the address of a recipient"))?;
-            opened.tracker.email_log().await?.deliveries_to(address.normal())
+            opened.tracker.email_log().await?.deliveries_to(address.normal())?
         };
         let mut found = false;
         for delivery in deliveries {

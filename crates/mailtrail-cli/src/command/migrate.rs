@@ -93,7 +93,7 @@ fn copy_raw(from: &Path, to: &Path) -> Result<(), Failure> {
 }
 
 async fn report(tracker: &Tracker) -> Result<Vec<u8>, Failure> {
-    let rows = tracker.email_log().await?.rows(&Query::default());
+    let rows = tracker.email_log().await?.rows(&Query::default())?;
     Ok(email_log_csv(&rows, Cells::Raw)?)
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod ingest;
 mod migrate;
 mod parse;
 pub(crate) mod plan;
+mod projection;
 mod rebuild;
 pub(crate) mod report;
 pub(crate) mod send;
@@ -45,7 +46,10 @@ pub(crate) enum Command {
     /// The Blocked Email list.
     #[command(subcommand)]
     Block(block::Block),
-    /// Build the reports anew from the events.
+    /// The kept states of reports: how far they are, and what to do where one stands still.
+    #[command(subcommand)]
+    Projection(projection::Projection),
+    /// Build the states of the reports anew from the events.
     Rebuild(rebuild::Rebuild),
     /// Whether a log is what was stored: an export, or a store.
     Verify(verify::Verify),
@@ -74,6 +78,7 @@ impl Command {
             Self::Report(report) => report.run(setup).await,
             Self::Explain(explain) => explain.run(setup).await,
             Self::Block(block) => block.run(setup).await,
+            Self::Projection(projection) => projection.run(setup).await,
             Self::Rebuild(rebuild) => rebuild.run(setup).await,
             Self::Verify(verify) => verify.run(setup).await,
             Self::Export(export) => export.run(setup).await,

@@ -1,17 +1,20 @@
-//! `rebuild`: the reports anew from the events.
+//! `rebuild`: the kept states of reports, anew from the events.
+
+use std::sync::Arc;
 
 use clap::Args;
-use mailtrail::report::Query;
-use mailtrail::report::render::{Cells, email_log_csv};
+use mailtrail::core::projection::{Parted, Projection, StateDigest};
+use mailtrail::projection::{Progress, RunError, Runner};
+use mailtrail::report::{BroadcastSummary, EmailLog};
 
 use crate::failure::Failure;
 use crate::output;
-use crate::setup::Setup;
+use crate::setup::{Opened, Setup};
 
-/// Builds the reports anew.
+/// Builds the states of the reports anew from the events, with all cores.
 #[derive(Debug, Args)]
 pub(crate) struct Rebuild {
-    /// Compare what was built in one go with what was built step by step.
+    /// Change nothing: build them anew beside the kept ones, and compare.
     #[arg(long)]
     check: bool,
 }
@@ -19,24 +22,75 @@ pub(crate) struct Rebuild {
 impl Rebuild {
     pub(crate) async fn run(self, setup: &Setup) -> Result<(), Failure> {
         let opened = setup.open().await?;
-        let whole = opened.tracker.email_log().await?;
-        let rows = whole.rows(&Query::default());
+        self.one(&opened, setup, EmailLog).await?;
+        self.one(&opened, setup, BroadcastSummary).await
+    }
+
+    async fn one<P>(&self, opened: &Opened, setup: &Setup, projection: P) -> Result<(), Failure>
+    where
+        P: Projection + Copy,
+        P::State: Parted,
+    {
+        let runner = runner(opened, projection)?;
+        let name = projection.name();
+        let bar = output::progress(Some(0), name);
+        let mut told = |progress: Progress| {
+            bar.set_length(progress.head.get());
+            bar.set_position(progress.position.get());
+        };
+        let caught_up = if self.check {
+            runner.catch_up(&mut told).await
+        } else {
+            runner.rebuild(&mut told).await
+        };
+        match caught_up {
+            Err(RunError::BeingBuilt) => {
+                return Err(Failure::again(format!("{name} is being built by another process")));
+            }
+            caught_up => caught_up?,
+        };
+        let Some((kept, checkpoint)) = runner.digest()? else {
+            return Err(Failure::again(format!("{name} was discarded meanwhile")));
+        };
         if self.check {
-            let live = opened.tracker.live_email_log(CHECK_STEP).await?;
-            let csv = |rows: &[_]| email_log_csv(rows, Cells::Raw);
-            if csv(&rows)? != csv(&live.rows(&Query::default()))? {
-                return Err(Failure::other("rebuilt and live reports differ: please report this"));
+            bar.set_position(0);
+            let anew = runner.digest_anew(&checkpoint, &|at| bar.set_position(at.get())).await?;
+            if anew != kept {
+                return Err(Failure::other(format!(
+                    "{name}: the kept state is not what the events give ({kept}, not {anew}): run rebuild, and please report this"
+                )));
             }
         }
-        let checked = if self.check { ", and equal step by step" } else { "" };
-        if setup.json {
-            output::json(&serde_json::json!({ "rows": rows.len(), "checked": self.check }))?;
-        } else {
-            output::line(format!("{} rows rebuilt from events{checked}", rows.len()))?;
-        }
-        Ok(())
+        bar.finish_and_clear();
+        print(setup, name, checkpoint.position.get(), kept, self.check)
     }
 }
 
-/// Events a step: small enough that a report is built in many.
-const CHECK_STEP: usize = 97;
+/// The runner of a report.
+pub(crate) fn runner<P>(opened: &Opened, projection: P) -> Result<Runner<P>, Failure>
+where
+    P: Projection,
+    P::State: Parted,
+{
+    let store = Arc::clone(opened.tracker.store());
+    let states = opened.tracker.states();
+    let states = states.ok_or_else(|| Failure::other("this store keeps no states of reports"))?;
+    Ok(Runner::parted(store, Arc::clone(states), projection))
+}
+
+fn print(
+    setup: &Setup,
+    name: &str,
+    position: u64,
+    digest: StateDigest,
+    checked: bool,
+) -> Result<(), Failure> {
+    if setup.json {
+        return Ok(output::json(&serde_json::json!({
+            "projection": name, "position": position, "digest": digest.to_string(),
+            "checked": checked,
+        }))?);
+    }
+    let what = if checked { "equal to what the events give" } else { "built anew" };
+    Ok(output::line(format!("{name}: {what}, up to position {position}, digest {digest}"))?)
+}

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use mailtrail::core::projection::AsOf;
+use mailtrail::core::projection::{AsOf, Parted, Projection};
 use mailtrail::core::{BroadcastId, Status};
+use mailtrail::projection::Progress;
 use mailtrail::report::render::{
     Cells, Footer, email_log_csv, email_log_json, email_log_table, summary_table,
 };
-use mailtrail::report::{EmailLogState, Query, Summary};
+use mailtrail::report::{self, EmailLogState, Query, Summary};
 use serde_json::json;
 
 use crate::failure::Failure;
@@ -75,13 +76,38 @@ impl Report {
             Self::EmailLog(log) => log.rows.as_of,
             Self::Summary(rows) => rows.as_of,
         };
-        let state = opened.tracker.email_log_as_of(&as_of).await?;
         let footer = footer(&opened, &as_of).await?;
         match self {
-            Self::EmailLog(log) => log.print(&state, &footer, setup.json),
-            Self::Summary(rows) => rows.print_summary(&state, &footer, setup.json),
+            Self::EmailLog(log) => {
+                let state = email_log(&opened, &as_of).await?;
+                log.print(&state, &footer, setup.json)
+            }
+            Self::Summary(rows) => rows.print_summary(&opened, &footer, setup.json).await,
         }
     }
+}
+
+async fn email_log(opened: &Opened, as_of: &AsOf) -> Result<EmailLogState, Failure> {
+    match as_of {
+        AsOf::Now => current(opened, report::EmailLog).await,
+        bound => Ok(opened.tracker.email_log_as_of(bound).await?),
+    }
+}
+
+/// The state of a report of everything that is stored now, with a progress bar where it has to be built.
+async fn current<P>(opened: &Opened, projection: P) -> Result<P::State, Failure>
+where
+    P: Projection,
+    P::State: Parted,
+{
+    let bar = output::progress(Some(0), projection.name());
+    let mut told = |progress: Progress| {
+        bar.set_length(progress.head.get());
+        bar.set_position(progress.position.get());
+    };
+    let state = opened.tracker.current(projection, &mut told).await?;
+    bar.finish_and_clear();
+    Ok(state)
 }
 
 /// Where a report of this store comes from.
@@ -103,17 +129,13 @@ impl Rows {
         Ok(query)
     }
 
-    fn print_summary(
+    async fn print_summary(
         &self,
-        state: &EmailLogState,
+        opened: &Opened,
         footer: &Footer,
         as_json: bool,
     ) -> Result<(), Failure> {
-        let query = self.query()?;
-        let groups = match &self.by {
-            Some(label) => state.summary_by(&query, label),
-            None => BTreeMap::from([(String::new(), state.summary(&query))]),
-        };
+        let (groups, unmatched) = self.groups(opened).await?;
         if as_json {
             for (value, summary) in &groups {
                 output::json(&summary_json(self.by.as_deref(), value, summary))?;
@@ -121,11 +143,31 @@ impl Rows {
             return Ok(());
         }
         output::bytes(summary_table(&groups, self.by.as_deref()).as_bytes())?;
-        let unmatched = state.unmatched();
         if unmatched > 0 {
             output::line(format!("{unmatched} pieces of feedback match no delivery"))?;
         }
         Ok(output::bytes(footer.lines().as_bytes())?)
+    }
+
+    /// The counts, and how much feedback matches no delivery. Those of a broadcast are kept; what is asked of
+    /// labels or statuses is counted from the rows.
+    async fn groups(&self, opened: &Opened) -> Result<(BTreeMap<String, Summary>, u64), Failure> {
+        let one = |summary| BTreeMap::from([(String::new(), summary)]);
+        let kept = self.labels.is_empty() && self.status.is_empty() && self.by.is_none();
+        if kept && self.as_of == AsOf::Now {
+            let state = current(opened, report::BroadcastSummary).await?;
+            let summary = match &self.broadcast {
+                Some(broadcast) => state.of(broadcast)?,
+                None => state.of_all()?,
+            };
+            return Ok((one(summary), state.unmatched()?));
+        }
+        let (state, query) = (email_log(opened, &self.as_of).await?, self.query()?);
+        let groups = match &self.by {
+            Some(label) => state.summary_by(&query, label)?,
+            None => one(state.summary(&query)?),
+        };
+        Ok((groups, state.unmatched()?))
     }
 }
 
@@ -151,7 +193,7 @@ fn summary_json(label: Option<&str>, value: &str, summary: &Summary) -> serde_js
 
 impl EmailLog {
     fn print(&self, state: &EmailLogState, footer: &Footer, as_json: bool) -> Result<(), Failure> {
-        let rows = state.rows(&self.rows.query()?);
+        let rows = state.rows(&self.rows.query()?)?;
         let by_default = if as_json { Format::Json } else { Format::Table };
         let format = self.format.unwrap_or(by_default);
         let bytes = match format {

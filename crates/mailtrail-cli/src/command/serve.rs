@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use mailtrail::core::id::Endpoint;
+use mailtrail::report::{BroadcastSummary, EmailLog};
 use mailtrail::smtp::intake::LmtpIntake;
 use mailtrail::smtp::server::{Protocol, Running, Server};
 use mailtrail::webhook::provider::{Access, Postmark, Provider, SendGrid};
@@ -15,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::command::ingest::intake;
+use crate::command::rebuild::runner;
 use crate::failure::Failure;
 use crate::output;
 use crate::setup::{Opened, Setup, Webhook, classifier, random};
@@ -39,12 +41,16 @@ impl Serve {
         let domain = self.return_path_domain.or(config.return_path_domain).unwrap_or_default();
         let opened = setup.open().await?.require_ownership()?;
         let share = opened.share()?;
+        // Reports are kept up to date meanwhile, so that they open at once.
+        let live =
+            (runner(&opened, EmailLog)?.spawn()?, runner(&opened, BroadcastSummary)?.spawn()?);
         let ports = Ports::open(&opened, &config.webhook, &domain, self.http, self.lmtp).await?;
         output::note(format!("webhooks and pixel on http://{}", ports.http));
         output::note(format!("bounce mails by LMTP on {}", ports.lmtp.local_addr()));
         tokio::signal::ctrl_c().await?;
         output::note("stopping: what was accepted is recorded");
         ports.close().await;
+        drop(live);
         drop(share);
         Ok(())
     }

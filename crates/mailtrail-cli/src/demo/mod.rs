@@ -171,14 +171,14 @@ async fn settled(opened: &Opened) -> Result<(), Failure> {
 async fn show(opened: &Opened, broadcast: &BroadcastId, as_json: bool) -> Result<(), Failure> {
     let state = opened.tracker.email_log().await?;
     let query = Query::of(broadcast.clone());
-    let rows = state.rows(&query);
+    let rows = state.rows(&query)?;
     if as_json {
         return Ok(output::bytes(email_log_json(&rows)?.as_bytes())?);
     }
     output::line("")?;
     output::bytes(email_log_table(&rows, output::width()).as_bytes())?;
     output::line("")?;
-    let whole = std::collections::BTreeMap::from([(String::new(), state.summary(&query))]);
+    let whole = std::collections::BTreeMap::from([(String::new(), state.summary(&query)?)]);
     output::bytes(summary_table(&whole, None).as_bytes())?;
     let footer = footer(opened, &AsOf::Now).await?;
     Ok(output::bytes(footer.lines().as_bytes())?)
