@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use futures_executor::block_on;
-use mailtrail_benches::{Figure, Wanted};
+use mailtrail_benches::{Figure, Wanted, peak_bytes};
 use mailtrail_core::plan::{Broadcast, Contact, ContactAddress, Planner};
 use mailtrail_core::store::{
     AppendError, Appended, Capabilities, Durability, Filter, Head, ImportError, Known, Page,
@@ -114,12 +114,4 @@ impl EventStore for Forgets {
 
 fn id<T: std::str::FromStr<Err = E>, E: std::fmt::Debug>(text: &str) -> T {
     text.parse().unwrap()
-}
-
-/// The peak resident set, as the kernel counts it.
-fn peak_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmHWM"));
-    let kilobytes = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
-    kilobytes.unwrap_or(0) * 1_024
 }

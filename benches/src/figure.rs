@@ -85,3 +85,9 @@ pub fn best_of(runs: usize, mut run: impl FnMut()) -> Duration {
     };
     std::iter::repeat_n((), runs.max(1)).map(once).min().unwrap_or_default()
 }
+
+/// The value below which so much of all lie, of values in order.
+pub fn percentile(sorted: &[f64], part: f64) -> f64 {
+    let last = sorted.len().saturating_sub(1);
+    sorted.get((last as f64 * part).ceil() as usize).copied().unwrap_or(f64::NAN)
+}

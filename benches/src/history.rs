@@ -5,6 +5,7 @@ use mailtrail_core::event::{
     Attempted, Bounced, ChainHash, Deferred, Delivered, Envelope, Opened, Provenance, Queued, Row,
     Salt, Sent, Source,
 };
+use mailtrail_core::id::Category;
 use mailtrail_core::reason::Reason;
 use mailtrail_core::{
     BroadcastId, ContactId, DeliveryId, Event, EventId, Fact, NewEvent, Position, Private,
@@ -19,21 +20,50 @@ pub type History = Vec<(StreamId, NewEvent)>;
 /// # Panics
 /// Never: what it writes is canonical JSON.
 pub fn history(deliveries: u64) -> History {
-    let mut events = Vec::new();
-    for number in 0..deliveries {
-        let id = DeliveryId::from_bytes(spread(number));
-        for (index, event) in trail(id, number).into_iter().enumerate() {
-            let event_id = EventId::from_bytes(spread(number * 16 + index as u64 + (1 << 40)));
-            let at = start() + TimeDelta::milliseconds((number * 7 + index as u64 * 1_000) as i64);
-            let private = if index == 0 { person(number) } else { Private::default() };
-            let new = NewEvent::new(event_id, &Fact::new(event), &private, Source::known("bench"))
-                .unwrap()
-                .occurred_at(Some(at))
-                .provenance(Provenance::observed());
-            events.push((StreamId::delivery(id), new));
+    (0..deliveries).flat_map(|number| of_delivery(number, "bench")).collect()
+}
+
+/// The events of one broadcast of so many deliveries in the order of a real one: all rows are planned, then all are
+/// attempted and handed over, then what came back.
+///
+/// # Panics
+/// Never: what it writes is canonical JSON.
+pub fn broadcast(number: u64, deliveries: u64) -> History {
+    let mut phases: Vec<History> = Vec::new();
+    for index in 0..deliveries {
+        let of = number * deliveries + index;
+        for (phase, event) in of_delivery(of, &format!("b{number:04}")).into_iter().enumerate() {
+            if phases.len() == phase {
+                phases.push(Vec::new());
+            }
+            phases[phase].push(event);
         }
     }
-    events
+    phases.into_iter().flatten().collect()
+}
+
+/// The same, where what comes back names a provider's key and not the delivery.
+///
+/// # Panics
+/// Never: what it writes is canonical JSON.
+pub fn keyed(events: History) -> History {
+    let key_of = |stream: &StreamId| StreamId::from_parts(Category::KEY, *stream.id());
+    let by_key = |(stream, mut event): (StreamId, NewEvent)| match event.event_type.as_str() {
+        "sent" => {
+            let mut sent = Sent::default();
+            (sent.attempt, sent.keys) = (Some(1), vec![key_of(&stream)]);
+            event.data = Fact::new(sent.into()).encode().unwrap().into();
+            (stream, event)
+        }
+        "queued" | "attempted" => (stream, event),
+        _ => (key_of(&stream), event),
+    };
+    events.into_iter().map(by_key).collect()
+}
+
+/// The id of a delivery, by its number.
+pub fn delivery(number: u64) -> DeliveryId {
+    DeliveryId::from_bytes(spread(number))
 }
 
 /// The same as a store would hold it.
@@ -45,8 +75,23 @@ pub fn envelopes(history: &History) -> Vec<Envelope> {
     history.iter().enumerate().map(seal).collect()
 }
 
-fn trail(delivery: DeliveryId, number: u64) -> Vec<Event> {
-    let broadcast = BroadcastId::new("bench").unwrap();
+fn of_delivery(number: u64, broadcast: &str) -> History {
+    let id = delivery(number);
+    let new = |(index, event): (usize, Event)| {
+        let event_id = EventId::from_bytes(spread(number * 16 + index as u64 + (1 << 40)));
+        let at = start() + TimeDelta::milliseconds((number * 7 + index as u64 * 1_000) as i64);
+        let private = if index == 0 { person(number) } else { Private::default() };
+        let new = NewEvent::new(event_id, &Fact::new(event), &private, Source::known("bench"))
+            .unwrap()
+            .occurred_at(Some(at))
+            .provenance(Provenance::observed());
+        (StreamId::delivery(id), new)
+    };
+    trail(id, number, broadcast).into_iter().enumerate().map(new).collect()
+}
+
+fn trail(delivery: DeliveryId, number: u64, broadcast: &str) -> Vec<Event> {
+    let broadcast = BroadcastId::new(broadcast).unwrap();
     let contact = ContactId::new(format!("c{number}")).unwrap();
     let kind = "general".parse().unwrap();
     let row = Row::new(delivery, broadcast, contact, kind);

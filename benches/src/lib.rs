@@ -1,7 +1,10 @@
-//! What the benches share: seeded events, and how a figure is printed.
+//! What the benches share: seeded events, a large data set, and how a figure is printed.
 
+pub mod dataset;
 mod figure;
 mod history;
+mod memory;
 
-pub use figure::{Figure, Wanted, best_of};
-pub use history::{History, envelopes, history};
+pub use figure::{Figure, Wanted, best_of, percentile};
+pub use history::{History, broadcast, delivery, envelopes, history, keyed};
+pub use memory::{peak_bytes, resident_bytes};

@@ -1,0 +1,176 @@
+//! Ten million events on sled: how fast are they read again, by one thread and by two; how fast does a report open, and
+//! how fast is one delivery's status known?
+//!
+//! Beside the replay: a loop that reads the same records from a flat file, checks them and counts by stream, without
+//! decoding them.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::hint::black_box;
+use std::io::{BufReader, Read};
+use std::num::NonZero;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_executor::block_on;
+use mailtrail::Tracker;
+use mailtrail::projection::build;
+use mailtrail::report::BroadcastSummary;
+use mailtrail_benches::dataset::{BROADCAST, Dataset, open_store};
+use mailtrail_benches::{Figure, Wanted, delivery, percentile};
+use mailtrail_core::fold::ById;
+use mailtrail_core::projection::AsOf;
+use mailtrail_core::{EventStore, Status, StreamId};
+use mailtrail_sled::SledStates;
+
+const CHILD: &str = "MAILTRAIL_BENCH_CHILD";
+
+fn main() {
+    if let Some(job) = std::env::var_os(CHILD) {
+        return child(&job.to_string_lossy());
+    }
+    let wanted = Wanted::from_args();
+    let names = ["replay.one", "replay.two", "open.ms", "status.cold.p99_us"];
+    if !names.iter().any(|name| wanted.has(name)) {
+        return;
+    }
+    let set = Dataset::open();
+    if wanted.has("replay.one") || wanted.has("replay.two") {
+        replay(&set);
+    }
+    if wanted.has("open.ms") {
+        open(&set);
+    }
+    if wanted.has("status.cold.p99_us") {
+        status(&set);
+    }
+}
+
+fn replay(set: &Dataset) {
+    let (flat, events) = flat(set);
+    let store = open_store(&set.store());
+    let run = |threads: usize| {
+        let start = Instant::now();
+        let threads = NonZero::new(threads).unwrap();
+        let built = build(&store, &BroadcastSummary, AsOf::Now, threads, &|_| ()).unwrap();
+        let time = start.elapsed();
+        assert_eq!(built.0.of_all().unwrap().rows(), set.deliveries());
+        time
+    };
+    // Once before, so that both find the same in the caches.
+    run(1);
+    let (one, two) = (run(1), run(2));
+    let (one_again, two_again) = (run(1), run(2));
+    let rate = |time: Duration| events as f64 / time.as_secs_f64() / 1e6;
+    let (one, two) = (rate(one.min(one_again)), rate(two.min(two_again)));
+    Figure::new("replay.flat", rate(flat), "M records/s, read, checked and counted").print();
+    Figure::new("replay.one", one, "M events/s from sled")
+        .against("replay.flat", rate(flat))
+        .print();
+    Figure::new("replay.two", two, "M events/s from sled")
+        .against("replay.one", one)
+        .at_least(1.6)
+        .print();
+}
+
+/// Reads the flat file once to warm the caches, then again.
+fn flat(set: &Dataset) -> (Duration, u64) {
+    let mut last = (Duration::ZERO, 0);
+    for _ in 0..2 {
+        let start = Instant::now();
+        let mut file = BufReader::with_capacity(1 << 20, File::open(set.records()).unwrap());
+        let mut counts: HashMap<StreamId, u32, ById> = HashMap::default();
+        let (mut length, mut record, mut events) = ([0; 4], Vec::new(), 0_u64);
+        while file.read_exact(&mut length).is_ok() {
+            record.resize(u32::from_be_bytes(length) as usize, 0);
+            file.read_exact(&mut record).unwrap();
+            let (crc, rest) = record.split_first_chunk::<4>().unwrap();
+            assert_eq!(crc32c::crc32c(rest), u32::from_be_bytes(*crc));
+            // The stream's id stands behind: frame length, format, position, category.
+            let category = u32::from_be_bytes(rest[13..17].try_into().unwrap()) as usize;
+            let id: [u8; 16] = rest[17 + category..33 + category].try_into().unwrap();
+            let stream = StreamId::from_parts(mailtrail_core::id::Category::DELIVERY, id);
+            *counts.entry(stream).or_default() += 1;
+            events += 1;
+        }
+        black_box(counts.len());
+        last = (start.elapsed(), events);
+    }
+    last
+}
+
+/// Each in a process of its own; the caches of the operating system are warm.
+fn open(set: &Dataset) {
+    let mut times: Vec<[f64; 4]> = (0..3).map(|_| ask("open", set)).collect();
+    times.sort_by(|a, b| a[3].total_cmp(&b[3]));
+    let [store, states, asked, all] = times[1];
+    Figure::new("open.ms", all, "ms: the store, then a summary and a status from kept state")
+        .print();
+    Figure::new("open.ms.store", store, "ms of it to open the log").print();
+    Figure::new("open.ms.states", states, "ms of it to open the kept states").print();
+    Figure::new("open.ms.report", asked, "ms of it for the summary and the status").print();
+}
+
+fn status(set: &Dataset) {
+    let [p50, p99, p999, _] = ask("status", set);
+    Figure::new("status.cold.p50_us", p50, "µs").print();
+    Figure::new("status.cold.p99_us", p99, "µs").at_most(1_000.0).print();
+    Figure::new("status.cold.p999_us", p999, "µs").print();
+    let [p50, p99, _, _] = ask("events", set);
+    Figure::new("status.events.p50_us", p50, "µs, from the events").print();
+    Figure::new("status.events.p99_us", p99, "µs, from the events").print();
+}
+
+fn ask(job: &str, set: &Dataset) -> [f64; 4] {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    let output =
+        command.env(CHILD, job).env("MAILTRAIL_BENCH_FOLDER", set.store()).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let numbers: Vec<f64> = text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    numbers
+        .try_into()
+        .unwrap_or_else(|_| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+fn child(job: &str) {
+    let folder = std::path::PathBuf::from(std::env::var_os("MAILTRAIL_BENCH_FOLDER").unwrap());
+    let start = Instant::now();
+    let ms = |since: Instant| since.elapsed().as_secs_f64() * 1_000.0;
+    let store: Arc<dyn EventStore> = Arc::new(mailtrail_sled::SledStore::open(&folder).unwrap());
+    let opened = ms(start);
+    if job == "open" {
+        let since = Instant::now();
+        let states = Arc::new(SledStates::open(folder.join("projections")).unwrap());
+        let states_opened = ms(since);
+        let since = Instant::now();
+        let tracker = Tracker::shared(store).states(states).open();
+        let summaries = block_on(tracker.broadcast_summary()).unwrap();
+        let summary = summaries.of(&"b0001".parse().unwrap()).unwrap();
+        assert_eq!(summary.rows(), BROADCAST);
+        assert!(summaries.status(delivery(17)).unwrap() >= Status::Unsent);
+        println!("{opened} {states_opened} {} {}", ms(since), ms(start));
+        return;
+    }
+    let tracker = Tracker::shared(store);
+    let tracker = if job == "status" {
+        tracker.states(Arc::new(SledStates::open(folder.join("projections")).unwrap())).open()
+    } else {
+        tracker.open()
+    };
+    let count = block_on(tracker.store().head()).unwrap().position.get() / 43 * 10;
+    // What the summary keeps in memory is there from the first call on.
+    block_on(tracker.status(delivery(3))).unwrap();
+    let mut times: Vec<f64> = (0..20_000_u64)
+        .map(|number| {
+            // Spread over all, none twice.
+            let id = delivery(number.wrapping_mul(7_919) % count);
+            let since = Instant::now();
+            black_box(block_on(tracker.status(id)).unwrap());
+            since.elapsed().as_secs_f64() * 1e6
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    let at = |part| percentile(&times, part);
+    println!("{} {} {} {}", at(0.5), at(0.99), at(0.999), at(1.0));
+}

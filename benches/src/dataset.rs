@@ -1,0 +1,141 @@
+//! Ten million events on sled, with the kept states of their reports: built once, kept outside `target/`.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures_executor::block_on;
+use mailtrail::projection::Runner;
+use mailtrail::report::{BroadcastSummary, EmailLog};
+use mailtrail_core::event::{ChainHash, Envelope, Salt};
+use mailtrail_core::store::record;
+use mailtrail_core::{EventStore, Namespace, Position, StreamId, Version};
+use mailtrail_sled::{SledStates, SledStore};
+
+use crate::history::broadcast;
+
+/// Deliveries of one broadcast.
+pub const BROADCAST: u64 = 100_000;
+
+/// A data set on disk.
+#[derive(Debug, Clone)]
+pub struct Dataset {
+    folder: PathBuf,
+    broadcasts: u64,
+}
+
+impl Dataset {
+    /// That of ten million events, or of as many broadcasts of 430,000 events as `MAILTRAIL_BENCH_BROADCASTS` says.
+    /// It is built if it isn't there, in `MAILTRAIL_BENCH_DATA`, else in the user's cache.
+    ///
+    /// # Panics
+    /// If it can't be built.
+    pub fn open() -> Self {
+        let broadcasts = std::env::var_os("MAILTRAIL_BENCH_BROADCASTS");
+        let broadcasts = broadcasts.map_or(24, |text| text.to_str().unwrap().parse().unwrap());
+        let set = Self { folder: place().join(format!("1-{broadcasts}")), broadcasts };
+        if !set.folder.exists() {
+            set.build();
+        }
+        set
+    }
+
+    /// The store's folder.
+    pub fn store(&self) -> PathBuf {
+        self.folder.join("trail")
+    }
+
+    /// All records as the store holds them, one behind the other, each behind its length.
+    pub fn records(&self) -> PathBuf {
+        self.folder.join("records")
+    }
+
+    /// How many deliveries there are.
+    pub fn deliveries(&self) -> u64 {
+        self.broadcasts * BROADCAST
+    }
+
+    fn build(&self) {
+        eprintln!("building {} broadcasts in {} …", self.broadcasts, self.folder.display());
+        let new = self.folder.with_extension("new");
+        fs::remove_dir_all(&new).ok();
+        fs::create_dir_all(&new).unwrap();
+        self.write(&new);
+        keep_states(&new.join("trail"));
+        fs::rename(&new, &self.folder).unwrap();
+    }
+
+    fn write(&self, folder: &Path) {
+        let namespace = Namespace::from_bytes([7; 16]);
+        let mut restore = SledStore::restore(folder.join("trail"), namespace).unwrap();
+        let mut records =
+            std::io::BufWriter::new(fs::File::create(folder.join("records")).unwrap());
+        let mut log = Sealing::default();
+        for number in 0..self.broadcasts {
+            // A broadcast's streams are no other's.
+            log.versions.clear();
+            for events in broadcast(number, BROADCAST).chunks(2_000) {
+                let sealed: Vec<Envelope> = events.iter().map(|event| log.seal(event)).collect();
+                for envelope in &sealed {
+                    let bytes = record::encode(envelope);
+                    let length = u32::try_from(bytes.len()).unwrap();
+                    std::io::Write::write_all(&mut records, &length.to_be_bytes()).unwrap();
+                    std::io::Write::write_all(&mut records, &bytes).unwrap();
+                }
+                restore.append(&sealed).unwrap();
+            }
+            eprintln!("broadcast {} of {}", number + 1, self.broadcasts);
+        }
+    }
+}
+
+/// Events of a broadcast become records of one log.
+#[derive(Default)]
+struct Sealing {
+    versions: HashMap<StreamId, u64>,
+    position: u64,
+    previous: ChainHash,
+}
+
+impl Sealing {
+    fn seal(&mut self, (stream, event): &(StreamId, mailtrail_core::NewEvent)) -> Envelope {
+        let version = self.versions.entry(*stream).or_default();
+        self.position += 1;
+        let place = (Position::new(self.position), *stream, Version::new(*version));
+        *version += 1;
+        let at = event.occurred_at.unwrap_or_default();
+        let sealed =
+            Envelope::seal(place, at, event.clone(), Salt::from_bytes([3; 16]), self.previous);
+        self.previous = sealed.hash;
+        sealed
+    }
+}
+
+fn keep_states(trail: &Path) {
+    let since = std::time::Instant::now();
+    let store: Arc<dyn EventStore> = Arc::new(open_store(trail));
+    let states = Arc::new(SledStates::open(trail.join("projections")).unwrap());
+    let summary = Runner::parted(store.clone(), states.clone(), BroadcastSummary);
+    block_on(summary.catch_up(&mut |_| ())).unwrap();
+    eprintln!("kept the broadcast summary after {:?}", since.elapsed());
+    block_on(Runner::parted(store, states, EmailLog).catch_up(&mut |_| ())).unwrap();
+    eprintln!("kept the Email Log after {:?}", since.elapsed());
+}
+
+/// The store with a cache of one gibibyte.
+///
+/// # Panics
+/// If it can't be opened.
+pub fn open_store(trail: &Path) -> SledStore {
+    SledStore::options().cache_bytes(1 << 30).open(trail).unwrap()
+}
+
+fn place() -> PathBuf {
+    if let Some(place) = std::env::var_os("MAILTRAIL_BENCH_DATA") {
+        return place.into();
+    }
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    cache.or_else(home).unwrap_or_else(std::env::temp_dir).join("mailtrail-benches")
+}
