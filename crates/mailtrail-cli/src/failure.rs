@@ -80,11 +80,12 @@ impl<E: Error + Send + Sync + 'static> From<E> for Failure {
 fn code_of(error: &(dyn Error + 'static)) -> u8 {
     let mut next = Some(error);
     while let Some(error) = next {
-        let passing = matches!(error.downcast_ref(), Some(OpenError::InUse { .. }))
-            || matches!(error.downcast_ref(), Some(ReadError::Unavailable { .. }))
-            || error.downcast_ref::<AppendError>().is_some_and(|error| {
-                matches!(error.advice(), Advice::Later | Advice::SameBatchAgain)
-            });
+        let passing =
+            matches!(error.downcast_ref(), Some(OpenError::InUse { .. } | OpenError::Io(_)))
+                || matches!(error.downcast_ref(), Some(ReadError::Unavailable { .. }))
+                || error.downcast_ref::<AppendError>().is_some_and(|error| {
+                    matches!(error.advice(), Advice::Later | Advice::SameBatchAgain)
+                });
         if passing {
             return 75;
         }
