@@ -57,6 +57,100 @@ fn braced(text: &str) -> String {
     decoded
 }
 
+/// An address in a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Found<'t> {
+    /// The address, without brackets.
+    pub(crate) address: &'t str,
+    /// What stands before it.
+    pub(crate) before: &'t str,
+    /// What stands behind it.
+    pub(crate) after: &'t str,
+}
+
+/// The addresses in a line, from left to right.
+pub(crate) fn found(line: &str) -> impl Iterator<Item = Found<'_>> {
+    let mut from = 0_usize;
+    std::iter::from_fn(move || {
+        loop {
+            let at = line.get(from..)?.find('@')?.saturating_add(from);
+            let next = at.saturating_add(1);
+            let (start, end) = (local_start(line, from, at), domain_end(line, next));
+            from = next;
+            let domain = line.get(next..end).unwrap_or_default();
+            if start < at && domain.contains(|c: char| c.is_alphanumeric()) {
+                from = end;
+                return Some(Found {
+                    address: line.get(start..end)?,
+                    before: line.get(..start)?,
+                    after: line.get(end..)?,
+                });
+            }
+        }
+    })
+}
+
+/// Where the local part before an at sign starts.
+fn local_start(line: &str, from: usize, at: usize) -> usize {
+    let before = line.get(from..at).unwrap_or_default();
+    // What is in angle brackets is taken as it stands: other scripts, quoted spaces.
+    if let Some((head, bracketed)) = before.rsplit_once('<')
+        && !bracketed.is_empty()
+        && (!bracketed.contains([' ', '>', '\t', ':', ',']) || bracketed.starts_with('"'))
+    {
+        return from.saturating_add(head.len()).saturating_add(1);
+    }
+    if let Some(quoted) = before.strip_suffix('"')
+        && let Some((head, _)) = quoted.rsplit_once('"')
+    {
+        return from.saturating_add(head.len());
+    }
+    let local = before.rsplit(|c| !is_local(c)).next().unwrap_or_default();
+    let local = local.trim_start_matches(['.', '\'', '*', '=', '-', '`', '|', '#']);
+    // `to=ann@a.example`, as logs and transcripts write it.
+    let local = match local.split_once('=') {
+        Some((name, rest)) if LABELS.contains(&name.to_ascii_lowercase().as_str()) => rest,
+        _ => local,
+    };
+    at.saturating_sub(local.len())
+}
+
+/// Where the domain after an at sign ends.
+fn domain_end(line: &str, start: usize) -> usize {
+    let after = line.get(start..).unwrap_or_default();
+    if let Some(literal) = after.strip_prefix('[') {
+        let inside = literal.split_once(']').map_or("", |(inside, _)| inside);
+        if !inside.is_empty() && inside.chars().all(|c| c.is_ascii_hexdigit() || ".:IPv6".contains(c)) {
+            return start.saturating_add(inside.len()).saturating_add(2);
+        }
+    }
+    let end = after.find(|c| !is_domain(c)).unwrap_or(after.len());
+    let domain = after.get(..end).unwrap_or_default().trim_end_matches(['.', '-']);
+    start.saturating_add(domain.len())
+}
+
+/// Scripts that are written without spaces can't be told from the words around an address.
+fn is_local(c: char) -> bool {
+    c.is_ascii_alphanumeric() || ".!#$%&'*+-/=?^_`{|}~".contains(c) || is_letter(c)
+}
+
+fn is_domain(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') || is_letter(c)
+}
+
+fn is_letter(c: char) -> bool {
+    ('\u{C0}'..'\u{530}').contains(&c) && c.is_alphabetic()
+}
+
+/// Whether two texts are the same address, as far as reports are concerned.
+pub(crate) fn same(one: &str, other: &str) -> bool {
+    one.eq_ignore_ascii_case(other) || one.to_lowercase() == other.to_lowercase()
+}
+
+/// Names that stand before an address with an equals sign.
+const LABELS: [&str; 8] =
+    ["to", "for", "from", "orig_to", "recipient", "rcpt", "address", "envelope-from"];
+
 fn is_hex(byte: u8) -> bool {
     byte.is_ascii_digit() || (b'A'..=b'F').contains(&byte)
 }
@@ -64,6 +158,17 @@ fn is_hex(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_are_found_in_lines() {
+        let all = |line| found(line).map(|found| found.address).collect::<Vec<_>>();
+        assert_eq!(all("550 <ann@a.example>... no, bob@b.example."), ["ann@a.example", "bob@b.example"]);
+        assert_eq!(all("to=ann@a.example, x='bob@b.example'"), ["ann@a.example", "bob@b.example"]);
+        assert_eq!(all("宛先ann@a.exampleへ"), ["ann@a.example"]);
+        assert_eq!(all("<dörte@straße.example>: no"), ["dörte@straße.example"]);
+        assert_eq!(all("\"a b\"@a.example and c@[192.0.2.1]"), ["\"a b\"@a.example", "c@[192.0.2.1]"]);
+        assert_eq!(all("at @ or a@ or @b or SRS0=x=y@z"), ["SRS0=x=y@z"]);
+    }
 
     #[test]
     fn escaped_addresses_are_read() {

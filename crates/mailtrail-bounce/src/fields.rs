@@ -18,7 +18,23 @@ impl Fields {
         (!value.is_empty()).then_some(value)
     }
 
-    fn is_empty(&self) -> bool {
+    /// All values of a field.
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_str())
+    }
+
+    /// All values.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(_, value)| value.as_str())
+    }
+
+    /// Whether it is the header of a mail.
+    pub(crate) fn is_mail_header(&self) -> bool {
+        let marks = ["received", "return-path", "message-id", "dkim-signature", "from", "to", "date"];
+        marks.iter().filter(|name| self.get(name).is_some()).count() >= 2
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }

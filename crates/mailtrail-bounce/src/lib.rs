@@ -21,10 +21,21 @@
 )]
 
 mod address;
-mod dsn;
+mod bounce;
+mod charset;
+mod complaint;
 mod fields;
+mod identity;
+mod mail;
+mod notice;
 mod original;
+mod phrases;
 mod reader;
+mod receipt;
+mod recipient;
+mod reply;
+mod status;
 
-pub use dsn::{Action, Recipient};
-pub use reader::{ReadError, Reader, Reading};
+pub use original::Original;
+pub use reader::{Kind, ReadError, Reader, Reading};
+pub use recipient::{Action, Recipient};

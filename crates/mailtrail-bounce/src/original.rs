@@ -1,33 +1,118 @@
-//! What a report returns of the message that it is about.
+//! The message that a report is about: what names it, as far as it came back.
 
-use mail_parser::{Message, MessagePart, MimeHeaders, PartType};
+use mailtrail_core::correlation::{Correlation, CorrelationKey};
+use mailtrail_core::id::Endpoint;
+use mailtrail_core::token::{Keys, Purpose, SeenIn, Verified};
+use serde::Serialize;
 
-use crate::fields::{Fields, blocks};
+use crate::address;
+use crate::fields::Fields;
 
-/// The header of the returned message; empty if nothing was returned.
-pub(crate) fn header(message: &Message<'_>) -> Fields {
-    let returned = message.parts.iter().find(|part| is_returned(part));
-    let text = returned.map(|part| match &part.body {
-        PartType::Message(inner) => String::from_utf8_lossy(&inner.raw_message).into_owned(),
-        _ => String::from_utf8_lossy(part.contents()).into_owned(),
+/// What a report returns of the message that it is about.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
+pub struct Original {
+    /// Its Message-ID, without angle brackets.
+    pub message_id: Option<String>,
+    /// Its envelope sender.
+    pub return_path: Option<String>,
+    /// Whom it was sent to: by its envelope if that is known, else by its header.
+    pub recipients: Vec<String>,
+    /// Its subject, as written.
+    pub subject: Option<String>,
+}
+
+/// A valid token of ours, and where it was.
+pub(crate) type Token = (Verified, SeenIn);
+
+impl Original {
+    /// By its header.
+    pub(crate) fn of(header: &Fields) -> Self {
+        let first = |name: &str| {
+            header.get(name).and_then(|text| address::found(text).next()).map(|f| f.address.to_owned())
+        };
+        Self {
+            message_id: header.get("message-id").and_then(Self::message_id),
+            return_path: ["return-path", "x-envelope-from"].iter().find_map(|name| first(name)),
+            recipients: recipients(header),
+            subject: header.get("subject").map(str::to_owned),
+        }
+    }
+}
+
+impl Original {
+    /// The first Message-ID in a field.
+    pub(crate) fn message_id(text: &str) -> Option<String> {
+        let text = text.trim();
+        let inner = text.split_once('<').and_then(|(_, rest)| rest.split_once('>'));
+        Some(inner.map_or(text, |(inner, _)| inner).to_owned()).filter(|id| !id.is_empty())
+    }
+}
+
+/// Whom a message was sent to: what the envelope says goes before what its author wrote.
+fn recipients(header: &Fields) -> Vec<String> {
+    let mut named: Vec<String> = Vec::new();
+    for name in ["x-envelope-to", "x-original-to", "x-actual-recipient", "to", "cc"] {
+        for value in header.all(name) {
+            for found in address::found(value) {
+                if named.len() < MOST && !named.iter().any(|own| address::same(own, found.address)) {
+                    named.push(found.address.to_owned());
+                }
+            }
+        }
+        if !named.is_empty() {
+            return named;
+        }
+    }
+    // `Received: … for <ann@a.example>; …` names the envelope recipient of that hop (RFC 5321 §4.4).
+    let hops = header.all("received").filter_map(|hop| {
+        let found = hop.split_once(" for ").and_then(|(_, rest)| address::found(rest).next())?;
+        found.before.trim_matches(['<', ' ']).is_empty().then(|| found.address.to_owned())
     });
-    let header: String = text.unwrap_or_default().chars().take(MOST_HEADER).collect();
-    blocks(&header).into_iter().next().unwrap_or_default()
+    hops.last().into_iter().collect()
 }
 
-/// The media type of a part, in lower case.
-pub(crate) fn media_type(part: &MessagePart<'_>) -> (String, String) {
-    let lower = |text: &str| text.to_ascii_lowercase();
-    part.content_type().map_or_else(Default::default, |content_type| {
-        (lower(content_type.ctype()), content_type.subtype().map(lower).unwrap_or_default())
-    })
+/// The first valid token, where it proves most.
+pub(crate) fn token(
+    keys: &Keys,
+    envelope_recipient: Option<&str>,
+    own_recipients: &[&str],
+    returned: &Fields,
+    rest: &[&str],
+) -> Option<Token> {
+    let find = |purpose, text: Option<&str>| text.and_then(|text| keys.find(purpose, text));
+    let quoted = |purpose, text| find(purpose, text).map(|verified| (verified, SeenIn::Quoted));
+    let either = |text| {
+        quoted(Purpose::ReturnPath, Some(text)).or_else(|| quoted(Purpose::MessageId, Some(text)))
+    };
+    find(Purpose::ReturnPath, envelope_recipient)
+        .map(|verified| (verified, SeenIn::ReturnPath))
+        .or_else(|| own_recipients.iter().find_map(|to| quoted(Purpose::ReturnPath, Some(to))))
+        .or_else(|| quoted(Purpose::ReturnPath, returned.get("return-path")))
+        .or_else(|| quoted(Purpose::MessageId, returned.get("message-id")))
+        .or_else(|| returned.values().find_map(either))
+        .or_else(|| rest.iter().find_map(|text| either(text)))
 }
 
-fn is_returned(part: &MessagePart<'_>) -> bool {
-    let (kind, subtype) = media_type(part);
-    let headers = ["rfc822-headers", "global-headers"].contains(&subtype.as_str());
-    headers || (kind == "message" && ["rfc822", "global"].contains(&subtype.as_str()))
+/// How a report names the delivery that it speaks of.
+pub(crate) fn correlation(
+    token: Option<Token>,
+    recipient: Option<&str>,
+    message_id: Option<&str>,
+    own_name: impl FnOnce() -> String,
+) -> Correlation {
+    if let Some((Verified { delivery, key_id, .. }, seen_in)) = token {
+        return Correlation::Token { delivery, key_id, seen_in };
+    }
+    match (message_id, recipient) {
+        (Some(id), Some(to)) => {
+            Correlation::Key(CorrelationKey::new(Endpoint::message_id(), id, to))
+        }
+        (Some(id), None) => Correlation::message(Endpoint::message_id(), id),
+        // Nothing names a message: the report itself is all that there is to name.
+        (None, _) => Correlation::message(Endpoint::message_id(), &own_name()),
+    }
 }
 
-/// Characters of a returned message that are looked at: its header is at the front.
-const MOST_HEADER: usize = 65_536;
+/// Recipients of a returned message that are looked at.
+const MOST: usize = 100;

@@ -1,27 +1,30 @@
-//! A mail as a whole: which parts count, which delivery it names, which events it is evidence of.
+//! A mail as a whole: what it is, which delivery it names, which events it is evidence of.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
-use mail_parser::{Message, MessageParser, PartType};
 use mailtrail_classify::Classifier;
 use mailtrail_core::Feedback;
-use mailtrail_core::correlation::{Correlation, CorrelationKey};
 use mailtrail_core::event::{Private, Source};
-use mailtrail_core::id::{Endpoint, Identity};
-use mailtrail_core::token::{Keys, Purpose, SeenIn, Verified};
-use sha2::{Digest, Sha256};
+use mailtrail_core::token::{Keys, SeenIn};
+use serde::Serialize;
 
-use crate::dsn::{self, Recipient};
-use crate::fields::{Fields, lines};
-use crate::original;
+use crate::complaint::{self, Complaint};
+use crate::fields::Fields;
+use crate::identity::Report;
+use crate::mail::{Mail, Parts};
+use crate::notice::Notice;
+use crate::original::{self, Original};
+use crate::phrases::{Phrases, Says, normal};
+use crate::recipient::Recipient;
+use crate::{bounce, receipt, reply};
 
 /// Reads mails that came back.
 ///
 /// # Which delivery does a report name?
 /// 1. A valid token in the envelope recipient: proof that the report follows from a message of ours.
-/// 2. A valid token in the returned header or the Message-ID: names the delivery, proves nothing, as
-///    others may have seen it.
+/// 2. A valid token in the report's own header, the returned header, the Message-ID, References or
+///    the text: names the delivery, proves nothing, as others may have seen it.
 /// 3. The Message-ID that we gave, and the recipient.
 ///
 /// Each message goes out with one recipient, so a token speaks for every recipient of its report:
@@ -32,19 +35,45 @@ pub struct Reader<'a> {
     keys: &'a Keys,
 }
 
+/// What a mail is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Kind {
+    /// An ordinary mail: no evidence of anything.
+    #[default]
+    NotFeedback,
+    /// What became of a message: bounced, delayed, delivered, handed on.
+    Report,
+    /// A recipient complains, or opts out.
+    Complaint,
+    /// How a server authenticated a message (RFC 6591), or that it was no spam after all.
+    AuthenticationReport,
+    /// A read receipt (RFC 8098).
+    Receipt,
+    /// An automatic answer (RFC 3834), or a machine that asks who we are.
+    AutoReply,
+}
+
 /// What a mail says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Reading {
-    /// Each recipient that a report names; none if the mail is no report.
+    /// What it is.
+    pub kind: Kind,
+    /// Each recipient that it says something about; none if the mail is no feedback.
     pub recipients: Vec<Recipient>,
+    /// The message that it is about.
+    pub original: Original,
+    /// Where a valid token of ours was found.
+    pub seen_in: Option<SeenIn>,
     /// The same as feedback, in the same order.
     pub feedback: Vec<Feedback>,
 }
 
 impl Reading {
-    /// Whether the mail is a report.
-    pub fn is_report(&self) -> bool {
+    /// Whether the mail is feedback.
+    pub fn is_feedback(&self) -> bool {
         !self.recipients.is_empty()
     }
 }
@@ -69,6 +98,15 @@ pub enum ReadError {
     NoHeader,
 }
 
+/// What was found in a mail, before it is joined to a delivery.
+#[derive(Debug, Default)]
+struct Found {
+    kind: Kind,
+    recipients: Vec<Recipient>,
+    returned: Fields,
+    notice: String,
+}
+
 impl<'a> Reader<'a> {
     /// A reader with these rules and keys.
     pub fn new(classifier: &'a Classifier, keys: &'a Keys) -> Self {
@@ -85,155 +123,153 @@ impl<'a> Reader<'a> {
         envelope_recipient: Option<&str>,
         now: DateTime<Utc>,
     ) -> Result<Reading, ReadError> {
-        let message = parse(mail)?;
-        let recipients: Vec<Recipient> = message.parts.iter().flat_map(status_part).collect();
-        if recipients.is_empty() {
-            return Ok(Reading::default());
+        if mail.trim_ascii().is_empty() {
+            return Err(ReadError::Empty);
         }
-        let original = original::header(&message);
-        let token = self.token(envelope_recipient, &original);
-        let report = Report::of(&message, mail);
-        let mut seen = HashMap::new();
+        if mail.len() > MOST_BYTES {
+            return Err(ReadError::TooLarge { bytes: mail.len(), most: MOST_BYTES });
+        }
+        let front = with_line_feeds(mail.get(..MOST_PARSED).unwrap_or(mail));
+        let parsed = Mail::parse(&front)?;
+        let found = find(&parsed, 0);
+        if found.recipients.is_empty() {
+            return Ok(Reading { kind: found.kind, ..Reading::default() });
+        }
+        Ok(self.join(&parsed, found, mail, envelope_recipient, now))
+    }
+
+    /// Names the delivery, and makes feedback of what was found.
+    fn join(
+        &self,
+        parsed: &Mail<'_>,
+        found: Found,
+        mail: &[u8],
+        envelope_recipient: Option<&str>,
+        now: DateTime<Utc>,
+    ) -> Reading {
+        let Found { kind, recipients, returned, notice } = found;
+        let mut original = Original::of(&returned);
+        let references: Vec<_> = ["In-Reply-To", "References"]
+            .iter()
+            .filter_map(|name| parsed.raw_header(name))
+            .collect();
+        if original.message_id.is_none() && kind == Kind::AutoReply {
+            original.message_id = references.first().and_then(|text| Original::message_id(text));
+        }
+        let rest: Vec<&str> = references.iter().copied().chain([notice.as_str()]).collect();
+        let own = own_recipients(parsed);
+        let token = original::token(self.keys, envelope_recipient, &own, &returned, &rest);
+        let mut report = Report::of(parsed, mail);
+        let source = Source::known(match kind {
+            Kind::Complaint => "arf",
+            Kind::Receipt => "mdn",
+            Kind::AutoReply => "auto_reply",
+            Kind::Report if recipients.iter().any(|recipient| recipient.rule == "dsn") => "dsn",
+            _ => "bounce",
+        });
         let feedback = recipients.iter().map(|recipient| {
-            let correlation = correlation(token, recipient, &original, &report);
-            let identity = report.identity(recipient, &mut seen);
+            let (to, id) = (recipient.recipient.as_deref(), original.message_id.as_deref());
+            let correlation = original::correlation(token, to, id, || report.own_name());
+            let identity = report.identity(recipient);
             let mut private = Private::default();
             private.text = recipient.diagnostic.as_deref().map(Into::into);
-            private.recipient = recipient.recipient.as_deref().map(Into::into);
+            private.recipient = to.map(Into::into);
+            private.new_address = recipient.new_address.as_deref().map(Into::into);
             let event = recipient.event(self.classifier);
-            let mut feedback = Feedback::new(correlation, event, identity, Source::known("dsn"))
+            let mut feedback = Feedback::new(correlation, event, identity, source.clone())
                 .private(private)
                 .claimed_at(recipient.last_attempt.or(report.date_parsed), now);
-            feedback.provenance.rule = Some("dsn".into());
+            feedback.provenance.rule = Some(recipient.rule.into());
             feedback.provenance.rules_version = Some(self.classifier.version().into());
             feedback
         });
         let feedback = feedback.collect();
-        Ok(Reading { recipients, feedback })
-    }
-
-    fn token(
-        &self,
-        envelope_recipient: Option<&str>,
-        original: &Fields,
-    ) -> Option<(Verified, SeenIn)> {
-        let find =
-            |purpose, text: Option<&str>| text.and_then(|text| self.keys.find(purpose, text));
-        let proven = find(Purpose::ReturnPath, envelope_recipient).map(|v| (v, SeenIn::ReturnPath));
-        let quoted = || {
-            find(Purpose::ReturnPath, original.get("return-path"))
-                .or_else(|| find(Purpose::MessageId, original.get("message-id")))
-                .map(|verified| (verified, SeenIn::Quoted))
-        };
-        proven.or_else(quoted)
+        let seen_in = token.map(|(_, seen_in)| seen_in);
+        Reading { kind, recipients, original, seen_in, feedback }
     }
 }
 
-fn correlation(
-    token: Option<(Verified, SeenIn)>,
-    recipient: &Recipient,
-    original: &Fields,
-    report: &Report,
-) -> Correlation {
-    if let Some((Verified { delivery, key_id, .. }, seen_in)) = token {
-        return Correlation::Token { delivery, key_id, seen_in };
-    }
-    match (original.get("message-id"), &recipient.recipient) {
-        (Some(id), Some(to)) => {
-            Correlation::Key(CorrelationKey::new(Endpoint::message_id(), id, to))
-        }
-        (Some(id), None) => Correlation::message(Endpoint::message_id(), id),
-        // Nothing names a message: the report itself is all that there is to name.
-        (None, _) => Correlation::message(Endpoint::message_id(), &report.own_name()),
-    }
-}
-
-fn parse(mail: &[u8]) -> Result<Message<'_>, ReadError> {
-    if mail.trim_ascii().is_empty() {
-        return Err(ReadError::Empty);
-    }
-    if mail.len() > MOST_BYTES {
-        return Err(ReadError::TooLarge { bytes: mail.len(), most: MOST_BYTES });
-    }
-    let message = MessageParser::new().parse(mail).ok_or(ReadError::NoHeader)?;
-    if message.headers().is_empty() { Err(ReadError::NoHeader) } else { Ok(message) }
-}
-
-fn status_part(part: &mail_parser::MessagePart<'_>) -> Vec<Recipient> {
-    let (kind, subtype) = original::media_type(part);
-    let is_status = ["delivery-status", "global-delivery-status"].contains(&subtype.as_str());
-    if kind != "message" || !is_status {
-        return Vec::new();
-    }
-    let text = match &part.body {
-        PartType::Message(inner) => String::from_utf8_lossy(&inner.raw_message).into_owned(),
-        _ => String::from_utf8_lossy(part.contents()).into_owned(),
+/// What a mail says. What a machine wrote for machines goes before what it wrote for people.
+fn find(mail: &Mail<'_>, depth: usize) -> Found {
+    let phrases = Phrases::builtin();
+    let parts = mail.parts();
+    let notice = Notice::read(&parts.notice, phrases);
+    let returned = match &parts.returned {
+        Some(returned) => returned.clone(),
+        None => notice.quoted.clone(),
     };
-    dsn::recipients(&text)
+    let (kind, recipients) = read(mail, &parts, &notice, &returned, phrases);
+    if recipients.is_empty() && kind == Kind::NotFeedback && depth < MOST_FORWARDS {
+        let inner = parts.mails.iter().map(|inner| find(&Mail::inner(inner), depth.saturating_add(1)));
+        // Only what is a report by its structure: people forward notices to ask about them.
+        let is_structured =
+            |found: &Found| found.recipients.iter().any(|recipient| recipient.rule != "text");
+        if let Some(found) = inner.into_iter().find(|found| is_structured(found)) {
+            return found;
+        }
+    }
+    Found { kind, recipients, returned, notice: parts.notice }
 }
 
-/// What names a report, whoever took it in.
-struct Report {
-    message_id: String,
-    date: String,
-    date_parsed: Option<DateTime<Utc>>,
-    body: [u8; 32],
-}
-
-impl Report {
-    fn of(message: &Message<'_>, mail: &[u8]) -> Self {
-        let header = |name: &str| {
-            message.header_raw(name).map(|text| text.trim().to_owned()).unwrap_or_default()
+fn read(
+    mail: &Mail<'_>,
+    parts: &Parts<'_, '_>,
+    notice: &Notice<'_>,
+    returned: &Fields,
+    phrases: &Phrases,
+) -> (Kind, Vec<Recipient>) {
+    let reported = bounce::structured(&parts.status, notice);
+    if !reported.is_empty() {
+        return (Kind::Report, reported);
+    }
+    if let Some(report) = &parts.complaint {
+        return match complaint::read(report, returned) {
+            Complaint::Of(recipients) => (Kind::Complaint, recipients),
+            Complaint::Authentication | Complaint::NotSpam => (Kind::AuthenticationReport, Vec::new()),
         };
-        let date_parsed =
-            message.date().and_then(|date| DateTime::from_timestamp(date.to_timestamp(), 0));
-        Self {
-            message_id: header("Message-ID").trim_matches(['<', '>']).to_owned(),
-            date: header("Date"),
-            date_parsed,
-            body: body_hash(mail),
-        }
     }
-
-    fn identity(&self, recipient: &Recipient, seen: &mut HashMap<String, u32>) -> Identity {
-        let named = recipient.final_recipient.as_deref().or(recipient.recipient.as_deref());
-        let named = named.map(str::to_lowercase).unwrap_or_default();
-        let count = seen.entry(named.clone()).or_default();
-        let index = *count;
-        *count = count.saturating_add(1);
-        Identity::Mail {
-            message_id: self.message_id.as_str().into(),
-            date: self.date.as_str().into(),
-            body: self.body,
-            recipient: named.into(),
-            index,
-        }
+    if let Some(receipt) = parts.receipt.as_ref().and_then(receipt::read) {
+        return (Kind::Receipt, vec![receipt]);
     }
-
-    fn own_name(&self) -> String {
-        if self.message_id.is_empty() {
-            data_encoding::HEXLOWER.encode(&self.body)
-        } else {
-            self.message_id.clone()
-        }
+    if let Some(opt_out) = opt_out(mail, notice, phrases) {
+        return (Kind::Complaint, opt_out);
+    }
+    let bounced = bounce::free_form(mail, notice, returned, phrases);
+    if !bounced.is_empty() {
+        return (Kind::Report, bounced);
+    }
+    match reply::read(mail, notice, phrases) {
+        Some(replied) => (Kind::AutoReply, vec![replied]),
+        None => (Kind::NotFeedback, Vec::new()),
     }
 }
 
-/// SHA-256 of the body with LF line ends and without trailing blank lines: two intakes of one mail
-/// meet, whatever the transport did to its lines.
-fn body_hash(mail: &[u8]) -> [u8; 32] {
-    let text = String::from_utf8_lossy(mail);
-    let mut body: Vec<&str> = lines(&text).skip_while(|line| !line.is_empty()).skip(1).collect();
-    while body.last().is_some_and(|line| line.trim().is_empty()) {
-        body.pop();
+/// A mail program that opts out in its user's name: there is no other complaint then.
+fn opt_out(mail: &Mail<'_>, notice: &Notice<'_>, phrases: &Phrases) -> Option<Vec<Recipient>> {
+    let says = notice.says(Says::OptOut)
+        || phrases.find(&normal(mail.subject())).iter().any(|hit| hit.says == Says::OptOut);
+    let from = mail.from().filter(|from| says && !phrases.is_mailer(from))?;
+    Some(complaint::of("opt-out", "opt_out", vec![from.to_owned()]))
+}
+
+/// Where the mail itself was addressed to.
+fn own_recipients<'m>(mail: &'m Mail<'_>) -> Vec<&'m str> {
+    let mut own = mail.to();
+    own.extend(["Delivered-To", "X-Original-To", "Envelope-To"].iter().flat_map(|name| mail.headers(name)));
+    own
+}
+
+/// Archives of old Macs end lines with a lone CR: the mail parser knows no such lines.
+fn with_line_feeds(mail: &[u8]) -> Cow<'_, [u8]> {
+    if mail.contains(&b'\n') || !mail.contains(&b'\r') {
+        return Cow::Borrowed(mail);
     }
-    let mut hash = Sha256::new();
-    for line in body {
-        hash.update(line.as_bytes());
-        hash.update(b"\n");
-    }
-    hash.finalize().into()
+    Cow::Owned(mail.iter().map(|byte| if *byte == b'\r' { b'\n' } else { *byte }).collect())
 }
 
 /// Larger mails are refused, whatever they are.
 const MOST_BYTES: usize = 32 << 20;
+/// What stands further back is part of the returned message: it is not decoded.
+const MOST_PARSED: usize = 4 << 20;
+/// A report may be forwarded, and its forward again.
+const MOST_FORWARDS: usize = 2;

@@ -30,6 +30,7 @@
 //! Each `[[bench]]` of `mailtrail-benches` takes `--json` and names of figures, and then prints one
 //! JSON object a line: `name value unit against ratio at_least at_most`, null where it doesn't apply.
 
+mod accuracy;
 mod bench;
 mod book;
 mod deps;
@@ -69,6 +70,8 @@ enum Chore {
     Soak(soak::Options),
     /// Run the fuzz targets for a while.
     Fuzz(fuzz::Options),
+    /// Read the corpora, score the answers, and fail if a figure has fallen.
+    Accuracy(accuracy::Options),
 }
 
 fn main() -> ExitCode {
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
         Chore::Bench(options) => bench::run(&project, options),
         Chore::Soak(options) => soak::run(&project, options),
         Chore::Fuzz(options) => fuzz::run(&project, options),
+        Chore::Accuracy(options) => accuracy::run(&project, options),
     });
     match done {
         Ok(true) => ExitCode::SUCCESS,

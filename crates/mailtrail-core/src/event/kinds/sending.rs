@@ -118,6 +118,8 @@ pub enum ConfirmedBy {
     Dsn,
     /// The provider.
     Provider,
+    /// The recipient's mail program, which got it (RFC 8098).
+    Receipt,
     /// Something that this version doesn't know.
     #[default]
     #[serde(other)]

@@ -1,0 +1,152 @@
+//! Which recipients bounced: by the machine-readable report, by the notice, by both.
+
+use mailtrail_classify::Reply;
+
+use crate::address;
+use crate::fields::Fields;
+use crate::mail::Mail;
+use crate::notice::{Entry, Notice};
+use crate::original::Original;
+use crate::phrases::{Phrases, Says, normal};
+use crate::recipient::{Action, Recipient};
+use crate::status::{self, bounded};
+
+/// The recipients of a delivery report. Where it is vague about one, the notice beside it may say more.
+pub(crate) fn structured(parts: &[String], notice: &Notice<'_>) -> Vec<Recipient> {
+    let mut recipients: Vec<Recipient> =
+        parts.iter().flat_map(|text| status::recipients(text)).collect();
+    if recipients.is_empty() {
+        recipients = notice.status().map(|text| status::recipients(&text)).unwrap_or_default();
+    }
+    let alone = recipients.len() == 1;
+    for recipient in &mut recipients {
+        let named = [&recipient.recipient, &recipient.final_recipient];
+        let is_named = |entry: &&Entry| {
+            named.iter().any(|own| own.as_ref().is_some_and(|own| address::same(own, &entry.address)))
+        };
+        let text = match notice.entries.iter().find(is_named) {
+            Some(entry) if !entry.text.is_empty() => entry.text.as_str(),
+            _ if alone => notice.shared.as_str(),
+            _ => "",
+        };
+        complete(recipient, text);
+    }
+    recipients
+}
+
+/// A report without a diagnostic text, or with a code that says nothing, takes those of the notice.
+fn complete(recipient: &mut Recipient, text: &str) {
+    if text.is_empty() {
+        return;
+    }
+    let reply = Reply::parse(text);
+    if recipient.diagnostic.is_none() {
+        recipient.diagnostic = Some(bounded(text));
+        recipient.reply_code = recipient.reply_code.or(reply.reply_code);
+    }
+    let of_class = |code: &mailtrail_core::diagnosis::EnhancedCode| {
+        recipient.enhanced_code.is_none_or(|own| own.class() == code.class())
+    };
+    let said = status::specific(reply.enhanced_code).filter(of_class);
+    recipient.enhanced_code =
+        status::specific(recipient.enhanced_code).or(said).or(recipient.enhanced_code);
+}
+
+/// The recipients of a notice that is no delivery report; none if the mail is no such notice.
+///
+/// It needs both: that a mail system wrote it, and that it speaks of a delivery.
+pub(crate) fn free_form(
+    mail: &Mail<'_>,
+    notice: &Notice<'_>,
+    returned: &Fields,
+    phrases: &Phrases,
+) -> Vec<Recipient> {
+    let failed = failed_recipients(mail);
+    let subject = normal(mail.subject());
+    let said = phrases.find(&subject);
+    let in_subject = |what| said.iter().any(|hit| hit.says == what);
+    let by_hand = ["re:", "fw:", "fwd:", "aw:", "wg:", "tr:"].iter().any(|mark| subject.starts_with(mark));
+    let by_mailer = mail.from().is_none_or(|from| phrases.is_mailer(from));
+    let of_subject = !by_hand && (in_subject(Says::Failed) || in_subject(Says::Delayed));
+    let by_system = by_mailer || !failed.is_empty() || (of_subject && is_from_nobody(mail));
+    let replied = notice.entries.iter().any(|entry| entry.is_negative());
+    let speaks = !failed.is_empty() || of_subject || notice.is_of_delivery() || replied;
+    if !(by_system && speaks) {
+        return Vec::new();
+    }
+    let overall = notice
+        .action()
+        .or_else(|| (!by_hand && in_subject(Says::Delayed)).then_some(Action::Delayed))
+        .unwrap_or(Action::Failed);
+    let entries = entries(mail, notice, &failed, returned, phrases);
+    entries.into_iter().map(|entry| of_entry(entry, overall, &notice.shared)).collect()
+}
+
+/// Where the best of these is: addresses that head their lines, those that the header names, those
+/// that are named in passing, those that the message was sent to.
+fn entries(
+    mail: &Mail<'_>,
+    notice: &Notice<'_>,
+    failed: &[String],
+    returned: &Fields,
+    phrases: &Phrases,
+) -> Vec<Entry> {
+    let listed = |address: &str| Entry::listed(address);
+    if !failed.is_empty() {
+        let of_address = |address: &String| {
+            let known = notice.entries.iter().find(|entry| address::same(&entry.address, address));
+            known.cloned().unwrap_or_else(|| listed(address))
+        };
+        return failed.iter().map(of_address).collect();
+    }
+    if !notice.entries.is_empty() {
+        return notice.entries.clone();
+    }
+    let sender = mail.to();
+    let mentioned = notice.mentioned(phrases, &sender);
+    let original = Original::of(returned).recipients;
+    let is_original = |address: &String| original.iter().any(|own| address::same(own, address));
+    let both: Vec<Entry> = mentioned.iter().filter(|a| is_original(a)).map(|a| listed(a)).collect();
+    if !both.is_empty() {
+        return both;
+    }
+    let named = if mentioned.is_empty() { &original } else { &mentioned };
+    named.iter().map(|address| listed(address)).collect()
+}
+
+fn of_entry(entry: Entry, overall: Action, shared: &str) -> Recipient {
+    let own = Reply::parse(&entry.text);
+    let says_nothing = entry.text.is_empty();
+    let text = if says_nothing { shared } else { &entry.text };
+    let reply = if says_nothing { Reply::parse(shared) } else { own };
+    Recipient {
+        recipient: Some(entry.address),
+        action: entry.action.unwrap_or(overall),
+        reply_code: reply.reply_code,
+        enhanced_code: reply.enhanced_code,
+        diagnostic: Some(bounded(text)).filter(|text| !text.is_empty()),
+        rule: "text",
+        ..Recipient::default()
+    }
+}
+
+/// Exim and Google name the recipients in the header.
+fn failed_recipients(mail: &Mail<'_>) -> Vec<String> {
+    let mut failed: Vec<String> = Vec::new();
+    for value in mail.headers("X-Failed-Recipients") {
+        for found in address::found(value) {
+            if !failed.iter().any(|own| address::same(own, found.address)) {
+                failed.push(found.address.to_owned());
+            }
+        }
+    }
+    failed
+}
+
+/// Whether nobody could answer to it, or it says that a program sent it.
+fn is_from_nobody(mail: &Mail<'_>) -> bool {
+    let empty = |value: &str| value.trim().trim_matches(['<', '>']).trim().is_empty();
+    mail.headers("Return-Path").any(empty)
+        || mail.header("Auto-Submitted").is_some_and(|value| value.to_ascii_lowercase().starts_with("auto-"))
+        || mail.from().is_some_and(|from| from.to_ascii_lowercase().starts_with("no-reply@"))
+}

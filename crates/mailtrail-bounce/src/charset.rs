@@ -1,0 +1,62 @@
+//! Texts whose bytes are not what their part declares.
+
+use std::borrow::Cow;
+
+use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
+use mail_parser::decoders::base64::base64_decode;
+use mail_parser::decoders::quoted_printable::quoted_printable_decode;
+use mail_parser::{Encoding, Message, MessagePart};
+
+/// The text of a part; where its declared charset can't be the right one, by the best guess.
+pub(crate) fn corrected<'p>(
+    text: &'p str,
+    part: &'p MessagePart<'_>,
+    message: &'p Message<'_>,
+) -> Cow<'p, str> {
+    if !is_contradicted(text) {
+        return Cow::Borrowed(text);
+    }
+    let start = usize::try_from(part.offset_body).unwrap_or(usize::MAX);
+    let end = usize::try_from(part.offset_end).unwrap_or(usize::MAX);
+    let Some(raw) = message.raw_message().get(start..end) else { return Cow::Borrowed(text) };
+    let raw = raw.get(..MOST_BYTES).unwrap_or(raw);
+    let bytes = match part.encoding {
+        Encoding::None => Some(Cow::Borrowed(raw)),
+        Encoding::Base64 => base64_decode(raw).map(Cow::Owned),
+        Encoding::QuotedPrintable => quoted_printable_decode(raw).map(Cow::Owned),
+    };
+    let Some(guessed) = bytes.map(|bytes| guess(&bytes)) else { return Cow::Borrowed(text) };
+    if errors(&guessed) < errors(text) { Cow::Owned(guessed) } else { Cow::Borrowed(text) }
+}
+
+/// A replacement character, or an escape sequence of ISO-2022-JP that was taken for text.
+fn is_contradicted(text: &str) -> bool {
+    text.contains(['\u{FFFD}', '\u{1B}'])
+}
+
+fn errors(text: &str) -> usize {
+    text.chars().filter(|c| matches!(c, '\u{FFFD}' | '\u{1B}')).count()
+}
+
+fn guess(bytes: &[u8]) -> String {
+    let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
+    detector.feed(bytes, true);
+    detector.guess(None, Utf8Detection::Allow).decode_without_bom_handling(bytes).0.into_owned()
+}
+
+/// Bytes of a part that are decoded again.
+const MOST_BYTES: usize = 262_144;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_charset_is_found_out() {
+        let sentence = "宛先のメールアドレスが見つかりませんでした。";
+        for encoding in [encoding_rs::EUC_JP, encoding_rs::SHIFT_JIS, encoding_rs::ISO_2022_JP] {
+            let (bytes, ..) = encoding.encode(sentence);
+            assert_eq!(guess(&bytes), sentence, "{}", encoding.name());
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What names a report, whoever took it in.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use mailtrail_core::id::Identity;
+use sha2::{Digest, Sha256};
+
+use crate::fields::lines;
+use crate::mail::Mail;
+use crate::recipient::Recipient;
+
+/// The names of the facts of one report.
+pub(crate) struct Report {
+    message_id: String,
+    date: String,
+    pub(crate) date_parsed: Option<DateTime<Utc>>,
+    body: [u8; 32],
+    seen: HashMap<String, u32>,
+}
+
+impl Report {
+    /// `bytes` are those of the mail, all of them.
+    pub(crate) fn of(mail: &Mail<'_>, bytes: &[u8]) -> Self {
+        let header = |name| mail.raw_header(name).unwrap_or_default();
+        Self {
+            message_id: header("Message-ID").trim_matches(['<', '>']).to_owned(),
+            date: header("Date").to_owned(),
+            date_parsed: mail.date(),
+            body: body_hash(bytes),
+            seen: HashMap::new(),
+        }
+    }
+
+    /// The name of the next fact.
+    pub(crate) fn identity(&mut self, recipient: &Recipient) -> Identity {
+        let named = recipient.final_recipient.as_deref().or(recipient.recipient.as_deref());
+        let named = named.map(str::to_lowercase).unwrap_or_default();
+        let count = self.seen.entry(named.clone()).or_default();
+        let index = *count;
+        *count = count.saturating_add(1);
+        Identity::Mail {
+            message_id: self.message_id.as_str().into(),
+            date: self.date.as_str().into(),
+            body: self.body,
+            recipient: named.into(),
+            index,
+        }
+    }
+
+    /// The name of the report itself.
+    pub(crate) fn own_name(&self) -> String {
+        if self.message_id.is_empty() {
+            data_encoding::HEXLOWER.encode(&self.body)
+        } else {
+            self.message_id.clone()
+        }
+    }
+}
+
+/// SHA-256 of the body with LF line ends and without trailing blank lines: two intakes of one mail
+/// meet, whatever the transport did to its lines.
+fn body_hash(mail: &[u8]) -> [u8; 32] {
+    let text = String::from_utf8_lossy(mail);
+    let content = text.trim_end().len();
+    let last = text.get(content..).and_then(|blank| blank.find(['\n', '\r'])).unwrap_or(0);
+    let end = content.saturating_add(last);
+    let mut hash = Sha256::new();
+    let text = text.get(..end).unwrap_or(&text);
+    for line in lines(text).skip_while(|line| !line.is_empty()).skip(1) {
+        hash.update(line.as_bytes());
+        hash.update(b"\n");
+    }
+    hash.finalize().into()
+}

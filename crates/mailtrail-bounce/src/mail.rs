@@ -1,0 +1,207 @@
+//! The parts of a mail that count: what it tells people, what it tells machines, and what it returns.
+
+use std::borrow::Cow;
+
+use mail_parser::{HeaderName, Message, MessageParser, MessagePart, MimeHeaders, PartType};
+
+use crate::charset;
+use crate::fields::{Fields, blocks};
+use crate::reader::ReadError;
+use crate::status;
+
+/// A parsed mail.
+#[derive(Debug)]
+pub(crate) struct Mail<'m> {
+    message: Message<'m>,
+}
+
+/// What a mail consists of.
+#[derive(Debug, Default)]
+pub(crate) struct Parts<'p, 'm> {
+    /// What it tells people, cut at 64 KiB.
+    pub(crate) notice: String,
+    /// The texts of its `message/delivery-status` parts, whatever they call themselves.
+    pub(crate) status: Vec<String>,
+    /// Its `message/feedback-report` (RFC 5965).
+    pub(crate) complaint: Option<Fields>,
+    /// Its `message/disposition-notification` (RFC 8098).
+    pub(crate) receipt: Option<Fields>,
+    /// The header of the message that it returns, from a part of its own.
+    pub(crate) returned: Option<Fields>,
+    /// The mails in it.
+    pub(crate) mails: Vec<&'p Message<'m>>,
+}
+
+impl<'m> Mail<'m> {
+    /// Parses a mail.
+    pub(crate) fn parse(bytes: &'m [u8]) -> Result<Self, ReadError> {
+        let message = MessageParser::new().parse(bytes).ok_or(ReadError::NoHeader)?;
+        if message.headers().is_empty() { Err(ReadError::NoHeader) } else { Ok(Self { message }) }
+    }
+
+    /// A mail in a mail.
+    pub(crate) fn inner(message: &Message<'m>) -> Self {
+        Self { message: message.clone() }
+    }
+
+    /// A field of its header: unfolded, and decoded where the field may be encoded.
+    pub(crate) fn header(&self, name: &'static str) -> Option<Cow<'_, str>> {
+        let value = self.raw_header(name)?;
+        Some(if value.contains(['\r', '\n']) {
+            Cow::Owned(value.split(['\r', '\n']).map(str::trim).collect::<Vec<_>>().join(" "))
+        } else {
+            Cow::Borrowed(value)
+        })
+    }
+
+    /// A field of its header as written, without the blanks around it.
+    pub(crate) fn raw_header(&self, name: &'static str) -> Option<&str> {
+        self.message.header_raw(name).map(str::trim)
+    }
+
+    /// All values of a field.
+    pub(crate) fn headers<'a>(&'a self, name: &'static str) -> impl Iterator<Item = &'a str> {
+        let of_name = move |own: &str| own.eq_ignore_ascii_case(name);
+        self.message.headers_raw().filter(move |(own, _)| of_name(own)).map(|(_, value)| value)
+    }
+
+    /// Its subject.
+    pub(crate) fn subject(&self) -> &str {
+        self.message.subject().unwrap_or_default()
+    }
+
+    /// The address that it is from.
+    pub(crate) fn from(&self) -> Option<&str> {
+        self.message.from().and_then(|from| from.first()).and_then(|from| from.address())
+    }
+
+    /// The addresses that it is to.
+    pub(crate) fn to(&self) -> Vec<&str> {
+        self.message.all_to().flat_map(|to| to.iter()).filter_map(|to| to.address()).collect()
+    }
+
+    /// When it was written.
+    pub(crate) fn date(&self) -> Option<chrono::DateTime<chrono::Utc>> {
+        chrono::DateTime::from_timestamp(self.message.date()?.to_timestamp(), 0)
+    }
+
+    /// Its parts.
+    pub(crate) fn parts<'p>(&'p self) -> Parts<'p, 'm> {
+        let mut parts = Parts::default();
+        for (index, part) in self.message.parts.iter().enumerate() {
+            let (kind, subtype) = media_type(part);
+            match (kind.as_str(), subtype.as_str()) {
+                ("message", "delivery-status" | "global-delivery-status") => {
+                    parts.status.push(text(part, &self.message).into_owned());
+                }
+                ("message", "feedback-report") => {
+                    parts.complaint = first_block(&text(part, &self.message));
+                }
+                (
+                    "message",
+                    "disposition-notification" | "global-disposition-notification",
+                ) => parts.receipt = first_block(&text(part, &self.message)),
+                ("text", "rfc822-headers") | ("message", "global-headers") => {
+                    let header = first_block(&text(part, &self.message));
+                    parts.returned = parts.returned.or(header);
+                }
+                _ => self.part(index, part, &mut parts),
+            }
+        }
+        parts
+    }
+
+    fn part<'p>(&'p self, index: usize, part: &'p MessagePart<'m>, parts: &mut Parts<'p, 'm>) {
+        if let PartType::Message(inner) = &part.body {
+            if parts.returned.is_none() {
+                parts.returned = first_block(&String::from_utf8_lossy(front(&inner.raw_message)));
+            }
+            parts.mails.push(inner);
+            return;
+        }
+        if matches!(part.body, PartType::Multipart(_)) {
+            return;
+        }
+        // A returned message whose part has no type of its own.
+        if index > 0 && has_mail_header(part) {
+            let bytes = self.message.raw_message().get(usize_of(part.offset_header)..);
+            let header = first_block(&String::from_utf8_lossy(front(bytes.unwrap_or_default())));
+            parts.returned = parts.returned.take().or(header);
+            return;
+        }
+        let shown = self.message.text_body.iter().any(|shown| usize_of(*shown) == index);
+        let is_text = matches!(part.body, PartType::Text(_) | PartType::Html(_));
+        if index > 0 && (is_text || part.contents().len() < MOST_FRONT) {
+            let text = text(part, &self.message);
+            if status::is_status(&text) {
+                parts.status.push(text.into_owned());
+                return;
+            }
+            if !shown && is_text {
+                let header = first_block(&text).filter(Fields::is_mail_header);
+                parts.returned = parts.returned.take().or(header);
+            }
+        }
+        if shown && is_text && parts.notice.len() < MOST_NOTICE {
+            let text = text(part, &self.message);
+            let text = match &part.body {
+                PartType::Html(_) => Cow::Owned(mail_parser::decoders::html::html_to_text(cut(&text, MOST_HTML))),
+                _ => text,
+            };
+            parts.notice.push_str(cut(&text, MOST_NOTICE));
+            parts.notice.push('\n');
+        }
+    }
+}
+
+/// The media type of a part, in lower case.
+fn media_type(part: &MessagePart<'_>) -> (String, String) {
+    let lower = |text: &str| text.trim().to_ascii_lowercase();
+    part.content_type().map_or_else(Default::default, |content_type| {
+        (lower(content_type.ctype()), content_type.subtype().map(lower).unwrap_or_default())
+    })
+}
+
+/// The text of a part, whatever the parser made of it.
+fn text<'p>(part: &'p MessagePart<'_>, message: &'p Message<'_>) -> Cow<'p, str> {
+    match &part.body {
+        PartType::Message(inner) => String::from_utf8_lossy(&inner.raw_message),
+        PartType::Text(text) | PartType::Html(text) => charset::corrected(text, part, message),
+        _ => String::from_utf8_lossy(part.contents()),
+    }
+}
+
+fn first_block(text: &str) -> Option<Fields> {
+    blocks(cut(text, MOST_FRONT)).into_iter().next()
+}
+
+fn has_mail_header(part: &MessagePart<'_>) -> bool {
+    let is_mail = |name: &HeaderName<'_>| {
+        matches!(name, HeaderName::Received | HeaderName::ReturnPath | HeaderName::DkimSignature)
+    };
+    part.headers.iter().any(|header| is_mail(&header.name))
+}
+
+fn front(bytes: &[u8]) -> &[u8] {
+    bytes.get(..MOST_FRONT).unwrap_or(bytes)
+}
+
+/// The head of a text, at most so many bytes long.
+fn cut(text: &str, most: usize) -> &str {
+    let mut end = most.min(text.len());
+    while !text.is_char_boundary(end) {
+        end = end.saturating_sub(1);
+    }
+    text.get(..end).unwrap_or_default()
+}
+
+fn usize_of(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// Bytes of what is told to people that are read.
+const MOST_NOTICE: usize = 65_536;
+/// Bytes of HTML that are turned into text.
+const MOST_HTML: usize = 262_144;
+/// Bytes of a returned message that are looked at: its header is at the front.
+const MOST_FRONT: usize = 65_536;

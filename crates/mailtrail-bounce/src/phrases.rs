@@ -1,0 +1,138 @@
+//! What mail systems say in their notices, as data: all phrases in one pass.
+
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
+use serde::Deserialize;
+
+/// What a phrase says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Says {
+    /// It could not be delivered.
+    Failed,
+    /// It is still tried.
+    Delayed,
+    /// It was delivered.
+    Delivered,
+    /// It was handed on.
+    Relayed,
+    /// The recipients that follow failed.
+    FailedSection,
+    /// The recipients that follow are still tried.
+    DelayedSection,
+    /// The recipients that follow got it.
+    DeliveredSection,
+    /// What follows is the message that came back.
+    Original,
+    /// A person is away, and a machine answers.
+    Away,
+    /// A person has moved.
+    Moved,
+    /// A machine asks the sender to prove who that is.
+    Challenge,
+    /// A mail program unsubscribes.
+    OptOut,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    version: String,
+    mailers: Vec<String>,
+    contacts: Vec<String>,
+    phrase: Vec<Group>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Group {
+    says: Says,
+    text: Vec<String>,
+    /// Where such phrases are known from: for people.
+    #[serde(rename = "source")]
+    _source: String,
+}
+
+/// The phrases of `rules/phrases.toml`.
+#[derive(Debug, Default)]
+pub(crate) struct Phrases {
+    matcher: Option<AhoCorasick>,
+    says: Vec<Says>,
+    /// Local parts that only mail systems have.
+    pub(crate) mailers: Vec<String>,
+    /// Words before addresses of people who help, and of senders.
+    pub(crate) contacts: Vec<String>,
+}
+
+/// A phrase in a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hit {
+    /// Where it starts.
+    pub(crate) start: usize,
+    /// What it says.
+    pub(crate) says: Says,
+}
+
+impl Phrases {
+    /// Those that come with this crate.
+    pub(crate) fn builtin() -> &'static Self {
+        static BUILTIN: LazyLock<Phrases> = LazyLock::new(|| {
+            Phrases::from_toml(include_str!("../rules/phrases.toml")).unwrap_or_default()
+        });
+        &BUILTIN
+    }
+
+    fn from_toml(text: &str) -> Result<Self, Box<dyn std::error::Error>> {
+        let file: File = toml::from_str(text)?;
+        let says = file.phrase.iter().flat_map(|group| group.text.iter().map(|_| group.says));
+        Ok(Self {
+            says: says.collect(),
+            matcher: Some(AhoCorasick::new(file.phrase.iter().flat_map(|group| &group.text))?),
+            mailers: file.mailers,
+            contacts: file.contacts,
+
+        })
+    }
+
+    /// The phrases in a text that is in lower case, with single spaces, by their places.
+    pub(crate) fn find(&self, normal: &str) -> Vec<Hit> {
+        let found = self.matcher.iter().flat_map(|matcher| matcher.find_overlapping_iter(normal));
+        let hits = found.filter_map(|found| {
+            let says = *self.says.get(found.pattern().as_usize())?;
+            Some(Hit { start: found.start(), says })
+        });
+        let mut hits: Vec<Hit> = hits.collect();
+        hits.sort_by_key(|hit| hit.start);
+        hits
+    }
+
+    /// Whether a mail from this address is from a mail system.
+    pub(crate) fn is_mailer(&self, address: &str) -> bool {
+        let local = address.rsplit_once('@').map_or(address, |(local, _)| local);
+        let plain: String =
+            local.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+        self.mailers.iter().any(|mailer| plain.starts_with(mailer.as_str()))
+    }
+}
+
+/// Lower case, with single spaces.
+pub(crate) fn normal(text: &str) -> String {
+    text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_phrase_can_match() {
+        let text = include_str!("../rules/phrases.toml");
+        let phrases = Phrases::from_toml(text).unwrap();
+        let file: File = toml::from_str(text).unwrap();
+        for phrase in file.phrase.iter().flat_map(|group| &group.text) {
+            assert_eq!(normal(phrase), *phrase);
+            assert!(!phrases.find(phrase).is_empty());
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Inputs to answers, in the form of the corpora: anybody can measure us on a corpus of their own.
+
+use std::io::{BufRead, Write};
+
+use anyhow::{Context as _, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use mailtrail_bounce::{Reader, Reading};
+use mailtrail_classify::{Classifier, Reply};
+use mailtrail_core::token::{Key, Keys};
+use mailtrail_core::{Event, Status};
+use serde_json::{Value, json};
+
+/// Reads inputs and writes answers, one JSON object a line.
+pub(crate) fn write(inputs: impl BufRead, mut answers: impl Write) -> Result<()> {
+    let classifier = Classifier::builtin()?;
+    let keys = Keys::new(Key::new(1, [0; 32]));
+    for (index, line) in inputs.lines().enumerate() {
+        let line = line?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        let sample: Value =
+            serde_json::from_str(&line).with_context(|| format!("line {} is no JSON", index + 1))?;
+        writeln!(answers, "{}", answer(&sample, &Reader::new(&classifier, &keys), &classifier))?;
+    }
+    Ok(())
+}
+
+fn answer(sample: &Value, reader: &Reader<'_>, classifier: &Classifier) -> Value {
+    let (id, input) = (&sample["id"], &sample["input"]);
+    let answered = match sample["kind"].as_str().unwrap_or_default() {
+        "report" | "variant" => of_mail(&input["mail"], reader, classifier),
+        "classify" => Ok(of_text(input["text"].as_str().unwrap_or_default(), classifier)),
+        kind => Err(format!("{kind} is not read by this version")),
+    };
+    let mut answer = answered.unwrap_or_else(|error| json!({ "error": error }));
+    answer["id"] = id.clone();
+    answer
+}
+
+fn of_mail(mail: &Value, reader: &Reader<'_>, classifier: &Classifier) -> Result<Value, String> {
+    let bytes = match (mail["text"].as_str(), mail["b64"].as_str()) {
+        (Some(text), _) => text.as_bytes().to_vec(),
+        (None, Some(encoded)) => STANDARD.decode(encoded).map_err(|error| error.to_string())?,
+        (None, None) => return Err("the input has no mail".to_owned()),
+    };
+    let now = chrono::Utc::now();
+    let Reading { kind, recipients, .. } =
+        reader.read(&bytes, None, now).map_err(|error| error.to_string())?;
+    let of_recipient = |recipient: &mailtrail_bounce::Recipient| {
+        let event = recipient.event(classifier);
+        json!({
+            "recipient": recipient.recipient,
+            "status": recipient.enhanced_code.map(|code| code.to_string()),
+            "class": class_of(&event),
+            "rule": rule_of(&event),
+            "source": recipient.rule,
+            "diagnostic": recipient.diagnostic,
+        })
+    };
+    let recipients: Vec<Value> = recipients.iter().map(of_recipient).collect();
+    Ok(json!({ "kind": kind, "recipients": recipients }))
+}
+
+fn of_text(text: &str, classifier: &Classifier) -> Value {
+    let reply = Reply::parse(text);
+    let verdict = classifier.classify(&reply);
+    let digit = reply.enhanced_code.map(|code| u16::from(code.class()));
+    let digit = reply.reply_code.map(|code| code.get() / 100).or(digit);
+    let class = match (digit, verdict.reason.final_status()) {
+        (Some(4), _) => "soft_bounced",
+        (_, Status::Failed) => "failed",
+        _ => "bounced",
+    };
+    json!({ "class": class, "rule": verdict.rule })
+}
+
+fn class_of(event: &Event) -> &'static str {
+    match event {
+        Event::Deferred(_) => "soft_bounced",
+        Event::Bounced(bounced) if bounced.diagnosis.reason.final_status() == Status::Failed => "failed",
+        Event::Bounced(_) => "bounced",
+        Event::Complained(_) => "complained",
+        Event::AutoReplied(_) => "auto_replied",
+        Event::Unsubscribed(_) => "unsubscribed",
+        Event::Delivered(_) => "delivered",
+        Event::Sent(_) => "sent",
+        Event::Opened(_) => "opened",
+        _ => "none",
+    }
+}
+
+fn rule_of(event: &Event) -> Option<&str> {
+    match event {
+        Event::Bounced(bounced) => bounced.diagnosis.rule.as_deref(),
+        Event::Deferred(deferred) => deferred.diagnosis.rule.as_deref(),
+        _ => None,
+    }
+}
