@@ -75,7 +75,13 @@ pub(crate) fn found(line: &str) -> impl Iterator<Item = Found<'_>> {
         loop {
             let at = line.get(from..)?.find('@')?.saturating_add(from);
             let next = at.saturating_add(1);
-            let (start, end) = (local_start(line, from, at), domain_end(line, next));
+            let (mut start, end) = (local_start(line, from, at), domain_end(line, next));
+            // An apostrophe in front belongs to the text where one stands behind, too.
+            if line.get(end..).is_some_and(|after| after.starts_with('\''))
+                && let Some(quote) = line.get(start..at).and_then(|local| local.rfind('\''))
+            {
+                start = start.saturating_add(quote).saturating_add(1);
+            }
             from = next;
             let domain = line.get(next..end).unwrap_or_default();
             if start < at && domain.contains(|c: char| c.is_alphanumeric()) {

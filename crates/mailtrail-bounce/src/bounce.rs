@@ -1,6 +1,6 @@
 //! Which recipients bounced: by the machine-readable report, by the notice, by both.
 
-use mailtrail_classify::Reply;
+use mailtrail_classify::{Classifier, Reply};
 
 use crate::address;
 use crate::fields::Fields;
@@ -31,7 +31,26 @@ pub(crate) fn structured(parts: &[String], notice: &Notice<'_>) -> Vec<Recipient
         };
         complete(recipient, text);
     }
+    recipients.extend(forgotten(&recipients, notice));
     recipients
+}
+
+/// Recipients that the notice refuses and the report beside it leaves out; only if the notice names
+/// all of the report's, so that both are known to mean the same by a recipient.
+fn forgotten(reported: &[Recipient], notice: &Notice<'_>) -> Vec<Recipient> {
+    let is_same = |recipient: &Recipient, entry: &Entry| {
+        let named = [&recipient.recipient, &recipient.final_recipient];
+        named.iter().any(|own| own.as_ref().is_some_and(|own| address::same(own, &entry.address)))
+    };
+    let named = |recipient: &Recipient| notice.entries.iter().any(|entry| is_same(recipient, entry));
+    if reported.is_empty() || !reported.iter().all(named) {
+        return Vec::new();
+    }
+    let is_forgotten = |entry: &&Entry| {
+        entry.is_negative() && !reported.iter().any(|recipient| is_same(recipient, entry))
+    };
+    let forgotten = notice.entries.iter().filter(is_forgotten);
+    forgotten.map(|entry| of_text(entry.address.clone(), Action::Failed, &entry.text)).collect()
 }
 
 /// A report without a diagnostic text, or with a code that says nothing, takes those of the notice.
@@ -59,6 +78,7 @@ pub(crate) fn free_form(
     mail: &Mail<'_>,
     notice: &Notice<'_>,
     returned: &Fields,
+    classifier: &Classifier,
     phrases: &Phrases,
 ) -> Vec<Recipient> {
     let failed = failed_recipients(mail);
@@ -68,9 +88,11 @@ pub(crate) fn free_form(
     let by_hand = ["re:", "fw:", "fwd:", "aw:", "wg:", "tr:"].iter().any(|mark| subject.starts_with(mark));
     let by_mailer = mail.from().is_none_or(|from| phrases.is_mailer(from));
     let of_subject = !by_hand && (in_subject(Says::Failed) || in_subject(Says::Delayed));
-    let by_system = by_mailer || !failed.is_empty() || (of_subject && is_from_nobody(mail));
-    let replied = notice.entries.iter().any(|entry| entry.is_negative());
-    let speaks = !failed.is_empty() || of_subject || notice.is_of_delivery() || replied;
+    let replied = notice.entries.iter().any(Entry::is_negative);
+    let of_delivery = notice.is_of_delivery() || replied;
+    let about_a_message = of_subject || (of_delivery && !returned.is_empty());
+    let by_system = by_mailer || !failed.is_empty() || (about_a_message && is_from_nobody(mail));
+    let speaks = !failed.is_empty() || of_subject || of_delivery;
     if !(by_system && speaks) {
         return Vec::new();
     }
@@ -79,7 +101,22 @@ pub(crate) fn free_form(
         .or_else(|| (!by_hand && in_subject(Says::Delayed)).then_some(Action::Delayed))
         .unwrap_or(Action::Failed);
     let entries = entries(mail, notice, &failed, returned, phrases);
-    entries.into_iter().map(|entry| of_entry(entry, overall, &notice.shared)).collect()
+    let recipients = entries.into_iter().map(|entry| {
+        let action = entry.action.unwrap_or(overall);
+        let says_nothing = entry.text.is_empty() || {
+            let reply = Reply::parse(&entry.text);
+            reply.reply_code.is_none()
+                && reply.enhanced_code.is_none()
+                && !classifier.classify(&reply).reason.is_known()
+        };
+        if says_nothing {
+            let text = format!("{} {}", entry.text, notice.shared);
+            of_text(entry.address, action, text.trim())
+        } else {
+            of_text(entry.address, action, &entry.text)
+        }
+    });
+    recipients.collect()
 }
 
 /// Where the best of these is: addresses that head their lines, those that the header names, those
@@ -92,7 +129,10 @@ fn entries(
     phrases: &Phrases,
 ) -> Vec<Entry> {
     let listed = |address: &str| Entry::listed(address);
-    if !failed.is_empty() {
+    let is_failed = |entry: &Entry| failed.iter().any(|own| address::same(own, &entry.address));
+    // A list that rewrote addresses names others than the text: what the text says is about its own.
+    let contradicted = notice.entries.iter().any(Entry::is_negative) && !notice.entries.iter().any(is_failed);
+    if !failed.is_empty() && !contradicted {
         let of_address = |address: &String| {
             let known = notice.entries.iter().find(|entry| address::same(&entry.address, address));
             known.cloned().unwrap_or_else(|| listed(address))
@@ -114,14 +154,11 @@ fn entries(
     named.iter().map(|address| listed(address)).collect()
 }
 
-fn of_entry(entry: Entry, overall: Action, shared: &str) -> Recipient {
-    let own = Reply::parse(&entry.text);
-    let says_nothing = entry.text.is_empty();
-    let text = if says_nothing { shared } else { &entry.text };
-    let reply = if says_nothing { Reply::parse(shared) } else { own };
+fn of_text(address: String, action: Action, text: &str) -> Recipient {
+    let reply = Reply::parse(text);
     Recipient {
-        recipient: Some(entry.address),
-        action: entry.action.unwrap_or(overall),
+        recipient: Some(address),
+        action,
         reply_code: reply.reply_code,
         enhanced_code: reply.enhanced_code,
         diagnostic: Some(bounded(text)).filter(|text| !text.is_empty()),

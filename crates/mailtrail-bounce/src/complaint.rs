@@ -25,6 +25,16 @@ pub(crate) fn read(report: &Fields, returned: &Fields) -> Complaint {
     }
 }
 
+/// Some providers return the message without a report, and name in its header who complains.
+pub(crate) fn by_returned(returned: &Fields) -> Option<Vec<Recipient>> {
+    let named: Vec<String> = returned
+        .all("x-hmxmroriginalrecipient")
+        .flat_map(address::found)
+        .map(|found| found.address.to_owned())
+        .collect();
+    (!named.is_empty()).then(|| of("abuse", "jmrp", named))
+}
+
 /// A complaint of one kind by each recipient; by one that is hidden if none is named.
 pub(crate) fn of(kind: &str, rule: &'static str, recipients: Vec<String>) -> Vec<Recipient> {
     let complained = |recipient: Option<String>| Recipient {

@@ -18,6 +18,20 @@ impl Fields {
         (!value.is_empty()).then_some(value)
     }
 
+    /// Fields whose names are in lower case.
+    pub(crate) fn from_pairs(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self(pairs.into_iter().collect())
+    }
+
+    /// The header of a parsed mail.
+    pub(crate) fn of_header(message: &mail_parser::Message<'_>) -> Self {
+        let unfolded = |value: &str| lines(value).map(str::trim).collect::<Vec<_>>().join(" ");
+        let fields = message.headers_raw().map(|(name, value)| {
+            (name.trim().to_ascii_lowercase(), unfolded(value).trim().to_owned())
+        });
+        Self(fields.collect())
+    }
+
     /// All values of a field.
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_str())
@@ -26,6 +40,21 @@ impl Fields {
     /// All values.
     pub(crate) fn values(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(_, value)| value.as_str())
+    }
+
+    /// The same fields, with a new block wherever one of these names comes again.
+    pub(crate) fn split_at_repeated(self, names: &[&str]) -> Vec<Self> {
+        let mut blocks = vec![Self::default()];
+        for (name, value) in self.0 {
+            let repeats = |block: &Self| block.0.iter().any(|(own, _)| *own == name);
+            if names.contains(&name.as_str()) && blocks.last().is_some_and(repeats) {
+                blocks.push(Self::default());
+            }
+            if let Some(block) = blocks.last_mut() {
+                block.0.push((name, value));
+            }
+        }
+        blocks
     }
 
     /// Whether it is the header of a mail.

@@ -34,8 +34,11 @@ mod reader;
 mod receipt;
 mod recipient;
 mod reply;
+mod ses;
 mod status;
 
 pub use original::Original;
+pub use phrases::{Phrases, PhrasesError};
 pub use reader::{Kind, ReadError, Reader, Reading};
 pub use recipient::{Action, Recipient};
+pub use reply::is_auto_reply;

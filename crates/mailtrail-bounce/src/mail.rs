@@ -72,7 +72,8 @@ impl<'m> Mail<'m> {
 
     /// The address that it is from.
     pub(crate) fn from(&self) -> Option<&str> {
-        self.message.from().and_then(|from| from.first()).and_then(|from| from.address())
+        let from = self.message.from().and_then(|from| from.first());
+        from.and_then(|from| from.address()).filter(|address| !address.is_empty())
     }
 
     /// The addresses that it is to.
@@ -108,14 +109,20 @@ impl<'m> Mail<'m> {
                 _ => self.part(index, part, &mut parts),
             }
         }
+        if parts.notice.trim().is_empty() && parts.status.is_empty() {
+            // A boundary that is never there: all of it is one text then.
+            let body = self.message.parts.first().map_or(0, |root| usize_of(root.offset_body));
+            let raw = self.message.raw_message().get(body..).unwrap_or_default();
+            let raw = raw.get(..MOST_NOTICE).unwrap_or(raw);
+            parts.notice = String::from_utf8_lossy(raw).into_owned();
+        }
         parts
     }
 
     fn part<'p>(&'p self, index: usize, part: &'p MessagePart<'m>, parts: &mut Parts<'p, 'm>) {
         if let PartType::Message(inner) = &part.body {
-            if parts.returned.is_none() {
-                parts.returned = first_block(&String::from_utf8_lossy(front(&inner.raw_message)));
-            }
+            let header = || Some(Fields::of_header(inner)).filter(|header| !header.is_empty());
+            parts.returned = parts.returned.take().or_else(header);
             parts.mails.push(inner);
             return;
         }
@@ -165,7 +172,10 @@ fn media_type(part: &MessagePart<'_>) -> (String, String) {
 /// The text of a part, whatever the parser made of it.
 fn text<'p>(part: &'p MessagePart<'_>, message: &'p Message<'_>) -> Cow<'p, str> {
     match &part.body {
-        PartType::Message(inner) => String::from_utf8_lossy(&inner.raw_message),
+        PartType::Message(_) => {
+            let (start, end) = (usize_of(part.offset_body), usize_of(part.offset_end));
+            String::from_utf8_lossy(message.raw_message().get(start..end).unwrap_or_default())
+        }
         PartType::Text(text) | PartType::Html(text) => charset::corrected(text, part, message),
         _ => String::from_utf8_lossy(part.contents()),
     }

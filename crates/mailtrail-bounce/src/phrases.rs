@@ -38,7 +38,8 @@ pub(crate) enum Says {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    version: String,
+    #[serde(rename = "version")]
+    _version: String,
     mailers: Vec<String>,
     contacts: Vec<String>,
     phrase: Vec<Group>,
@@ -54,15 +55,55 @@ struct Group {
     _source: String,
 }
 
-/// The phrases of `rules/phrases.toml`.
+/// What mail systems say in the notices that they write for people, in the form of
+/// `rules/phrases.toml`.
+///
+/// ```
+/// use mailtrail_bounce::{Phrases, Reader};
+/// # use mailtrail_classify::Classifier;
+/// # use mailtrail_core::token::{Key, Keys};
+/// # let (classifier, keys) = (Classifier::builtin()?, Keys::new(Key::new(1, [7; 32])));
+/// let phrases = Phrases::from_toml(r#"
+///     version = "1"
+///     mailers = ["postbote"]
+///     contacts = []
+///     [[phrase]]
+///     says = "failed"
+///     text = ["kam nicht an"]
+///     source = "the campus server"
+/// "#)?;
+/// let reader = Reader::new(&classifier, &keys).phrases(&phrases);
+/// let mail = b"From: postbote@campus.example\n\nEs kam nicht an bei ann@a.example.";
+/// let reading = reader.read(mail, None, chrono::DateTime::UNIX_EPOCH)?;
+/// assert_eq!(reading.recipients[0].recipient.as_deref(), Some("ann@a.example"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Default)]
-pub(crate) struct Phrases {
+pub struct Phrases {
     matcher: Option<AhoCorasick>,
     says: Vec<Says>,
     /// Local parts that only mail systems have.
     pub(crate) mailers: Vec<String>,
     /// Words before addresses of people who help, and of senders.
     pub(crate) contacts: Vec<String>,
+}
+
+/// Why a file of phrases can't be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PhrasesError {
+    /// It is not TOML of the right shape.
+    #[error("the phrases are not valid: {0}")]
+    Syntax(#[source] toml::de::Error),
+    /// A phrase could never match.
+    #[error("the phrase {phrase:?} is not in lower case with single spaces")]
+    Phrase {
+        /// The phrase.
+        phrase: String,
+    },
+    /// The phrases are too many for one matcher.
+    #[error("the phrases are too many for one matcher")]
+    Matcher(#[source] aho_corasick::BuildError),
 }
 
 /// A phrase in a text.
@@ -75,20 +116,31 @@ pub(crate) struct Hit {
 }
 
 impl Phrases {
+    /// Those that come with this crate, in their file.
+    pub const BUILTIN: &'static str = include_str!("../rules/phrases.toml");
+
     /// Those that come with this crate.
-    pub(crate) fn builtin() -> &'static Self {
-        static BUILTIN: LazyLock<Phrases> = LazyLock::new(|| {
-            Phrases::from_toml(include_str!("../rules/phrases.toml")).unwrap_or_default()
-        });
-        &BUILTIN
+    pub fn builtin() -> &'static Self {
+        // A test reads the file.
+        static COMPILED: LazyLock<Phrases> =
+            LazyLock::new(|| Phrases::from_toml(Phrases::BUILTIN).unwrap_or_default());
+        &COMPILED
     }
 
-    fn from_toml(text: &str) -> Result<Self, Box<dyn std::error::Error>> {
-        let file: File = toml::from_str(text)?;
+    /// Those of a file of this form, and no others.
+    ///
+    /// # Errors
+    /// [`PhrasesError`] says what is wrong with it.
+    pub fn from_toml(text: &str) -> Result<Self, PhrasesError> {
+        let file: File = toml::from_str(text).map_err(PhrasesError::Syntax)?;
+        let texts = || file.phrase.iter().flat_map(|group| &group.text);
+        if let Some(phrase) = texts().find(|text| text.is_empty() || normal(text) != **text) {
+            return Err(PhrasesError::Phrase { phrase: phrase.clone() });
+        }
         let says = file.phrase.iter().flat_map(|group| group.text.iter().map(|_| group.says));
         Ok(Self {
             says: says.collect(),
-            matcher: Some(AhoCorasick::new(file.phrase.iter().flat_map(|group| &group.text))?),
+            matcher: Some(AhoCorasick::new(texts()).map_err(PhrasesError::Matcher)?),
             mailers: file.mailers,
             contacts: file.contacts,
 
@@ -127,11 +179,10 @@ mod tests {
 
     #[test]
     fn every_phrase_can_match() {
-        let text = include_str!("../rules/phrases.toml");
+        let text = Phrases::BUILTIN;
         let phrases = Phrases::from_toml(text).unwrap();
         let file: File = toml::from_str(text).unwrap();
         for phrase in file.phrase.iter().flat_map(|group| &group.text) {
-            assert_eq!(normal(phrase), *phrase);
             assert!(!phrases.find(phrase).is_empty());
         }
     }

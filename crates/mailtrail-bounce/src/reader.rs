@@ -16,7 +16,8 @@ use crate::mail::{Mail, Parts};
 use crate::notice::Notice;
 use crate::original::{self, Original};
 use crate::phrases::{Phrases, Says, normal};
-use crate::recipient::Recipient;
+use crate::recipient::{Action, Recipient};
+use crate::ses::Notification;
 use crate::{bounce, receipt, reply};
 
 /// Reads mails that came back.
@@ -33,6 +34,7 @@ use crate::{bounce, receipt, reply};
 pub struct Reader<'a> {
     classifier: &'a Classifier,
     keys: &'a Keys,
+    phrases: &'a Phrases,
 }
 
 /// What a mail is.
@@ -110,7 +112,13 @@ struct Found {
 impl<'a> Reader<'a> {
     /// A reader with these rules and keys.
     pub fn new(classifier: &'a Classifier, keys: &'a Keys) -> Self {
-        Self { classifier, keys }
+        Self { classifier, keys, phrases: Phrases::builtin() }
+    }
+
+    /// That knows these phrases in place of ours.
+    pub fn phrases(mut self, phrases: &'a Phrases) -> Self {
+        self.phrases = phrases;
+        self
     }
 
     /// Reads a mail. `envelope_recipient` is where it was delivered to, if that is known.
@@ -131,7 +139,7 @@ impl<'a> Reader<'a> {
         }
         let front = with_line_feeds(mail.get(..MOST_PARSED).unwrap_or(mail));
         let parsed = Mail::parse(&front)?;
-        let found = find(&parsed, 0);
+        let found = self.find(&parsed, 0);
         if found.recipients.is_empty() {
             return Ok(Reading { kind: found.kind, ..Reading::default() });
         }
@@ -187,61 +195,80 @@ impl<'a> Reader<'a> {
         let seen_in = token.map(|(_, seen_in)| seen_in);
         Reading { kind, recipients, original, seen_in, feedback }
     }
-}
 
-/// What a mail says. What a machine wrote for machines goes before what it wrote for people.
-fn find(mail: &Mail<'_>, depth: usize) -> Found {
-    let phrases = Phrases::builtin();
-    let parts = mail.parts();
-    let notice = Notice::read(&parts.notice, phrases);
-    let returned = match &parts.returned {
-        Some(returned) => returned.clone(),
-        None => notice.quoted.clone(),
-    };
-    let (kind, recipients) = read(mail, &parts, &notice, &returned, phrases);
-    if recipients.is_empty() && kind == Kind::NotFeedback && depth < MOST_FORWARDS {
-        let inner = parts.mails.iter().map(|inner| find(&Mail::inner(inner), depth.saturating_add(1)));
-        // Only what is a report by its structure: people forward notices to ask about them.
-        let is_structured =
-            |found: &Found| found.recipients.iter().any(|recipient| recipient.rule != "text");
-        if let Some(found) = inner.into_iter().find(|found| is_structured(found)) {
-            return found;
+    /// What a mail says. What a machine wrote for machines goes before what it wrote for people.
+    fn find(&self, mail: &Mail<'_>, depth: usize) -> Found {
+        let parts = mail.parts();
+        let notice = Notice::read(&parts.notice, self.phrases, &mail.to());
+        let returned = match &parts.returned {
+            Some(returned) => returned.clone(),
+            None => notice.quoted.clone(),
+        };
+        if let Some(notification) = Notification::find(&parts.notice) {
+            return of_notification(&notification);
+        }
+        let (kind, recipients) = self.kind(mail, &parts, &notice, &returned);
+        let is_structured = recipients.iter().any(|recipient| recipient.rule != "text");
+        if !is_structured && depth < MOST_FORWARDS {
+            // Only what is a report by its structure: people forward notices to ask about them.
+            let inner = parts.mails.iter().map(|inner| Mail::inner(inner));
+            let quoted = notice.quoted_report().and_then(|text| Mail::parse(text.as_bytes()).ok());
+            for mail in quoted.into_iter().chain(inner) {
+                let found = self.find(&mail, depth.saturating_add(1));
+                if found.recipients.iter().any(|recipient| recipient.rule == "dsn") {
+                    return found;
+                }
+            }
+        }
+        Found { kind, recipients, returned, notice: parts.notice }
+    }
+
+    fn kind(
+        &self,
+        mail: &Mail<'_>,
+        parts: &Parts<'_, '_>,
+        notice: &Notice<'_>,
+        returned: &Fields,
+    ) -> (Kind, Vec<Recipient>) {
+        let reported = bounce::structured(&parts.status, notice);
+        if !reported.is_empty() {
+            return (Kind::Report, reported);
+        }
+        if let Some(report) = &parts.complaint {
+            return match complaint::read(report, returned) {
+                Complaint::Of(recipients) => (Kind::Complaint, recipients),
+                Complaint::Authentication | Complaint::NotSpam => {
+                    (Kind::AuthenticationReport, Vec::new())
+                }
+            };
+        }
+        if let Some(receipt) = parts.receipt.as_ref().and_then(receipt::read) {
+            return (Kind::Receipt, vec![receipt]);
+        }
+        let complained =
+            complaint::by_returned(returned).or_else(|| opt_out(mail, notice, self.phrases));
+        if let Some(complained) = complained {
+            return (Kind::Complaint, complained);
+        }
+        let bounced = bounce::free_form(mail, notice, returned, self.classifier, self.phrases);
+        if !bounced.is_empty() {
+            return (Kind::Report, bounced);
+        }
+        match reply::read(mail, notice, self.phrases) {
+            Some(replied) => (Kind::AutoReply, vec![replied]),
+            None => (Kind::NotFeedback, Vec::new()),
         }
     }
-    Found { kind, recipients, returned, notice: parts.notice }
 }
 
-fn read(
-    mail: &Mail<'_>,
-    parts: &Parts<'_, '_>,
-    notice: &Notice<'_>,
-    returned: &Fields,
-    phrases: &Phrases,
-) -> (Kind, Vec<Recipient>) {
-    let reported = bounce::structured(&parts.status, notice);
-    if !reported.is_empty() {
-        return (Kind::Report, reported);
-    }
-    if let Some(report) = &parts.complaint {
-        return match complaint::read(report, returned) {
-            Complaint::Of(recipients) => (Kind::Complaint, recipients),
-            Complaint::Authentication | Complaint::NotSpam => (Kind::AuthenticationReport, Vec::new()),
-        };
-    }
-    if let Some(receipt) = parts.receipt.as_ref().and_then(receipt::read) {
-        return (Kind::Receipt, vec![receipt]);
-    }
-    if let Some(opt_out) = opt_out(mail, notice, phrases) {
-        return (Kind::Complaint, opt_out);
-    }
-    let bounced = bounce::free_form(mail, notice, returned, phrases);
-    if !bounced.is_empty() {
-        return (Kind::Report, bounced);
-    }
-    match reply::read(mail, notice, phrases) {
-        Some(replied) => (Kind::AutoReply, vec![replied]),
-        None => (Kind::NotFeedback, Vec::new()),
-    }
+fn of_notification(notification: &Notification) -> Found {
+    let recipients = notification.recipients();
+    let kind = match recipients.first() {
+        Some(first) if first.action == Action::Complained => Kind::Complaint,
+        Some(_) => Kind::Report,
+        None => Kind::NotFeedback,
+    };
+    Found { kind, recipients, returned: notification.returned(), notice: String::new() }
 }
 
 /// A mail program that opts out in its user's name: there is no other complaint then.

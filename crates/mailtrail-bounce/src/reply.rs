@@ -38,6 +38,17 @@ pub(crate) fn read(mail: &Mail<'_>, notice: &Notice<'_>, phrases: &Phrases) -> O
     })
 }
 
+/// Whether a text sounds like an automatic answer. For texts without the mail that they were in:
+/// providers hand on what they took for a bounce.
+///
+/// ```
+/// assert!(mailtrail_bounce::is_auto_reply("I am out of the office until Monday."));
+/// assert!(!mailtrail_bounce::is_auto_reply("550 5.1.1 no such user"));
+/// ```
+pub fn is_auto_reply(text: &str) -> bool {
+    Phrases::builtin().find(&normal(text)).iter().any(|hit| hit.says == Says::Away)
+}
+
 /// Whether a program sent it by itself.
 fn is_automatic(mail: &Mail<'_>) -> bool {
     let is = |name, value: &str| {

@@ -10,9 +10,13 @@ use crate::recipient::{Action, Recipient};
 
 /// Reads the text of a `message/delivery-status` part.
 pub(crate) fn recipients(text: &str) -> Vec<Recipient> {
-    let blocks = blocks(text);
+    // Some leave out the blank lines between recipients.
+    let names = ["final-recipient", "original-recipient"];
+    let split = blocks(text).into_iter().flat_map(|block| block.split_at_repeated(&names));
+    let blocks: Vec<Fields> = split.collect();
     let message = blocks.iter().find(|block| !is_of_recipient(block)).cloned().unwrap_or_default();
-    // Some put the fields of the message and of its one recipient into one block.
+    // Some also put the fields of the message and of its first recipient into one block.
+    let message = if message.is_empty() { blocks.first().cloned().unwrap_or_default() } else { message };
     let of_recipients = blocks.iter().filter(|block| is_of_recipient(block));
     of_recipients.take(MOST_RECIPIENTS).filter_map(|block| of_block(block, &message)).collect()
 }
@@ -57,7 +61,8 @@ fn of_block(fields: &Fields, message: &Fields) -> Option<Recipient> {
         final_recipient,
         action,
         reply_code: reply.reply_code,
-        enhanced_code: specific(status_field).or(reply.enhanced_code).or(status_field),
+        // The server's own words go before what the reporting host made of them.
+        enhanced_code: specific(reply.enhanced_code).or(specific(status_field)).or(reply.enhanced_code).or(status_field),
         status_field,
         diagnostic,
         remote_host: fields.typed("remote-mta").map(str::to_owned),

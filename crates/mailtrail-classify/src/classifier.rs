@@ -1,18 +1,23 @@
 //! Texts and codes to a reason: which goes before which, and who is to blame.
 
-use aho_corasick::{AhoCorasick, AhoCorasickBuilder, MatchKind};
+use aho_corasick::AhoCorasick;
 use mailtrail_core::diagnosis::{Diagnosis, Fault};
 use mailtrail_core::reason::{Group, Reason};
 use sha2::{Digest, Sha256};
 
 use crate::code;
 use crate::reply::Reply;
-use crate::rules::{Over, Rule, RulesError, RulesFile};
+use crate::rules::{AnyCode, CodePattern, Over, Rule, RulesError, RulesFile};
 
 /// Reads replies by rules. Building it compiles all fragments into one matcher; share it.
 ///
 /// # Which goes before which?
-/// A text rule that is marked to go over codes; the enhanced code; any text rule; the reply code.
+/// 1. A rule for a host or for a code, or whose text is marked to go over the code.
+/// 2. The enhanced code, where it says more than that there was some problem.
+/// 3. A rule for a text.
+/// 4. The reply code.
+///
+/// Among rules of the same rank the first decides; users' rules stand before ours.
 ///
 /// # Example
 /// ```
@@ -27,9 +32,11 @@ use crate::rules::{Over, Rule, RulesError, RulesFile};
 #[derive(Debug, Clone)]
 pub struct Classifier {
     matcher: AhoCorasick,
-    /// The rule of each fragment.
     rules: Vec<Compiled>,
-    of_fragment: Vec<usize>,
+    /// The rule of each fragment, and what the fragment is to it.
+    fragments: Vec<(usize, Role)>,
+    /// Rules that need no text.
+    textless: Vec<usize>,
     version: Box<str>,
     sequence: u64,
     digest: Box<str>,
@@ -40,7 +47,18 @@ struct Compiled {
     name: Box<str>,
     reason: Reason,
     fault: Option<Fault>,
-    over_code: bool,
+    needs_and: bool,
+    code: Vec<CodePattern>,
+    host: Vec<String>,
+    over: Option<Over>,
+}
+
+/// What a fragment is to its rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Role {
+    Text,
+    And,
+    Not,
 }
 
 /// What a reply means, and by which rule.
@@ -56,63 +74,120 @@ pub struct Verdict {
 }
 
 impl Classifier {
+    /// The rules that come with this crate, in their file.
+    pub const BUILTIN: &'static str = include_str!("../rules/texts.toml");
+
     /// By the rules that come with this crate.
     ///
     /// # Errors
     /// None in practice: the rules are tested.
     pub fn builtin() -> Result<Self, RulesError> {
-        Self::from_toml(include_str!("../rules/texts.toml"))
+        Self::from_toml(Self::BUILTIN)
     }
 
-    /// By rules in the form of `rules/texts.toml`.
+    /// By rules in the form of `rules/texts.toml`, and no others.
     ///
     /// # Errors
     /// [`RulesError`] names the rule that is wrong.
     pub fn from_toml(text: &str) -> Result<Self, RulesError> {
-        let file = RulesFile::parse(text)?;
-        let mut fragments = Vec::new();
-        let mut of_fragment = Vec::new();
-        for (index, rule) in file.rule.iter().enumerate() {
-            fragments.extend(rule.text.iter().cloned());
-            of_fragment.resize(fragments.len(), index);
+        Self::compile(&[(text, "text")])
+    }
+
+    /// By a user's own rules, in the same form, and where they don't hold by those of this crate.
+    /// A verdict of theirs has the name of its rule after `own/`.
+    ///
+    /// ```
+    /// use mailtrail_classify::{Classifier, Reply};
+    /// use mailtrail_core::reason::Reason;
+    /// let classifier = Classifier::with_own(r#"
+    ///     version = "7"
+    ///     [[rule]]
+    ///     name = "campus-quota"
+    ///     text = ["postbox has no space"]
+    ///     host = ["mail.campus.example"]
+    ///     reason = "mailbox_full"
+    ///     source = "seen on 2026-11-03"
+    /// "#)?;
+    /// let mut reply = Reply::parse("550 5.1.1 Postbox has no space");
+    /// reply.host = Some("mx1.mail.campus.example".to_owned());
+    /// let verdict = classifier.classify(&reply);
+    /// assert_eq!((verdict.reason, &*verdict.rule), (Reason::MailboxFull, "own/campus-quota"));
+    /// # Ok::<(), mailtrail_classify::RulesError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`RulesError`] names the rule that is wrong.
+    pub fn with_own(text: &str) -> Result<Self, RulesError> {
+        Self::compile(&[(text, "own"), (Self::BUILTIN, "text")])
+    }
+
+    fn compile(files: &[(&str, &str)]) -> Result<Self, RulesError> {
+        let (mut patterns, mut fragments, mut rules) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut textless, mut versions, mut sequence) = (Vec::new(), Vec::new(), 0_u64);
+        let mut digest = Sha256::new();
+        for (text, prefix) in files {
+            let file = RulesFile::parse(text)?;
+            for rule in file.rule {
+                let index = rules.len();
+                for (role, texts) in
+                    [(Role::Text, &rule.text), (Role::And, &rule.and), (Role::Not, &rule.not)]
+                {
+                    patterns.extend(texts.iter().cloned());
+                    fragments.resize(patterns.len(), (index, role));
+                }
+                if rule.text.is_empty() {
+                    textless.push(index);
+                }
+                rules.push(Compiled::of(rule, prefix));
+            }
+            versions.push(file.version);
+            sequence = file.sequence;
+            digest.update(text.as_bytes());
         }
-        let matcher = AhoCorasickBuilder::new()
-            .match_kind(MatchKind::Standard)
-            .build(&fragments)
-            .map_err(RulesError::Matcher)?;
-        let digest = Sha256::digest(text.as_bytes());
         Ok(Self {
-            matcher,
-            rules: file.rule.iter().map(Compiled::of).collect(),
-            of_fragment,
-            version: file.version.into(),
-            sequence: file.sequence,
-            digest: data_encoding::HEXLOWER.encode(&digest).into(),
+            matcher: AhoCorasick::new(&patterns).map_err(RulesError::Matcher)?,
+            rules,
+            fragments,
+            textless,
+            version: versions.join("+").into(),
+            sequence,
+            digest: data_encoding::HEXLOWER.encode(&digest.finalize()).into(),
         })
     }
 
     /// Reads a reply.
     pub fn classify(&self, reply: &Reply) -> Verdict {
-        let text = normalise(&reply.text);
-        let found = self.first_rule(&text, |_| true);
-        let over_code = self.first_rule(&text, |rule| rule.over_code);
-        let by_enhanced = reply.enhanced_code.and_then(code::enhanced);
-        let by_reply = reply.reply_code.and_then(code::reply);
-        if let Some(rule) = over_code {
+        let mut verdict = self.decide(reply);
+        // What may pass is no proof that a domain does not exist, or takes no mail (RFC 3463 §2).
+        let of_domain = matches!(verdict.reason, Reason::HostUnknown | Reason::DomainAcceptsNoMail);
+        if of_domain && reply.is_transient() {
+            verdict.reason = Reason::DnsError;
+            verdict.fault = fault(Reason::DnsError);
+        }
+        verdict
+    }
+
+    fn decide(&self, reply: &Reply) -> Verdict {
+        let holding = self.holding(reply);
+        let rules = || holding.iter().filter_map(|index| self.rules.get(*index));
+        if let Some(rule) = rules().find(|rule| rule.goes_over_code(reply)) {
             return rule.verdict();
         }
+        let by_text = rules().next();
+        let by_enhanced = reply.enhanced_code.and_then(code::enhanced);
+        let by_reply = reply.reply_code.and_then(code::reply);
         if let Some(reason) = by_enhanced {
             // A code for any policy says less than a text that names it; and servers give a domain
             // that does not exist the code of one that can't be looked up (Postfix: 5.4.4).
             let final_code = reply.enhanced_code.is_some_and(|code| code.class() == 5);
             let vague = matches!(reason, Reason::PolicyRejected | Reason::SystemError)
                 || (reason == Reason::DnsError && final_code);
-            return match found {
+            return match by_text {
                 Some(rule) if vague => rule.verdict(),
                 Some(_) | None => Verdict::by_code(reason, "enhanced_code"),
             };
         }
-        match (found, by_reply) {
+        match (by_text, by_reply) {
             (Some(rule), _) => rule.verdict(),
             (None, Some(reason)) => Verdict::by_code(reason, "reply_code"),
             (None, None) => Verdict::by_code(Reason::Unknown, "none"),
@@ -121,7 +196,9 @@ impl Classifier {
 
     /// Reads the reply that a diagnosis was made of into it.
     pub fn fill(&self, diagnosis: &mut Diagnosis, text: &str) {
-        let reply = Reply::new(diagnosis.reply_code, diagnosis.enhanced_code, text);
+        let mut reply = Reply::new(diagnosis.reply_code, diagnosis.enhanced_code, text);
+        let host = diagnosis.remote_host.as_deref().or(diagnosis.reporting_host.as_deref());
+        reply.host = host.map(str::to_owned);
         let verdict = self.classify(&reply);
         diagnosis.reason = verdict.reason;
         diagnosis.fault = verdict.fault;
@@ -129,12 +206,12 @@ impl Classifier {
         diagnosis.rules_version = Some(self.version.clone());
     }
 
-    /// The version of the rules.
+    /// The version of the rules: the user's and ours, joined by a plus sign.
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// Grows with every release of the rules.
+    /// Grows with every release of our rules; users' rules add nothing to it.
     pub fn sequence(&self) -> u64 {
         self.sequence
     }
@@ -144,22 +221,65 @@ impl Classifier {
         &self.digest
     }
 
-    /// The first rule of the table, of those with a fragment in the text: one pass.
-    fn first_rule(&self, text: &str, counts: impl Fn(&Compiled) -> bool) -> Option<&Compiled> {
-        let found = self.matcher.find_overlapping_iter(text);
-        let rules = found.filter_map(|m| self.of_fragment.get(m.pattern().as_usize()).copied());
-        let counted = rules.filter(|index| self.rules.get(*index).is_some_and(&counts));
-        counted.min().and_then(|index| self.rules.get(index))
+    /// The names of all rules, in their order.
+    pub fn rules(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().map(|rule| &*rule.name)
+    }
+
+    /// The rules that hold, in the order of the table: one pass over the text.
+    fn holding(&self, reply: &Reply) -> Vec<usize> {
+        let text = normalise(&reply.text);
+        let found = self.matcher.find_overlapping_iter(&text);
+        let mut hits: Vec<(usize, Role)> =
+            found.filter_map(|m| self.fragments.get(m.pattern().as_usize()).copied()).collect();
+        hits.extend(self.textless.iter().map(|index| (*index, Role::Text)));
+        hits.sort_unstable();
+        hits.dedup();
+        let hit = |index, role| hits.binary_search(&(index, role)).is_ok();
+        let holds = |index: &usize| {
+            let Some(rule) = self.rules.get(*index) else { return false };
+            (!rule.needs_and || hit(*index, Role::And))
+                && !hit(*index, Role::Not)
+                && rule.is_of(reply)
+        };
+        let named = hits.iter().filter(|(_, role)| *role == Role::Text).map(|(index, _)| *index);
+        named.filter(holds).collect()
     }
 }
 
 impl Compiled {
-    fn of(rule: &Rule) -> Self {
+    fn of(rule: Rule, prefix: &str) -> Self {
         Self {
-            name: format!("text/{}", rule.name).into(),
+            name: format!("{prefix}/{}", rule.name).into(),
             reason: rule.reason,
             fault: rule.fault,
-            over_code: rule.over == Some(Over::Code),
+            needs_and: !rule.and.is_empty(),
+            code: rule.code,
+            host: rule.host,
+            over: rule.over,
+        }
+    }
+
+    /// Whether the reply has a code, and is from a host, that the rule asks for.
+    fn is_of(&self, reply: &Reply) -> bool {
+        let code = |pattern: &CodePattern| pattern.matches(reply.reply_code, reply.enhanced_code);
+        let is_host = |host: &String| {
+            reply.host.as_deref().is_some_and(|own| {
+                let own = own.trim_end_matches('.').to_ascii_lowercase();
+                own.strip_suffix(host.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+            })
+        };
+        (self.code.is_empty() || self.code.iter().any(code))
+            && (self.host.is_empty() || self.host.iter().any(is_host))
+    }
+
+    fn goes_over_code(&self, reply: &Reply) -> bool {
+        match &self.over {
+            Some(Over::Any(AnyCode::Code)) => true,
+            Some(Over::Codes(codes)) => {
+                codes.iter().any(|code| code.matches(reply.reply_code, reply.enhanced_code))
+            }
+            None => !self.code.is_empty() || !self.host.is_empty(),
         }
     }
 

@@ -12,6 +12,8 @@ pub struct Reply {
     pub enhanced_code: Option<EnhancedCode>,
     /// All of the text.
     pub text: String,
+    /// The server that said so, if that is known.
+    pub host: Option<String>,
 }
 
 impl Reply {
@@ -21,7 +23,7 @@ impl Reply {
         enhanced_code: Option<EnhancedCode>,
         text: impl Into<String>,
     ) -> Self {
-        Self { reply_code, enhanced_code, text: text.into() }
+        Self { reply_code, enhanced_code, text: text.into(), host: None }
     }
 
     /// Finds the codes in a text, such as `smtp; 550-5.1.1 … 550 5.1.1 no such user`. Total.
@@ -37,21 +39,44 @@ impl Reply {
     /// assert_eq!(Reply::parse("no room in 404 halls").reply_code, None);
     /// ```
     pub fn parse(text: &str) -> Self {
-        let mut reply = Self::new(None, None, text);
         let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '.'));
         let words: Vec<&str> =
             words.map(|w| w.trim_matches('.')).filter(|w| !w.is_empty()).collect();
+        let (mut replies, mut codes) = (Vec::new(), Vec::new());
         for (index, word) in words.iter().enumerate() {
-            if reply.enhanced_code.is_none() {
-                reply.enhanced_code = word.parse().ok().filter(|code| is_stated(*code));
-            }
-            if reply.reply_code.is_none() {
-                let next = words.get(index.saturating_add(1)).copied().unwrap_or_default();
-                reply.reply_code = reply_code(word, index, next);
-            }
+            let code = word.parse().ok().filter(|code| is_stated(*code));
+            // Of a server that quotes another's reply, that reply counts: it follows its own code.
+            let before = index.checked_sub(1).and_then(|before| words.get(before)).copied();
+            let confirmed = |code: &EnhancedCode| before.is_some_and(|word| is_of_class(word, *code));
+            codes.extend(code.map(|code| (code, confirmed(&code))));
+            let next = words.get(index.saturating_add(1)).copied().unwrap_or_default();
+            replies.extend(reply_code(word, index, next));
         }
-        reply
+        let failed = |code: &&ReplyCode| !code.is_positive();
+        let reply_code = replies.iter().find(failed).or_else(|| replies.first()).copied();
+        let first = |is: &dyn Fn(&(EnhancedCode, bool)) -> bool| codes.iter().copied().find(is);
+        let enhanced_code = first(&|(code, confirmed)| *confirmed && code.class() != 2)
+            .or_else(|| first(&|(code, _)| code.class() != 2))
+            .or_else(|| codes.first().copied())
+            .map(|(code, _)| code);
+        Self::new(reply_code, enhanced_code, text)
     }
+}
+
+impl Reply {
+    /// Whether its codes say that the same may succeed later; the enhanced code goes first.
+    pub fn is_transient(&self) -> bool {
+        match self.enhanced_code {
+            Some(code) => code.class() == 4,
+            None => self.reply_code.is_some_and(ReplyCode::is_transient),
+        }
+    }
+}
+
+/// Whether a word is a reply code of the class of an enhanced code.
+fn is_of_class(word: &str, code: EnhancedCode) -> bool {
+    let reply = Some(word).filter(|word| word.len() == 3).and_then(|word| word.parse::<u16>().ok());
+    reply.and_then(|reply| reply.checked_div(100)) == Some(u16::from(code.class()))
 }
 
 /// Three numbers with dots are a code only if their class and subject can be one: no IP address or

@@ -1,5 +1,6 @@
 //! The recipients of a notice: where an address heads a line or a reply, and what is said under it.
 
+use super::Others;
 use super::lines::Lines;
 use crate::address::{self, Found};
 use crate::phrases::Says;
@@ -39,6 +40,7 @@ pub(crate) struct Entries {
 }
 
 /// What a line is.
+#[derive(Debug, Clone, Copy)]
 enum Line<'t> {
     /// The text under an address ends.
     Blank,
@@ -56,9 +58,10 @@ enum Line<'t> {
 
 impl Entries {
     /// Reads the lines that the mail system wrote.
-    pub(crate) fn of(lines: &Lines<'_>) -> Self {
+    pub(crate) fn of(lines: &Lines<'_>, others: &Others<'_>) -> Self {
         let mut entries = Self::default();
         let (mut open, mut command) = (None, None);
+        let mut after_reply = false;
         let mut said = lines.said.iter().peekable();
         let mut section = None;
         for (index, line) in lines.own.iter().enumerate() {
@@ -66,7 +69,8 @@ impl Entries {
                 section = section_of(*says).or(section);
             }
             let text = line.trim();
-            match kind(line) {
+            let kind = kind(line, others);
+            match kind {
                 Line::Blank => open = None,
                 Line::Nothing => {}
                 Line::Address(address, rest) => open = entries.add(address, rest, section),
@@ -74,13 +78,19 @@ impl Entries {
                 Line::Reply(address) => open = entries.add(address, text, section),
                 Line::Text => {
                     let replied = is_reply(text).then_some(command).flatten();
-                    match (open, replied) {
+                    // Behind a reply that named someone another one is about someone else.
+                    let other = after_reply && is_reply(text);
+                    match (open.filter(|_| !other), replied) {
                         (_, Some(address)) => open = entries.add(address, text, section),
                         (Some(index), None) => entries.say(index, text),
-                        (None, None) => entries.share(text),
+                        (None, None) => {
+                            open = None;
+                            entries.share(text);
+                        }
                     }
                 }
             }
+            after_reply = matches!(kind, Line::Reply(_)) || (after_reply && matches!(kind, Line::Text));
         }
         entries
     }
@@ -131,31 +141,45 @@ fn section_of(says: Says) -> Option<Action> {
     }
 }
 
-fn kind(line: &str) -> Line<'_> {
+fn kind<'t>(line: &'t str, others: &Others<'_>) -> Line<'t> {
     let text = line.trim();
     if text.is_empty() {
         return Line::Blank;
     }
     let lower = text.get(..MOST_KEYWORD).unwrap_or(text).to_ascii_lowercase();
     let boundary = text.starts_with("--") && !text.contains([' ', '@']);
-    if boundary || lower.starts_with("content-") || crate::status::FIELDS.iter().any(|f| lower.starts_with(f)) {
+    let of_report = crate::status::FIELDS.iter().any(|name| lower.starts_with(name));
+    if boundary || of_report || lower.starts_with("content-") {
         return Line::Nothing;
     }
-    let mut addresses = address::found(text);
+    let mut addresses = address::found(text).filter(|found| !others.is_contact(found.address));
     let Some(first) = addresses.next() else { return Line::Text };
     if is_command(&lower) {
         return Line::Command(first.address);
     }
     if is_reply(text) {
-        return Line::Reply(first.address);
+        let mut all = std::iter::once(first).chain(addresses);
+        return match all.find(|found| !others.is_sender(found.address)) {
+            Some(found) => Line::Reply(found.address),
+            None => Line::Text,
+        };
     }
     if generated(first.before) {
         return Line::Address(first.address, text);
     }
-    match heads(first) {
-        Some(rest) => Line::Address(first.address, rest),
-        None => Line::Text,
+    // A name that is itself an address, and then the address.
+    let bracketed = first.after.trim_start_matches(['>', ' ']).strip_prefix('<').and_then(|_| addresses.next());
+    match (heads(first), bracketed) {
+        (Some(_), Some(second)) if is_bracketed(second) => {
+            Line::Address(second.address, second.after.trim_matches(['>', ':', ' ', '\t', ';']))
+        }
+        (Some(rest), _) => Line::Address(first.address, rest),
+        (None, _) => Line::Text,
     }
+}
+
+fn is_bracketed(found: Found<'_>) -> bool {
+    found.before.ends_with('<') && found.after.starts_with('>')
 }
 
 /// `>>> RCPT To:<ann@a.example>`, as transcripts have it.

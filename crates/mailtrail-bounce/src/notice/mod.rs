@@ -22,15 +22,19 @@ pub(crate) struct Notice<'t> {
     pub(crate) shared: String,
     /// The header of the message that came back in the same text.
     pub(crate) quoted: Fields,
+    quoted_text: String,
 }
 
 impl<'t> Notice<'t> {
     /// Reads a notice.
-    pub(crate) fn read(text: &'t str, phrases: &Phrases) -> Self {
+    /// `sender` is whom the notice was sent to.
+    pub(crate) fn read(text: &'t str, phrases: &Phrases, sender: &[&str]) -> Self {
         let lines = Lines::of(text, phrases);
-        let Entries { entries, shared } = Entries::of(&lines);
-        let quoted = quoted(&lines.quoted);
-        Self { lines, entries, shared, quoted }
+        let others = Others::of(&lines, phrases, sender);
+        let Entries { entries, shared } = Entries::of(&lines, &others);
+        let quoted_text = quoted(&lines.quoted);
+        let quoted = blocks(&quoted_text).into_iter().next().unwrap_or_default();
+        Self { lines, entries, shared, quoted, quoted_text }
     }
 
     /// Whether something is said, anywhere.
@@ -83,6 +87,12 @@ impl<'t> Notice<'t> {
         (count >= 2).then(|| unindented.flatten().collect::<Vec<_>>().join("\n"))
     }
 
+    /// The report that it quotes: some systems forward another's as text.
+    pub(crate) fn quoted_report(&self) -> Option<&str> {
+        let kind = self.quoted.get("content-type")?.to_ascii_lowercase();
+        (kind.contains("multipart/report") && kind.contains("boundary")).then_some(&self.quoted_text)
+    }
+
     /// The recipients that it names in passing; the sender of the message is none of them if there
     /// is another.
     pub(crate) fn mentioned(&self, phrases: &Phrases, sender: &[&str]) -> Vec<String> {
@@ -105,6 +115,31 @@ impl<'t> Notice<'t> {
     }
 }
 
+/// Addresses in a notice that are no recipients.
+pub(crate) struct Others<'t> {
+    contacts: Vec<&'t str>,
+    sender: &'t [&'t str],
+}
+
+impl<'t> Others<'t> {
+    /// People to turn to, and the sender.
+    fn of(lines: &Lines<'t>, phrases: &Phrases, sender: &'t [&'t str]) -> Self {
+        let found = lines.own.iter().flat_map(|line| address::found(line));
+        let contacts = found.filter(|found| is_contact(found.before, phrases));
+        Self { contacts: contacts.map(|found| found.address).take(MOST_CONTACTS).collect(), sender }
+    }
+
+    /// Whether an address is someone's to turn to.
+    pub(crate) fn is_contact(&self, address: &str) -> bool {
+        self.contacts.iter().any(|own| address::same(own, address))
+    }
+
+    /// Whether an address is the sender's.
+    pub(crate) fn is_sender(&self, address: &str) -> bool {
+        self.sender.iter().any(|own| address::same(own, address))
+    }
+}
+
 /// Whether what stands before an address says that it is someone to turn to, or the sender.
 fn is_contact(before: &str, phrases: &Phrases) -> bool {
     let before = before.to_lowercase();
@@ -112,9 +147,9 @@ fn is_contact(before: &str, phrases: &Phrases) -> bool {
     words.rev().take(NEAR).any(|word| phrases.contacts.iter().any(|contact| contact == word))
 }
 
-/// The header in what was quoted; the line that announces it is none.
-fn quoted(lines: &[&str]) -> Fields {
-    let is_field = |line: &&str| {
+/// What was quoted, without the lines that announce it.
+fn quoted(lines: &[&str]) -> String {
+    let is_field = |line: &str| {
         let name = line.split_once(':').map(|(name, _)| name.trim());
         name.is_some_and(|name| {
             !name.is_empty()
@@ -122,25 +157,23 @@ fn quoted(lines: &[&str]) -> Fields {
                 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
         })
     };
-    let mut rest = lines;
-    while let Some((first, tail)) = rest.split_first() {
-        let second = tail.first().copied().unwrap_or_default();
-        let starts = is_field(&first.trim_start())
-            && (is_field(&second.trim_start()) || second.starts_with([' ', '\t']));
-        if starts {
-            break;
+    let starts = |pair: &[&str]| match pair {
+        [first, second, ..] => {
+            is_field(first.trim_start())
+                && (is_field(second.trim_start()) || second.starts_with([' ', '\t']))
         }
-        rest = tail;
-    }
+        _ => false,
+    };
+    let Some(start) = lines.windows(2).position(starts) else { return String::new() };
+    let rest = lines.get(start..).unwrap_or_default();
     let margin = rest.first().map_or(0, |line| line.len().saturating_sub(line.trim_start().len()));
-    let text: Vec<&str> =
-        rest.iter().take(MOST_HEADER).map(|line| line.get(margin..).unwrap_or(line.trim())).collect();
-    blocks(&text.join("\n")).into_iter().next().unwrap_or_default()
+    let text: Vec<&str> = rest.iter().map(|line| line.get(margin..).unwrap_or(line.trim())).collect();
+    text.join("\n")
 }
 
+/// Addresses of people to turn to.
+const MOST_CONTACTS: usize = 32;
 /// So many words before an address say what it is.
 const NEAR: usize = 2;
-/// Lines of a quoted header.
-const MOST_HEADER: usize = 512;
 /// Characters of the name of a field.
 const MOST_NAME: usize = 64;

@@ -124,7 +124,7 @@ impl Mail {
         for file in self.files.all()? {
             counts.inputs += 1;
             match intake.record(read(&file)?.into(), self.recipient.as_deref()).await {
-                Ok(Recorded::Report(appended) | Recorded::Unread(appended)) => {
+                Ok(Recorded::Feedback(appended) | Recorded::Unread(appended)) => {
                     counts.add(&appended);
                 }
                 Ok(Recorded::Refused) => {

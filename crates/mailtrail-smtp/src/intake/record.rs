@@ -30,13 +30,13 @@ pub struct Intake {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Recorded {
-    /// A report: its facts, and which of them were new.
-    Report(Appended),
-    /// A mail to a delivery's return path that is no report: kept unread.
+    /// Feedback: its facts, and which of them were new.
+    Feedback(Appended),
+    /// A mail to a delivery's return path that is no feedback: kept unread.
     Unread(Appended),
-    /// A report without the token that this intake [requires](Intake::require_token): no evidence.
+    /// Feedback without the token that this intake [requires](Intake::require_token): no evidence.
     Refused,
-    /// Neither a report nor addressed to a delivery: nothing to keep.
+    /// Neither feedback nor addressed to a delivery: nothing to keep.
     NotFeedback,
 }
 
@@ -70,7 +70,7 @@ impl Intake {
         Self { store, raw: None, keys, return_path, classifier, clock, require_token: false }
     }
 
-    /// That takes only reports that came to a signed return path. What is correlated by quoted text
+    /// That takes only feedback that came to a signed return path. What is correlated by quoted text
     /// alone could have been written by anyone who saw the message: it is refused, and leaves no event.
     pub fn require_token(mut self) -> Self {
         self.require_token = true;
@@ -108,7 +108,7 @@ impl Intake {
         let now = self.clock.now();
         let reader = Reader::new(&self.classifier, &self.keys);
         let mut reading = reader.read(&mail, envelope_recipient, now)?;
-        if reading.is_report() {
+        if reading.is_feedback() {
             if self.require_token {
                 reading.feedback.retain(is_authenticated);
                 if reading.feedback.is_empty() {
@@ -119,7 +119,7 @@ impl Intake {
             for feedback in &mut reading.feedback {
                 feedback.fact.raw = raw;
             }
-            return Ok(Recorded::Report(self.append(reading.feedback).await?));
+            return Ok(Recorded::Feedback(self.append(reading.feedback).await?));
         }
         let token = envelope_recipient.and_then(|to| self.return_path.read(&self.keys, to).ok());
         let Some(Verified { delivery, key_id, .. }) = token else {
@@ -158,7 +158,7 @@ fn is_authenticated(feedback: &Feedback) -> bool {
     )
 }
 
-/// A mail that is no report is named by its bytes alone.
+/// A mail that is no feedback is named by its bytes alone.
 fn unread(hash: RawHash) -> Identity {
     let [head @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = hash.as_bytes();
     Identity::Unread { event: EventId::from_bytes(*head), index: 0 }

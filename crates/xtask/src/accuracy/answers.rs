@@ -69,6 +69,9 @@ fn of_text(text: &str, classifier: &Classifier) -> Value {
     let digit = reply.enhanced_code.map(|code| u16::from(code.class()));
     let digit = reply.reply_code.map(|code| code.get() / 100).or(digit);
     let class = match (digit, verdict.reason.final_status()) {
+        (None, _) if !verdict.reason.is_known() && mailtrail_bounce::is_auto_reply(text) => {
+            "auto_replied"
+        }
         (Some(4), _) => "soft_bounced",
         (_, Status::Failed) => "failed",
         _ => "bounced",
