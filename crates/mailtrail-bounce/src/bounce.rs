@@ -88,7 +88,10 @@ pub(crate) fn free_form(
     let by_hand = ["re:", "fw:", "fwd:", "aw:", "wg:", "tr:"].iter().any(|mark| subject.starts_with(mark));
     let by_mailer = mail.from().is_none_or(|from| phrases.is_mailer(from));
     let of_subject = !by_hand && (in_subject(Says::Failed) || in_subject(Says::Delayed));
-    let replied = notice.entries.iter().any(Entry::is_negative);
+    let is_known = |entry: &Entry| {
+        entry.is_negative() || classifier.classify(&Reply::parse(&entry.text)).reason.is_known()
+    };
+    let replied = notice.entries.iter().any(is_known);
     let of_delivery = notice.is_of_delivery() || replied;
     let about_a_message = of_subject || (of_delivery && !returned.is_empty());
     let by_system = by_mailer || !failed.is_empty() || (about_a_message && is_from_nobody(mail));

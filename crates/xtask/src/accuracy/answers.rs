@@ -5,16 +5,21 @@ use std::io::{BufRead, Write};
 use anyhow::{Context as _, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use mailtrail_bounce::{Reader, Reading};
+use mailtrail_bounce::{Phrases, Reader, Reading};
 use mailtrail_classify::{Classifier, Reply};
 use mailtrail_core::token::{Key, Keys};
 use mailtrail_core::{Event, Status};
 use serde_json::{Value, json};
 
 /// Reads inputs and writes answers, one JSON object a line.
-pub(crate) fn write(inputs: impl BufRead, mut answers: impl Write) -> Result<()> {
-    let classifier = Classifier::builtin()?;
+pub(crate) fn write(
+    inputs: impl BufRead,
+    mut answers: impl Write,
+    classifier: &Classifier,
+    phrases: &Phrases,
+) -> Result<()> {
     let keys = Keys::new(Key::new(1, [0; 32]));
+    let reader = Reader::new(classifier, &keys).phrases(phrases);
     for (index, line) in inputs.lines().enumerate() {
         let line = line?;
         if line.trim().is_empty() {
@@ -22,7 +27,7 @@ pub(crate) fn write(inputs: impl BufRead, mut answers: impl Write) -> Result<()>
         }
         let sample: Value =
             serde_json::from_str(&line).with_context(|| format!("line {} is no JSON", index + 1))?;
-        writeln!(answers, "{}", answer(&sample, &Reader::new(&classifier, &keys), &classifier))?;
+        writeln!(answers, "{}", answer(&sample, &reader, classifier))?;
     }
     Ok(())
 }
