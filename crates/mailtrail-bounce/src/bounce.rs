@@ -87,25 +87,36 @@ pub(crate) fn free_form(
     let in_subject = |what| said.iter().any(|hit| hit.says == what);
     let by_hand = ["re:", "fw:", "fwd:", "aw:", "wg:", "tr:"].iter().any(|mark| subject.starts_with(mark));
     let by_mailer = mail.from().is_none_or(|from| phrases.is_mailer(from));
+    let from_nobody = is_from_nobody(mail, phrases);
     let of_subject = !by_hand && (in_subject(Says::Failed) || in_subject(Says::Delayed));
     let is_known = |entry: &Entry| {
         entry.is_negative() || classifier.classify(&Reply::parse(&entry.text)).reason.is_known()
     };
     let replied = notice.entries.iter().any(is_known);
     let of_delivery = notice.is_of_delivery() || replied;
+    // In a language that nobody here knows: a mail system returns a message, and names someone.
+    let returns = by_mailer && from_nobody && !by_hand && !notice.entries.is_empty();
     let about_a_message = of_subject || (of_delivery && !returned.is_empty());
-    let by_system = by_mailer || !failed.is_empty() || (about_a_message && is_from_nobody(mail));
-    let speaks = !failed.is_empty() || of_subject || of_delivery;
+    let by_system = by_mailer || !failed.is_empty() || (about_a_message && from_nobody);
+    let speaks = !failed.is_empty()
+        || of_subject
+        || of_delivery
+        || (returns && !returned.is_empty());
     if !(by_system && speaks) {
         return Vec::new();
     }
-    let overall = notice
-        .action()
-        .or_else(|| (!by_hand && in_subject(Says::Delayed)).then_some(Action::Delayed))
-        .unwrap_or(Action::Failed);
+    let by_subject = || match () {
+        () if by_hand => None,
+        () if in_subject(Says::Delayed) => Some(Action::Delayed),
+        () if in_subject(Says::Failed) || !failed.is_empty() => Some(Action::Failed),
+        () => None,
+    };
+    let overall = notice.action().or_else(by_subject);
     let entries = entries(mail, notice, &failed, returned, phrases);
     let recipients = entries.into_iter().map(|entry| {
-        let action = entry.action.unwrap_or(overall);
+        // Where no word is known that says so, only a final reply proves that it was given up.
+        let by_evidence = if is_known(&entry) && !entry.is_transient() { Action::Failed } else { Action::Delayed };
+        let action = entry.action.or(overall).unwrap_or(by_evidence);
         let says_nothing = entry.text.is_empty() || {
             let reply = Reply::parse(&entry.text);
             reply.reply_code.is_none()
@@ -184,9 +195,12 @@ fn failed_recipients(mail: &Mail<'_>) -> Vec<String> {
 }
 
 /// Whether nobody could answer to it, or it says that a program sent it.
-fn is_from_nobody(mail: &Mail<'_>) -> bool {
-    let empty = |value: &str| value.trim().trim_matches(['<', '>']).trim().is_empty();
-    mail.headers("Return-Path").any(empty)
+fn is_from_nobody(mail: &Mail<'_>, phrases: &Phrases) -> bool {
+    let nobody = |value: &str| {
+        let sender = value.trim().trim_matches(['<', '>']).trim();
+        sender.is_empty() || phrases.is_mailer(sender)
+    };
+    mail.headers("Return-Path").any(nobody)
         || mail.header("Auto-Submitted").is_some_and(|value| value.to_ascii_lowercase().starts_with("auto-"))
         || mail.from().is_some_and(|from| from.to_ascii_lowercase().starts_with("no-reply@"))
 }

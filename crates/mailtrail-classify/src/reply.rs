@@ -28,8 +28,8 @@ impl Reply {
 
     /// Finds the codes in a text, such as `smtp; 550-5.1.1 … 550 5.1.1 no such user`. Total.
     ///
-    /// A reply code counts only near the front, or where an enhanced code of its class follows: a
-    /// number elsewhere is anything.
+    /// A reply code counts only near the front, behind a colon, or where an enhanced code of its class
+    /// follows: a number elsewhere is anything.
     ///
     /// ```
     /// use mailtrail_classify::Reply;
@@ -39,9 +39,16 @@ impl Reply {
     /// assert_eq!(Reply::parse("no room in 404 halls").reply_code, None);
     /// ```
     pub fn parse(text: &str) -> Self {
-        let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '.'));
-        let words: Vec<&str> =
-            words.map(|w| w.trim_matches('.')).filter(|w| !w.is_empty()).collect();
+        let (mut words, mut introduced) = (Vec::new(), Vec::new());
+        let mut colon = false;
+        for piece in text.split_inclusive(|c: char| !(c.is_ascii_alphanumeric() || c == '.')) {
+            let word = piece.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+            if !word.is_empty() {
+                words.push(word);
+                introduced.push(std::mem::take(&mut colon));
+            }
+            colon = piece.ends_with(':') || (colon && word.is_empty());
+        }
         let (mut replies, mut codes) = (Vec::new(), Vec::new());
         for (index, word) in words.iter().enumerate() {
             let code = word.parse().ok().filter(|code| is_stated(*code));
@@ -50,7 +57,8 @@ impl Reply {
             let confirmed = |code: &EnhancedCode| before.is_some_and(|word| is_of_class(word, *code));
             codes.extend(code.map(|code| (code, confirmed(&code))));
             let next = words.get(index.saturating_add(1)).copied().unwrap_or_default();
-            replies.extend(reply_code(word, index, next));
+            let stated = index <= FRONT || introduced.get(index).copied().unwrap_or(false);
+            replies.extend(reply_code(word, stated, next));
         }
         let failed = |code: &&ReplyCode| !code.is_positive();
         let reply_code = replies.iter().find(failed).or_else(|| replies.first()).copied();
@@ -85,7 +93,7 @@ fn is_stated(code: EnhancedCode) -> bool {
     code.subject() <= 7 && code.detail() <= 999
 }
 
-fn reply_code(word: &str, index: usize, next: &str) -> Option<ReplyCode> {
+fn reply_code(word: &str, stated: bool, next: &str) -> Option<ReplyCode> {
     if word.len() != 3 || !word.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
@@ -93,7 +101,7 @@ fn reply_code(word: &str, index: usize, next: &str) -> Option<ReplyCode> {
     let class = u16::from(next.parse::<EnhancedCode>().map_or(0, EnhancedCode::class));
     let confirmed = class > 0 && code.get().checked_div(100) == Some(class);
     // A server replies 2yz, 4yz or 5yz to what concerns a recipient (RFC 5321 §4.2.1).
-    (confirmed || index <= FRONT).then_some(code).filter(|code| !(300..400).contains(&code.get()))
+    (confirmed || stated).then_some(code).filter(|code| !(300..400).contains(&code.get()))
 }
 
 /// So many words may stand before the code: `smtp`, `host`, `said`.

@@ -32,6 +32,13 @@ impl Entry {
     }
 }
 
+impl Entry {
+    /// Whether a server's reply says that it may succeed later.
+    pub(crate) fn is_transient(&self) -> bool {
+        mailtrail_classify::Reply::parse(&self.text).is_transient()
+    }
+}
+
 /// All of them, and what is said about none of them.
 #[derive(Debug, Default)]
 pub(crate) struct Entries {
@@ -61,7 +68,7 @@ impl Entries {
     pub(crate) fn of(lines: &Lines<'_>, others: &Others<'_>) -> Self {
         let mut entries = Self::default();
         let (mut open, mut command) = (None, None);
-        let mut after_reply = false;
+        let (mut after_reply, mut unfinished) = (false, false);
         let mut said = lines.said.iter().peekable();
         let mut section = None;
         for (index, line) in lines.own.iter().enumerate() {
@@ -69,7 +76,9 @@ impl Entries {
                 section = section_of(*says).or(section);
             }
             let text = line.trim();
-            let kind = kind(line, others);
+            // What an address was made of is not named again: `(expanded from` ends a line.
+            let kind = if open.is_some() && unfinished { Line::Text } else { kind(line, others) };
+            unfinished = ["expanded from", "generated from"].iter().any(|end| text.ends_with(end));
             match kind {
                 Line::Blank => open = None,
                 Line::Nothing => {}
