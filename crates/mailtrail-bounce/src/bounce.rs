@@ -75,7 +75,7 @@ fn complete(recipient: &mut Recipient, text: &str) {
 ///
 /// It needs both: that a mail system wrote it, and that it speaks of a delivery.
 pub(crate) fn free_form(
-    mail: &Mail<'_>,
+    mail: Mail<'_>,
     notice: &Notice<'_>,
     returned: &Fields,
     classifier: &Classifier,
@@ -136,7 +136,7 @@ pub(crate) fn free_form(
 /// Where the best of these is: addresses that head their lines, those that the header names, those
 /// that are named in passing, those that the message was sent to.
 fn entries(
-    mail: &Mail<'_>,
+    mail: Mail<'_>,
     notice: &Notice<'_>,
     failed: &[String],
     returned: &Fields,
@@ -182,7 +182,7 @@ fn of_text(address: String, action: Action, text: &str) -> Recipient {
 }
 
 /// Exim and Google name the recipients in the header.
-fn failed_recipients(mail: &Mail<'_>) -> Vec<String> {
+fn failed_recipients(mail: Mail<'_>) -> Vec<String> {
     let mut failed: Vec<String> = Vec::new();
     for value in mail.headers("X-Failed-Recipients") {
         for found in address::found(value) {
@@ -195,7 +195,7 @@ fn failed_recipients(mail: &Mail<'_>) -> Vec<String> {
 }
 
 /// Whether nobody could answer to it, or it says that a program sent it.
-fn is_from_nobody(mail: &Mail<'_>, phrases: &Phrases) -> bool {
+fn is_from_nobody(mail: Mail<'_>, phrases: &Phrases) -> bool {
     let nobody = |value: &str| {
         let sender = value.trim().trim_matches(['<', '>']).trim();
         sender.is_empty() || phrases.is_mailer(sender)

@@ -21,7 +21,7 @@ pub(crate) struct Report {
 
 impl Report {
     /// `bytes` are those of the mail, all of them.
-    pub(crate) fn of(mail: &Mail<'_>, bytes: &[u8]) -> Self {
+    pub(crate) fn of(mail: Mail<'_>, bytes: &[u8]) -> Self {
         let header = |name| mail.raw_header(name).unwrap_or_default();
         Self {
             message_id: header("Message-ID").trim_matches(['<', '>']).to_owned(),

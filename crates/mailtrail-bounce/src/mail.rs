@@ -10,14 +10,14 @@ use crate::reader::ReadError;
 use crate::status;
 
 /// A parsed mail.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Mail<'m> {
-    message: Message<'m>,
+    message: &'m Message<'m>,
 }
 
 /// What a mail consists of.
 #[derive(Debug, Default)]
-pub(crate) struct Parts<'p, 'm> {
+pub(crate) struct Parts<'m> {
     /// What it tells people, cut at 64 KiB.
     pub(crate) notice: String,
     /// The texts of its `message/delivery-status` parts, whatever they call themselves.
@@ -29,23 +29,23 @@ pub(crate) struct Parts<'p, 'm> {
     /// The header of the message that it returns, from a part of its own.
     pub(crate) returned: Option<Fields>,
     /// The mails in it.
-    pub(crate) mails: Vec<&'p Message<'m>>,
+    pub(crate) mails: Vec<Mail<'m>>,
+}
+
+/// Parses a mail.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Message<'_>, ReadError> {
+    let message = MessageParser::new().parse(bytes).ok_or(ReadError::NoHeader)?;
+    if message.headers().is_empty() { Err(ReadError::NoHeader) } else { Ok(message) }
 }
 
 impl<'m> Mail<'m> {
-    /// Parses a mail.
-    pub(crate) fn parse(bytes: &'m [u8]) -> Result<Self, ReadError> {
-        let message = MessageParser::new().parse(bytes).ok_or(ReadError::NoHeader)?;
-        if message.headers().is_empty() { Err(ReadError::NoHeader) } else { Ok(Self { message }) }
-    }
-
-    /// A mail in a mail.
-    pub(crate) fn inner(message: &Message<'m>) -> Self {
-        Self { message: message.clone() }
+    /// A mail, or a mail in a mail.
+    pub(crate) fn of(message: &'m Message<'m>) -> Self {
+        Self { message }
     }
 
     /// A field of its header: unfolded, and decoded where the field may be encoded.
-    pub(crate) fn header(&self, name: &'static str) -> Option<Cow<'_, str>> {
+    pub(crate) fn header(self, name: &'static str) -> Option<Cow<'m, str>> {
         let value = self.raw_header(name)?;
         Some(if value.contains(['\r', '\n']) {
             Cow::Owned(value.split(['\r', '\n']).map(str::trim).collect::<Vec<_>>().join(" "))
@@ -55,55 +55,55 @@ impl<'m> Mail<'m> {
     }
 
     /// A field of its header as written, without the blanks around it.
-    pub(crate) fn raw_header(&self, name: &'static str) -> Option<&str> {
+    pub(crate) fn raw_header(self, name: &'static str) -> Option<&'m str> {
         self.message.header_raw(name).map(str::trim)
     }
 
     /// All values of a field.
-    pub(crate) fn headers<'a>(&'a self, name: &'static str) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn headers(self, name: &'static str) -> impl Iterator<Item = &'m str> {
         let of_name = move |own: &str| own.eq_ignore_ascii_case(name);
         self.message.headers_raw().filter(move |(own, _)| of_name(own)).map(|(_, value)| value)
     }
 
     /// Its subject.
-    pub(crate) fn subject(&self) -> &str {
+    pub(crate) fn subject(self) -> &'m str {
         self.message.subject().unwrap_or_default()
     }
 
     /// The address that it is from.
-    pub(crate) fn from(&self) -> Option<&str> {
+    pub(crate) fn from(self) -> Option<&'m str> {
         let from = self.message.from().and_then(|from| from.first());
         from.and_then(|from| from.address()).filter(|address| !address.is_empty())
     }
 
     /// The addresses that it is to.
-    pub(crate) fn to(&self) -> Vec<&str> {
+    pub(crate) fn to(self) -> Vec<&'m str> {
         self.message.all_to().flat_map(|to| to.iter()).filter_map(|to| to.address()).collect()
     }
 
     /// When it was written.
-    pub(crate) fn date(&self) -> Option<chrono::DateTime<chrono::Utc>> {
+    pub(crate) fn date(self) -> Option<chrono::DateTime<chrono::Utc>> {
         chrono::DateTime::from_timestamp(self.message.date()?.to_timestamp(), 0)
     }
 
     /// Its parts.
-    pub(crate) fn parts<'p>(&'p self) -> Parts<'p, 'm> {
+    pub(crate) fn parts(self) -> Parts<'m> {
         let mut parts = Parts::default();
         for (index, part) in self.message.parts.iter().enumerate() {
             let (kind, subtype) = media_type(part);
             match (kind.as_str(), subtype.as_str()) {
                 ("message", "delivery-status" | "global-delivery-status") => {
-                    parts.status.push(text(part, &self.message).into_owned());
+                    parts.status.push(text(part, self.message).into_owned());
                 }
                 ("message", "feedback-report") => {
-                    parts.complaint = first_block(&text(part, &self.message));
+                    parts.complaint = first_block(&text(part, self.message));
                 }
                 (
                     "message",
                     "disposition-notification" | "global-disposition-notification",
-                ) => parts.receipt = first_block(&text(part, &self.message)),
+                ) => parts.receipt = first_block(&text(part, self.message)),
                 ("text", "rfc822-headers") | ("message", "global-headers") => {
-                    let header = first_block(&text(part, &self.message));
+                    let header = first_block(&text(part, self.message));
                     parts.returned = parts.returned.or(header);
                 }
                 _ => self.part(index, part, &mut parts),
@@ -119,11 +119,11 @@ impl<'m> Mail<'m> {
         parts
     }
 
-    fn part<'p>(&'p self, index: usize, part: &'p MessagePart<'m>, parts: &mut Parts<'p, 'm>) {
+    fn part(self, index: usize, part: &'m MessagePart<'m>, parts: &mut Parts<'m>) {
         if let PartType::Message(inner) = &part.body {
             let header = || Some(Fields::of_header(inner)).filter(|header| !header.is_empty());
             parts.returned = parts.returned.take().or_else(header);
-            parts.mails.push(inner);
+            parts.mails.push(Mail::of(inner));
             return;
         }
         if matches!(part.body, PartType::Multipart(_)) {
@@ -139,7 +139,7 @@ impl<'m> Mail<'m> {
         let shown = self.message.text_body.iter().any(|shown| usize_of(*shown) == index);
         let is_text = matches!(part.body, PartType::Text(_) | PartType::Html(_));
         if index > 0 && (is_text || part.contents().len() < MOST_FRONT) {
-            let text = text(part, &self.message);
+            let text = text(part, self.message);
             if status::is_status(&text) {
                 parts.status.push(text.into_owned());
                 return;
@@ -150,7 +150,7 @@ impl<'m> Mail<'m> {
             }
         }
         if shown && is_text && parts.notice.len() < MOST_NOTICE {
-            let text = text(part, &self.message);
+            let text = text(part, self.message);
             let text = match &part.body {
                 PartType::Html(_) => Cow::Owned(mail_parser::decoders::html::html_to_text(cut(&text, MOST_HTML))),
                 _ => text,
@@ -197,7 +197,7 @@ fn front(bytes: &[u8]) -> &[u8] {
 }
 
 /// The head of a text, at most so many bytes long.
-fn cut(text: &str, most: usize) -> &str {
+pub(crate) fn cut(text: &str, most: usize) -> &str {
     let mut end = most.min(text.len());
     while !text.is_char_boundary(end) {
         end = end.saturating_sub(1);

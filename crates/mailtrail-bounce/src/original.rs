@@ -72,7 +72,7 @@ fn recipients(header: &Fields) -> Vec<String> {
     hops.last().into_iter().collect()
 }
 
-/// The first valid token, where it proves most.
+/// The first valid token; what proves most goes first.
 pub(crate) fn token(
     keys: &Keys,
     envelope_recipient: Option<&str>,
@@ -80,18 +80,22 @@ pub(crate) fn token(
     returned: &Fields,
     rest: &[&str],
 ) -> Option<Token> {
-    let find = |purpose, text: Option<&str>| text.and_then(|text| keys.find(purpose, text));
-    let quoted = |purpose, text| find(purpose, text).map(|verified| (verified, SeenIn::Quoted));
-    let either = |text| {
-        quoted(Purpose::ReturnPath, Some(text)).or_else(|| quoted(Purpose::MessageId, Some(text)))
-    };
-    find(Purpose::ReturnPath, envelope_recipient)
-        .map(|verified| (verified, SeenIn::ReturnPath))
-        .or_else(|| own_recipients.iter().find_map(|to| quoted(Purpose::ReturnPath, Some(to))))
-        .or_else(|| quoted(Purpose::ReturnPath, returned.get("return-path")))
-        .or_else(|| quoted(Purpose::MessageId, returned.get("message-id")))
-        .or_else(|| returned.values().find_map(either))
-        .or_else(|| rest.iter().find_map(|text| either(text)))
+    let proven = envelope_recipient.and_then(|text| keys.find(Purpose::ReturnPath, text));
+    if let Some(verified) = proven {
+        return Some((verified, SeenIn::ReturnPath));
+    }
+    let texts = own_recipients.iter().chain(rest).copied().chain(returned.values());
+    texts.flat_map(candidates).find_map(|word| {
+        let purposes = [Purpose::ReturnPath, Purpose::MessageId];
+        let verified = purposes.iter().find_map(|purpose| keys.verify(*purpose, word).ok())?;
+        Some((verified, SeenIn::Quoted))
+    })
+}
+
+/// Words that are as long as a token.
+fn candidates(text: &str) -> impl Iterator<Item = &str> {
+    let words = text.as_bytes().split(|byte| !byte.is_ascii_alphanumeric());
+    words.filter(|word| word.len() == TOKEN).filter_map(|word| std::str::from_utf8(word).ok())
 }
 
 /// How a report names the delivery that it speaks of.
@@ -114,5 +118,7 @@ pub(crate) fn correlation(
     }
 }
 
+/// Characters of a token.
+const TOKEN: usize = 48;
 /// Recipients of a returned message that are looked at.
 const MOST: usize = 100;

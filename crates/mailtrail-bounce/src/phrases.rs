@@ -170,7 +170,26 @@ impl Phrases {
 
 /// Lower case, with single spaces.
 pub(crate) fn normal(text: &str) -> String {
-    text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
+    let mut normal = String::with_capacity(text.len());
+    push_normal(&mut normal, text);
+    normal.truncate(normal.trim_end().len());
+    normal
+}
+
+/// Adds a text in lower case, with a space behind each word.
+pub(crate) fn push_normal(normal: &mut String, text: &str) {
+    for word in text.split_whitespace() {
+        if word.is_ascii() {
+            let start = normal.len();
+            normal.push_str(word);
+            if let Some(own) = normal.get_mut(start..) {
+                own.make_ascii_lowercase();
+            }
+        } else {
+            normal.push_str(&word.to_lowercase());
+        }
+        normal.push(' ');
+    }
 }
 
 #[cfg(test)]

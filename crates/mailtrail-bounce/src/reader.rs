@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::complaint::{self, Complaint};
 use crate::fields::Fields;
 use crate::identity::Report;
-use crate::mail::{Mail, Parts};
+use crate::mail::{Mail, Parts, parse};
 use crate::notice::Notice;
 use crate::original::{self, Original};
 use crate::phrases::{Phrases, Says, normal};
@@ -138,18 +138,19 @@ impl<'a> Reader<'a> {
             return Err(ReadError::TooLarge { bytes: mail.len(), most: MOST_BYTES });
         }
         let front = with_line_feeds(mail.get(..MOST_PARSED).unwrap_or(mail));
-        let parsed = Mail::parse(&front)?;
-        let found = self.find(&parsed, 0);
+        let message = parse(&front)?;
+        let parsed = Mail::of(&message);
+        let found = self.find(parsed, 0);
         if found.recipients.is_empty() {
             return Ok(Reading { kind: found.kind, ..Reading::default() });
         }
-        Ok(self.join(&parsed, found, mail, envelope_recipient, now))
+        Ok(self.join(parsed, found, mail, envelope_recipient, now))
     }
 
     /// Names the delivery, and makes feedback of what was found.
     fn join(
         &self,
-        parsed: &Mail<'_>,
+        parsed: Mail<'_>,
         found: Found,
         mail: &[u8],
         envelope_recipient: Option<&str>,
@@ -197,7 +198,7 @@ impl<'a> Reader<'a> {
     }
 
     /// What a mail says. What a machine wrote for machines goes before what it wrote for people.
-    fn find(&self, mail: &Mail<'_>, depth: usize) -> Found {
+    fn find(&self, mail: Mail<'_>, depth: usize) -> Found {
         let parts = mail.parts();
         let notice = Notice::read(&parts.notice, self.phrases, &mail.to());
         let returned = match &parts.returned {
@@ -211,10 +212,10 @@ impl<'a> Reader<'a> {
         let is_structured = recipients.iter().any(|recipient| recipient.rule != "text");
         if !is_structured && depth < MOST_FORWARDS {
             // Only what is a report by its structure: people forward notices to ask about them.
-            let inner = parts.mails.iter().map(|inner| Mail::inner(inner));
-            let quoted = notice.quoted_report().and_then(|text| Mail::parse(text.as_bytes()).ok());
-            for mail in quoted.into_iter().chain(inner) {
-                let found = self.find(&mail, depth.saturating_add(1));
+            let text = notice.quoted_report();
+            let quoted = text.as_deref().and_then(|text| parse(text.as_bytes()).ok());
+            for mail in quoted.iter().map(Mail::of).chain(parts.mails.iter().copied()) {
+                let found = self.find(mail, depth.saturating_add(1));
                 if found.recipients.iter().any(|recipient| recipient.rule == "dsn") {
                     return found;
                 }
@@ -225,8 +226,8 @@ impl<'a> Reader<'a> {
 
     fn kind(
         &self,
-        mail: &Mail<'_>,
-        parts: &Parts<'_, '_>,
+        mail: Mail<'_>,
+        parts: &Parts<'_>,
         notice: &Notice<'_>,
         returned: &Fields,
     ) -> (Kind, Vec<Recipient>) {
@@ -272,7 +273,7 @@ fn of_notification(notification: &Notification) -> Found {
 }
 
 /// A mail program that opts out in its user's name: there is no other complaint then.
-fn opt_out(mail: &Mail<'_>, notice: &Notice<'_>, phrases: &Phrases) -> Option<Vec<Recipient>> {
+fn opt_out(mail: Mail<'_>, notice: &Notice<'_>, phrases: &Phrases) -> Option<Vec<Recipient>> {
     let says = notice.says(Says::OptOut)
         || phrases.find(&normal(mail.subject())).iter().any(|hit| hit.says == Says::OptOut);
     let from = mail.from().filter(|from| says && !phrases.is_mailer(from))?;
@@ -280,7 +281,7 @@ fn opt_out(mail: &Mail<'_>, notice: &Notice<'_>, phrases: &Phrases) -> Option<Ve
 }
 
 /// Where the mail itself was addressed to.
-fn own_recipients<'m>(mail: &'m Mail<'_>) -> Vec<&'m str> {
+fn own_recipients<'m>(mail: Mail<'m>) -> Vec<&'m str> {
     let mut own = mail.to();
     own.extend(["Delivered-To", "X-Original-To", "Envelope-To"].iter().flat_map(|name| mail.headers(name)));
     own

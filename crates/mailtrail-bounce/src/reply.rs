@@ -8,7 +8,7 @@ use crate::recipient::{Action, Recipient};
 use crate::status::bounded;
 
 /// Reads a mail as an automatic answer. None if it is none.
-pub(crate) fn read(mail: &Mail<'_>, notice: &Notice<'_>, phrases: &Phrases) -> Option<Recipient> {
+pub(crate) fn read(mail: Mail<'_>, notice: &Notice<'_>, phrases: &Phrases) -> Option<Recipient> {
     let subject = normal(mail.subject());
     let in_subject = |what| phrases.find(&subject).iter().any(|hit| hit.says == what);
     let challenges = in_subject(Says::Challenge) || notice.says(Says::Challenge);
@@ -50,7 +50,7 @@ pub fn is_auto_reply(text: &str) -> bool {
 }
 
 /// Whether a program sent it by itself.
-fn is_automatic(mail: &Mail<'_>) -> bool {
+fn is_automatic(mail: Mail<'_>) -> bool {
     let is = |name, value: &str| {
         mail.header(name).is_some_and(|own| own.to_ascii_lowercase().starts_with(value))
     };
@@ -65,7 +65,7 @@ fn is_automatic(mail: &Mail<'_>) -> bool {
 }
 
 /// Whether it says that it is the answer of a program (RFC 3834 §5).
-fn replies(mail: &Mail<'_>) -> bool {
+fn replies(mail: Mail<'_>) -> bool {
     let field = mail.header("Auto-Submitted").unwrap_or_default().to_ascii_lowercase();
     field.starts_with("auto-replied") || field.starts_with("auto-notified")
 }

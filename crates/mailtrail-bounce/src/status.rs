@@ -23,14 +23,27 @@ pub(crate) fn recipients(text: &str) -> Vec<Recipient> {
 
 /// Whether a text begins with such fields, whatever its part calls itself.
 pub(crate) fn is_status(text: &str) -> bool {
-    let front: String = text.chars().take(FRONT).collect();
-    let Some(fields) = blocks(&front).into_iter().next() else { return false };
+    let front = crate::mail::cut(text, FRONT);
+    if !crate::fields::lines(front).any(|line| is_field(line)) {
+        return false;
+    }
+    let Some(fields) = blocks(front).into_iter().next() else { return false };
     let of_message = fields.get("reporting-mta").is_some() && fields.get("received").is_none();
     of_message || (fields.get("final-recipient").is_some() && fields.get("action").is_some())
 }
 
-/// The names of the fields that only a delivery report has.
-pub(crate) const FIELDS: [&str; 5] =
+/// Whether a line is a field that only a delivery report has.
+pub(crate) fn is_field(line: &str) -> bool {
+    FIELDS.iter().any(|name| starts_with(line, name))
+}
+
+/// Whether a text starts with another, in any case.
+pub(crate) fn starts_with(text: &str, start: &str) -> bool {
+    let head = text.as_bytes().get(..start.len());
+    head.is_some_and(|head| head.eq_ignore_ascii_case(start.as_bytes()))
+}
+
+const FIELDS: [&str; 5] =
     ["reporting-mta:", "final-recipient:", "original-recipient:", "action:", "diagnostic-code:"];
 
 fn is_of_recipient(block: &Fields) -> bool {
@@ -120,5 +133,5 @@ pub(crate) fn bounded(text: &str) -> String {
 const MOST_RECIPIENTS: usize = 10_000;
 /// Characters of one diagnostic text that are kept.
 const MOST_DIAGNOSTIC: usize = 8_192;
-/// Characters of a part that show whether it holds such fields.
+/// Bytes of a part that show whether it holds such fields.
 const FRONT: usize = 2_048;

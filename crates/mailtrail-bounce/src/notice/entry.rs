@@ -5,7 +5,7 @@ use super::lines::Lines;
 use crate::address::{self, Found};
 use crate::phrases::Says;
 use crate::recipient::Action;
-use crate::status::bounded;
+use crate::status::{bounded, is_field, starts_with};
 
 /// What a notice says about one recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,15 +155,13 @@ fn kind<'t>(line: &'t str, others: &Others<'_>) -> Line<'t> {
     if text.is_empty() {
         return Line::Blank;
     }
-    let lower = text.get(..MOST_KEYWORD).unwrap_or(text).to_ascii_lowercase();
     let boundary = text.starts_with("--") && !text.contains([' ', '@']);
-    let of_report = crate::status::FIELDS.iter().any(|name| lower.starts_with(name));
-    if boundary || of_report || lower.starts_with("content-") {
+    if boundary || is_field(text) || starts_with(text, "content-") {
         return Line::Nothing;
     }
     let mut addresses = address::found(text).filter(|found| !others.is_contact(found.address));
     let Some(first) = addresses.next() else { return Line::Text };
-    if is_command(&lower) {
+    if is_command(text) {
         return Line::Command(first.address);
     }
     if is_reply(text) {
@@ -192,10 +190,10 @@ fn is_bracketed(found: Found<'_>) -> bool {
 }
 
 /// `>>> RCPT To:<ann@a.example>`, as transcripts have it.
-fn is_command(lower: &str) -> bool {
-    let text = lower.trim_start_matches(['>', ' ', '\t']);
-    let text = text.strip_prefix("in:").unwrap_or(text).trim_start();
-    text.starts_with("rcpt to")
+fn is_command(text: &str) -> bool {
+    let text = text.trim_start_matches(['>', ' ', '\t']);
+    let text = text.strip_prefix("In:").unwrap_or(text).trim_start();
+    starts_with(text, "rcpt to")
 }
 
 /// `<<< 550 …`, `Out: 550 …` or `550 …`.
@@ -240,7 +238,5 @@ fn heads(found: Found<'_>) -> Option<&str> {
 pub(super) const MOST_ENTRIES: usize = 1_000;
 /// Bytes of what is said about one of them.
 const MOST_TEXT: usize = 8_192;
-/// Bytes at the front of a line that tell what it is.
-const MOST_KEYWORD: usize = 64;
 /// Words of a person's name.
 const MOST_NAME: usize = 4;

@@ -17,17 +17,15 @@ impl<'t> Lines<'t> {
     /// Takes a text apart.
     pub(crate) fn of(text: &'t str, phrases: &Phrases) -> Self {
         let mut all: Vec<&str> = crate::fields::lines(text).take(MOST_LINES).collect();
-        let (normal, starts) = joined(&all);
+        // What follows a message's header is the message: nobody says anything in it.
+        let header = all.iter().position(|line| is_header(line)).unwrap_or(all.len());
+        let (normal, starts) = joined(all.get(..header).unwrap_or(&all));
         let line_of = |hit: &Hit| starts.partition_point(|start| *start <= hit.start).saturating_sub(1);
         let hits: Vec<(usize, Says)> =
             phrases.find(&normal).iter().map(|hit| (line_of(hit), hit.says)).collect();
         let marker = hits.iter().find(|(_, says)| *says == Says::Original).map(|(line, _)| *line);
-        let header = all.iter().position(|line| is_header(line));
-        let end = match (marker, header) {
-            (Some(marker), Some(header)) => marker.min(header),
-            (marker, header) => marker.or(header).unwrap_or(all.len()),
-        };
-        let quoted = all.split_off(end.min(all.len()));
+        let end = marker.unwrap_or(header).min(all.len());
+        let quoted = all.split_off(end);
         let own = |line: &usize| *line < end;
         Self {
             own: all,
@@ -42,24 +40,18 @@ impl<'t> Lines<'t> {
 
 /// All lines as one text in lower case with single spaces, and where each of them starts in it.
 fn joined(lines: &[&str]) -> (String, Vec<usize>) {
-    let mut normal = String::new();
+    let mut normal = String::with_capacity(lines.iter().map(|line| line.len().saturating_add(1)).sum());
     let mut starts = Vec::with_capacity(lines.len());
     for line in lines {
         starts.push(normal.len());
-        for word in line.split_whitespace() {
-            normal.push_str(&word.to_lowercase());
-            normal.push(' ');
-        }
+        crate::phrases::push_normal(&mut normal, line);
     }
     (normal, starts)
 }
 
 /// A line that only the header of a message has.
 fn is_header(line: &str) -> bool {
-    HEADERS.iter().any(|name| {
-        let head = line.as_bytes().get(..name.len());
-        head.is_some_and(|head| head.eq_ignore_ascii_case(name.as_bytes()))
-    })
+    HEADERS.iter().any(|name| crate::status::starts_with(line, name))
 }
 
 const HEADERS: [&str; 8] = [

@@ -22,7 +22,6 @@ pub(crate) struct Notice<'t> {
     pub(crate) shared: String,
     /// The header of the message that came back in the same text.
     pub(crate) quoted: Fields,
-    quoted_text: String,
 }
 
 impl<'t> Notice<'t> {
@@ -32,9 +31,10 @@ impl<'t> Notice<'t> {
         let lines = Lines::of(text, phrases);
         let others = Others::of(&lines, phrases, sender);
         let Entries { entries, shared } = Entries::of(&lines, &others);
-        let quoted_text = quoted(&lines.quoted);
-        let quoted = blocks(&quoted_text).into_iter().next().unwrap_or_default();
-        Self { lines, entries, shared, quoted, quoted_text }
+        let header = quoted(&lines.quoted).split(|line| line.trim().is_empty()).next();
+        let header = without_margin(header.unwrap_or_default());
+        let quoted = blocks(&header).into_iter().next().unwrap_or_default();
+        Self { lines, entries, shared, quoted }
     }
 
     /// Whether something is said, anywhere.
@@ -74,23 +74,19 @@ impl<'t> Notice<'t> {
 
     /// The fields of a delivery report that stand in the text.
     pub(crate) fn status(&self) -> Option<String> {
-        let is_field = |line: &&str| {
-            let lower = line.trim_start().to_ascii_lowercase();
-            crate::status::FIELDS.iter().any(|name| lower.starts_with(name))
-        };
+        let is_field = |line: &&str| crate::status::is_field(line.trim_start());
         let first = self.lines.own.iter().position(|line| is_field(&line))?;
         let fields = self.lines.own.get(first..)?;
         let count = fields.iter().filter(|line| is_field(line)).count();
         // Where every field is indented it is not folded.
-        let margin = fields.first().map(|line| line.len().saturating_sub(line.trim_start().len()));
-        let unindented = fields.iter().map(|line| line.get(margin?..).or(Some("")));
-        (count >= 2).then(|| unindented.flatten().collect::<Vec<_>>().join("\n"))
+        (count >= 2).then(|| without_margin(fields))
     }
 
     /// The report that it quotes: some systems forward another's as text.
-    pub(crate) fn quoted_report(&self) -> Option<&str> {
+    pub(crate) fn quoted_report(&self) -> Option<String> {
         let kind = self.quoted.get("content-type")?.to_ascii_lowercase();
-        (kind.contains("multipart/report") && kind.contains("boundary")).then_some(&self.quoted_text)
+        let is_report = kind.contains("multipart/report") && kind.contains("boundary");
+        is_report.then(|| without_margin(quoted(&self.lines.quoted)))
     }
 
     /// The recipients that it names in passing; the sender of the message is none of them if there
@@ -148,7 +144,7 @@ fn is_contact(before: &str, phrases: &Phrases) -> bool {
 }
 
 /// What was quoted, without the lines that announce it.
-fn quoted(lines: &[&str]) -> String {
+fn quoted<'a, 't>(lines: &'a [&'t str]) -> &'a [&'t str] {
     let is_field = |line: &str| {
         let name = line.split_once(':').map(|(name, _)| name.trim());
         name.is_some_and(|name| {
@@ -164,11 +160,19 @@ fn quoted(lines: &[&str]) -> String {
         }
         _ => false,
     };
-    let Some(start) = lines.windows(2).position(starts) else { return String::new() };
-    let rest = lines.get(start..).unwrap_or_default();
-    let margin = rest.first().map_or(0, |line| line.len().saturating_sub(line.trim_start().len()));
-    let text: Vec<&str> = rest.iter().map(|line| line.get(margin..).unwrap_or(line.trim())).collect();
-    text.join("\n")
+    let start = lines.windows(2).position(starts).unwrap_or(lines.len());
+    lines.get(start..).unwrap_or_default()
+}
+
+/// Lines without the margin of the first of them.
+fn without_margin(lines: &[&str]) -> String {
+    let margin = lines.first().map_or(0, |line| line.len().saturating_sub(line.trim_start().len()));
+    let mut text = String::new();
+    for line in lines {
+        text.push_str(line.get(margin..).unwrap_or(line.trim()));
+        text.push('\n');
+    }
+    text
 }
 
 /// Addresses of people to turn to.
