@@ -11,15 +11,24 @@ use crate::phrases::{Phrases, Says, normal};
 use crate::recipient::{Action, Recipient};
 use crate::status::{self, bounded};
 
-/// The recipients of a delivery report. Where it is vague about one, the notice beside it may say more.
-pub(crate) fn structured(parts: &[String], notice: &Notice<'_>) -> Vec<Recipient> {
-    let mut recipients: Vec<Recipient> =
-        parts.iter().flat_map(|text| status::recipients(text)).collect();
+/// The recipients of the machine-readable reports in a mail.
+pub(crate) fn reported(parts: &[String]) -> Vec<Recipient> {
+    parts.iter().flat_map(|text| status::recipients(text)).collect()
+}
+
+/// Whether a report says all about a recipient that a notice could add.
+pub(crate) fn is_complete(recipient: &Recipient) -> bool {
+    recipient.diagnostic.is_some() && status::specific(recipient.enhanced_code).is_some()
+}
+
+/// The same with what the notice beside the report says where the report is vague; those of the
+/// fields in the notice where there is no report.
+pub(crate) fn with_notice(mut recipients: Vec<Recipient>, notice: &Notice<'_>) -> Vec<Recipient> {
     if recipients.is_empty() {
         recipients = notice.status().map(|text| status::recipients(&text)).unwrap_or_default();
     }
     let alone = recipients.len() == 1;
-    for recipient in &mut recipients {
+    for recipient in recipients.iter_mut().filter(|recipient| !is_complete(recipient)) {
         let named = [&recipient.recipient, &recipient.final_recipient];
         let is_named = |entry: &&Entry| {
             named.iter().any(|own| own.as_ref().is_some_and(|own| address::same(own, &entry.address)))
@@ -50,7 +59,9 @@ fn forgotten(reported: &[Recipient], notice: &Notice<'_>) -> Vec<Recipient> {
         entry.is_negative() && !reported.iter().any(|recipient| is_same(recipient, entry))
     };
     let forgotten = notice.entries.iter().filter(is_forgotten);
-    forgotten.map(|entry| of_text(entry.address.clone(), Action::Failed, &entry.text)).collect()
+    forgotten
+        .map(|entry| of_reply(entry.address.clone(), Action::Failed, &Reply::parse(&entry.text)))
+        .collect()
 }
 
 /// A report without a diagnostic text, or with a code that says nothing, takes those of the notice.
@@ -89,10 +100,14 @@ pub(crate) fn free_form(
     let by_mailer = mail.from().is_none_or(|from| phrases.is_mailer(from));
     let from_nobody = is_from_nobody(mail, phrases);
     let of_subject = !by_hand && (in_subject(Says::Failed) || in_subject(Says::Delayed));
-    let is_known = |entry: &Entry| {
-        entry.is_negative() || classifier.classify(&Reply::parse(&entry.text)).reason.is_known()
+    let judged = |text: &str| {
+        let reply = Reply::parse(text);
+        let is_known = reply.reply_code.is_some_and(|code| !code.is_positive())
+            || reply.enhanced_code.is_some_and(|code| code.class() != 2)
+            || classifier.classify(&reply).reason.is_known();
+        (reply, is_known)
     };
-    let replied = notice.entries.iter().any(is_known);
+    let replied = notice.entries.iter().any(|entry| judged(&entry.text).1);
     let of_delivery = notice.is_of_delivery() || replied;
     // In a language that nobody here knows: a mail system returns a message, and names someone.
     let returns = by_mailer && from_nobody && !by_hand && !notice.entries.is_empty();
@@ -114,21 +129,16 @@ pub(crate) fn free_form(
     let overall = notice.action().or_else(by_subject);
     let entries = entries(mail, notice, &failed, returned, phrases);
     let recipients = entries.into_iter().map(|entry| {
+        let (mut reply, is_known) = judged(&entry.text);
         // Where no word is known that says so, only a final reply proves that it was given up.
-        let by_evidence = if is_known(&entry) && !entry.is_transient() { Action::Failed } else { Action::Delayed };
-        let action = entry.action.or(overall).unwrap_or(by_evidence);
-        let says_nothing = entry.text.is_empty() || {
-            let reply = Reply::parse(&entry.text);
-            reply.reply_code.is_none()
-                && reply.enhanced_code.is_none()
-                && !classifier.classify(&reply).reason.is_known()
-        };
-        if says_nothing {
-            let text = format!("{} {}", entry.text, notice.shared);
-            of_text(entry.address, action, text.trim())
-        } else {
-            of_text(entry.address, action, &entry.text)
+        let by_evidence =
+            if is_known && !reply.is_transient() { Action::Failed } else { Action::Delayed };
+        if !is_known {
+            reply.text.push(' ');
+            reply.text.push_str(&notice.shared);
+            reply = Reply::parse(reply.text.trim());
         }
+        of_reply(entry.address, entry.action.or(overall).unwrap_or(by_evidence), &reply)
     });
     recipients.collect()
 }
@@ -168,14 +178,13 @@ fn entries(
     named.iter().map(|address| listed(address)).collect()
 }
 
-fn of_text(address: String, action: Action, text: &str) -> Recipient {
-    let reply = Reply::parse(text);
+fn of_reply(address: String, action: Action, reply: &Reply) -> Recipient {
     Recipient {
         recipient: Some(address),
         action,
         reply_code: reply.reply_code,
         enhanced_code: reply.enhanced_code,
-        diagnostic: Some(bounded(text)).filter(|text| !text.is_empty()),
+        diagnostic: Some(bounded(&reply.text)).filter(|text| !text.is_empty()),
         rule: "text",
         ..Recipient::default()
     }

@@ -31,8 +31,12 @@ pub(crate) fn corrected<'p>(
 
 /// A replacement character, or an escape sequence of ISO-2022-JP that was taken for text.
 fn is_contradicted(text: &str) -> bool {
-    text.contains(['\u{FFFD}', '\u{1B}'])
+    let bytes = text.as_bytes();
+    memchr::memchr(ESCAPE, bytes).is_some()
+        || (!text.is_ascii() && memchr::memmem::find(bytes, "\u{FFFD}".as_bytes()).is_some())
 }
+
+const ESCAPE: u8 = 0x1B;
 
 fn errors(text: &str) -> usize {
     text.chars().filter(|c| matches!(c, '\u{FFFD}' | '\u{1B}')).count()
@@ -40,10 +44,12 @@ fn errors(text: &str) -> usize {
 
 fn guess(bytes: &[u8]) -> String {
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
-    detector.feed(bytes, true);
+    detector.feed(bytes.get(..ENOUGH).unwrap_or(bytes), true);
     detector.guess(None, Utf8Detection::Allow).decode_without_bom_handling(bytes).0.into_owned()
 }
 
+/// Bytes that show which charset it is.
+const ENOUGH: usize = 4_096;
 /// Bytes of a part that are decoded again.
 const MOST_BYTES: usize = 262_144;
 

@@ -1,14 +1,20 @@
 //! Header-like fields (RFC 5322 §2.2), folded or not, with any line ends.
 
-/// The fields of one block.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Fields(Vec<(String, String)>);
+use std::ops::Range;
+
+/// The fields of one block. All names and values lie in one text, so that a header of fifty fields
+/// costs two allocations.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Fields {
+    text: String,
+    spans: Vec<(Range<usize>, Range<usize>)>,
+}
 
 impl Fields {
     /// The first value of a field, by its name in lower case.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        let found = self.0.iter().find(|(own, _)| own == name);
-        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+        let found = self.pairs().find(|(own, _)| *own == name);
+        found.map(|(_, value)| value).filter(|value| !value.is_empty())
     }
 
     /// The value of a field behind its type, as in `dns; mx.example` (RFC 3464 §2.1.2).
@@ -18,40 +24,68 @@ impl Fields {
         (!value.is_empty()).then_some(value)
     }
 
-    /// Fields whose names are in lower case.
-    pub(crate) fn from_pairs(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self(pairs.into_iter().collect())
-    }
-
     /// The header of a parsed mail.
     pub(crate) fn of_header(message: &mail_parser::Message<'_>) -> Self {
-        let unfolded = |value: &str| lines(value).map(str::trim).collect::<Vec<_>>().join(" ");
-        let fields = message.headers_raw().map(|(name, value)| {
-            (name.trim().to_ascii_lowercase(), unfolded(value).trim().to_owned())
-        });
-        Self(fields.collect())
+        let mut fields = Self::default();
+        for (name, value) in message.headers_raw() {
+            let mut lines = lines(value);
+            fields.push(name, lines.next().unwrap_or_default());
+            lines.filter(|line| !line.trim().is_empty()).for_each(|line| fields.fold(line));
+        }
+        fields
     }
 
-    /// All values of a field.
+    /// Adds a field.
+    pub(crate) fn push(&mut self, name: &str, value: &str) {
+        let start = self.text.len();
+        self.text.push_str(name.trim());
+        if let Some(own) = self.text.get_mut(start..) {
+            own.make_ascii_lowercase();
+        }
+        let middle = self.text.len();
+        self.text.push_str(value.trim());
+        self.spans.push((start..middle, middle..self.text.len()));
+    }
+
+    /// Adds to the last field.
+    fn fold(&mut self, line: &str) {
+        if let Some((_, value)) = self.spans.last_mut() {
+            if value.start < value.end {
+                self.text.push(' ');
+            }
+            self.text.push_str(line.trim());
+            value.end = self.text.len();
+        }
+    }
+
+    /// All values of a field, by its name in lower case.
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_str())
+        self.pairs().filter(move |(own, _)| *own == name).map(|(_, value)| value)
     }
 
     /// All values.
     pub(crate) fn values(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(_, value)| value.as_str())
+        self.pairs().map(|(_, value)| value)
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        let text = |range: &Range<usize>| self.text.get(range.clone()).unwrap_or_default();
+        self.spans.iter().map(move |(name, value)| (text(name), text(value)))
     }
 
     /// The same fields, with a new block wherever one of these names comes again.
     pub(crate) fn split_at_repeated(self, names: &[&str]) -> Vec<Self> {
+        if names.iter().all(|name| self.all(name).count() < 2) {
+            return vec![self];
+        }
         let mut blocks = vec![Self::default()];
-        for (name, value) in self.0 {
-            let repeats = |block: &Self| block.0.iter().any(|(own, _)| *own == name);
-            if names.contains(&name.as_str()) && blocks.last().is_some_and(repeats) {
+        for (name, value) in self.pairs() {
+            let repeats = |block: &Self| block.all(name).next().is_some();
+            if names.contains(&name) && blocks.last().is_some_and(repeats) {
                 blocks.push(Self::default());
             }
             if let Some(block) = blocks.last_mut() {
-                block.0.push((name, value));
+                block.push(name, value);
             }
         }
         blocks
@@ -64,31 +98,68 @@ impl Fields {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.spans.is_empty()
     }
 }
 
 /// The blocks of fields of a text: separated by empty lines.
-pub(crate) fn blocks(text: &str) -> Vec<Fields> {
-    let mut blocks = Vec::new();
-    let mut block = Fields::default();
-    for line in lines(text) {
-        if line.trim().is_empty() {
-            blocks.extend(Some(std::mem::take(&mut block)).filter(|block| !block.is_empty()));
-        } else if line.starts_with([' ', '\t']) {
-            if let Some((_, value)) = block.0.last_mut() {
-                value.push(' ');
-                value.push_str(line.trim());
+pub(crate) fn blocks(text: &str) -> impl Iterator<Item = Fields> {
+    let mut lines = lines(text).skip_while(|line| line.trim().is_empty()).peekable();
+    std::iter::from_fn(move || {
+        lines.peek()?;
+        let mut block = Fields::default();
+        for line in lines.by_ref().take_while(|line| !line.trim().is_empty()) {
+            if line.starts_with([' ', '\t']) {
+                block.fold(line);
+            } else if let Some((name, value)) = line.split_once(':') {
+                block.push(name, value);
             }
-        } else if let Some((name, value)) = line.split_once(':') {
-            block.0.push((name.trim().to_ascii_lowercase(), value.trim().to_owned()));
         }
-    }
-    blocks.extend(Some(block).filter(|block| !block.is_empty()));
-    blocks
+        Some(block)
+    })
+    .filter(|block| !block.is_empty())
 }
 
 /// Lines, whether they end in CR LF, LF or CR.
-pub(crate) fn lines(text: &str) -> impl Iterator<Item = &str> {
-    text.split('\n').flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'))
+pub(crate) fn lines(text: &str) -> impl Iterator<Item = &str> + Clone {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let Some(end) = memchr::memchr2(b'\n', b'\r', text.as_bytes()) else {
+            return rest.take();
+        };
+        let (line, more) = text.split_at_checked(end)?;
+        rest = match more.as_bytes() {
+            // A CR that ends the text has no line behind it.
+            [b'\r'] => None,
+            [b'\r', b'\n', ..] => more.get(2..),
+            _ => more.get(1..),
+        };
+        Some(line)
+    })
+}
+
+/// A text of bytes that should be UTF-8.
+pub(crate) fn lossy(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
+    // The check alone is much faster than the repair.
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.into(),
+        Err(_) => String::from_utf8_lossy(bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_line_end_is_one(text in "[ab\r\n]{0,12}") {
+            let found: Vec<&str> = lines(&text).collect();
+            let strip = |line| str::strip_suffix(line, '\r').unwrap_or(line);
+            let expected: Vec<&str> = text.split('\n').flat_map(|line| strip(line).split('\r')).collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use mailtrail_core::id::Identity;
 use sha2::{Digest, Sha256};
 
-use crate::fields::lines;
+use crate::fields::{lines, lossy};
 use crate::mail::Mail;
 use crate::recipient::Recipient;
 
@@ -61,12 +61,23 @@ impl Report {
 /// SHA-256 of the body with LF line ends and without trailing blank lines: two intakes of one mail
 /// meet, whatever the transport did to its lines.
 fn body_hash(mail: &[u8]) -> [u8; 32] {
-    let text = String::from_utf8_lossy(mail);
+    let text = lossy(mail);
     let content = text.trim_end().len();
     let last = text.get(content..).and_then(|blank| blank.find(['\n', '\r'])).unwrap_or(0);
     let end = content.saturating_add(last);
     let mut hash = Sha256::new();
     let text = text.get(..end).unwrap_or(&text);
+    // Almost all mails have one kind of line end: then the lines need not be looked at one by one.
+    let body = text.split_once("\n\n").filter(|_| memchr::memchr(b'\r', text.as_bytes()).is_none());
+    if let Some((head, body)) = body
+        && !head.is_empty()
+        && !head.starts_with('\n')
+        && !body.is_empty()
+    {
+        hash.update(body.as_bytes());
+        hash.update(b"\n");
+        return hash.finalize().into();
+    }
     for line in lines(text).skip_while(|line| !line.is_empty()).skip(1) {
         hash.update(line.as_bytes());
         hash.update(b"\n");

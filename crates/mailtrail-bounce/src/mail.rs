@@ -1,11 +1,12 @@
 //! The parts of a mail that count: what it tells people, what it tells machines, and what it returns.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use mail_parser::{HeaderName, Message, MessageParser, MessagePart, MimeHeaders, PartType};
 
 use crate::charset;
-use crate::fields::{Fields, blocks};
+use crate::fields::{Fields, blocks, lossy};
 use crate::reader::ReadError;
 use crate::status;
 
@@ -34,7 +35,17 @@ pub(crate) struct Parts<'m> {
 
 /// Parses a mail.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Message<'_>, ReadError> {
-    let message = MessageParser::new().parse(bytes).ok_or(ReadError::NoHeader)?;
+    // Of all other fields the text is enough.
+    static PARSER: LazyLock<MessageParser> = LazyLock::new(|| {
+        MessageParser::new()
+            .with_mime_headers()
+            .header_date(HeaderName::Date)
+            .header_text(HeaderName::Subject)
+            .header_address(HeaderName::From)
+            .header_address(HeaderName::To)
+            .default_header_raw()
+    });
+    let message = PARSER.parse(bytes).ok_or(ReadError::NoHeader)?;
     if message.headers().is_empty() { Err(ReadError::NoHeader) } else { Ok(message) }
 }
 
@@ -61,8 +72,12 @@ impl<'m> Mail<'m> {
 
     /// All values of a field.
     pub(crate) fn headers(self, name: &'static str) -> impl Iterator<Item = &'m str> {
-        let of_name = move |own: &str| own.eq_ignore_ascii_case(name);
-        self.message.headers_raw().filter(move |(own, _)| of_name(own)).map(|(_, value)| value)
+        let wanted = HeaderName::from(name);
+        let fields = self.message.headers().iter().filter(move |field| field.name == wanted);
+        fields.filter_map(move |field| {
+            let value = usize_of(field.offset_start)..usize_of(field.offset_end);
+            self.message.raw_message().get(value).and_then(|raw| std::str::from_utf8(raw).ok())
+        })
     }
 
     /// Its subject.
@@ -114,7 +129,7 @@ impl<'m> Mail<'m> {
             let body = self.message.parts.first().map_or(0, |root| usize_of(root.offset_body));
             let raw = self.message.raw_message().get(body..).unwrap_or_default();
             let raw = raw.get(..MOST_NOTICE).unwrap_or(raw);
-            parts.notice = String::from_utf8_lossy(raw).into_owned();
+            parts.notice = lossy(raw).into_owned();
         }
         parts
     }
@@ -132,7 +147,7 @@ impl<'m> Mail<'m> {
         // A returned message whose part has no type of its own.
         if index > 0 && has_mail_header(part) {
             let bytes = self.message.raw_message().get(usize_of(part.offset_header)..);
-            let header = first_block(&String::from_utf8_lossy(front(bytes.unwrap_or_default())));
+            let header = first_block(&lossy(front(bytes.unwrap_or_default())));
             parts.returned = parts.returned.take().or(header);
             return;
         }
@@ -174,15 +189,15 @@ fn text<'p>(part: &'p MessagePart<'_>, message: &'p Message<'_>) -> Cow<'p, str>
     match &part.body {
         PartType::Message(_) => {
             let (start, end) = (usize_of(part.offset_body), usize_of(part.offset_end));
-            String::from_utf8_lossy(message.raw_message().get(start..end).unwrap_or_default())
+            lossy(message.raw_message().get(start..end).unwrap_or_default())
         }
         PartType::Text(text) | PartType::Html(text) => charset::corrected(text, part, message),
-        _ => String::from_utf8_lossy(part.contents()),
+        _ => lossy(part.contents()),
     }
 }
 
 fn first_block(text: &str) -> Option<Fields> {
-    blocks(cut(text, MOST_FRONT)).into_iter().next()
+    blocks(cut(text, MOST_FRONT)).next()
 }
 
 fn has_mail_header(part: &MessagePart<'_>) -> bool {

@@ -92,10 +92,19 @@ pub(crate) fn token(
     })
 }
 
-/// Words that are as long as a token.
+/// Words that are as long as a token. Such a word covers every place that is a multiple of its
+/// length, so all other places need not be looked at.
 fn candidates(text: &str) -> impl Iterator<Item = &str> {
-    let words = text.as_bytes().split(|byte| !byte.is_ascii_alphanumeric());
-    words.filter(|word| word.len() == TOKEN).filter_map(|word| std::str::from_utf8(word).ok())
+    let bytes = text.as_bytes();
+    let is_word = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_alphanumeric);
+    let places = (TOKEN.saturating_sub(1)..bytes.len()).step_by(TOKEN);
+    places.filter(move |at| is_word(*at)).filter_map(move |at| {
+        let before = bytes.get(..at)?.iter().rev().take(TOKEN);
+        let start = at.saturating_sub(before.take_while(|byte| byte.is_ascii_alphanumeric()).count());
+        let behind = bytes.get(at..)?.iter().take(TOKEN.saturating_add(1));
+        let end = at.saturating_add(behind.take_while(|byte| byte.is_ascii_alphanumeric()).count());
+        text.get(start..end).filter(|word| word.len() == TOKEN)
+    })
 }
 
 /// How a report names the delivery that it speaks of.
@@ -122,3 +131,18 @@ pub(crate) fn correlation(
 const TOKEN: usize = 48;
 /// Recipients of a returned message that are looked at.
 const MOST: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn words_as_long_as_a_token_are_found(text in "([a-z]{46,50}[ .@+]{1,2}|[a-zé]{0,60}[ .]){0,6}") {
+            let found: Vec<&str> = candidates(&text).collect();
+            let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+            prop_assert_eq!(found, words.filter(|word| word.len() == TOKEN).collect::<Vec<_>>());
+        }
+    }
+}

@@ -199,16 +199,19 @@ impl<'a> Reader<'a> {
 
     /// What a mail says. What a machine wrote for machines goes before what it wrote for people.
     fn find(&self, mail: Mail<'_>, depth: usize) -> Found {
-        let parts = mail.parts();
+        let mut parts = mail.parts();
+        let reported = bounce::reported(&parts.status);
+        if !reported.is_empty() && reported.iter().all(bounce::is_complete) {
+            if let Some(returned) = parts.returned.take() {
+                return Found { kind: Kind::Report, recipients: reported, returned, notice: parts.notice };
+            }
+        }
         let notice = Notice::read(&parts.notice, self.phrases, &mail.to());
-        let returned = match &parts.returned {
-            Some(returned) => returned.clone(),
-            None => notice.quoted.clone(),
-        };
+        let returned = parts.returned.take().unwrap_or_else(|| notice.quoted.clone());
         if let Some(notification) = Notification::find(&parts.notice) {
             return of_notification(&notification);
         }
-        let (kind, recipients) = self.kind(mail, &parts, &notice, &returned);
+        let (kind, recipients) = self.kind(mail, &parts, reported, &notice, &returned);
         let is_structured = recipients.iter().any(|recipient| recipient.rule != "text");
         if !is_structured && depth < MOST_FORWARDS {
             // Only what is a report by its structure: people forward notices to ask about them.
@@ -228,10 +231,11 @@ impl<'a> Reader<'a> {
         &self,
         mail: Mail<'_>,
         parts: &Parts<'_>,
+        reported: Vec<Recipient>,
         notice: &Notice<'_>,
         returned: &Fields,
     ) -> (Kind, Vec<Recipient>) {
-        let reported = bounce::structured(&parts.status, notice);
+        let reported = bounce::with_notice(reported, notice);
         if !reported.is_empty() {
             return (Kind::Report, reported);
         }

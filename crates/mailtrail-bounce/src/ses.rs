@@ -91,8 +91,9 @@ impl Notification {
 
     /// The header of the message, as far as the sender has SES include it.
     pub(crate) fn returned(&self) -> Fields {
-        let named = |header: &Header| (header.name.to_ascii_lowercase(), header.value.clone());
-        Fields::from_pairs(self.mail.headers.iter().map(named))
+        let mut fields = Fields::default();
+        self.mail.headers.iter().for_each(|header| fields.push(&header.name, &header.value));
+        fields
     }
 
     /// What it says about each recipient.

@@ -12,7 +12,7 @@ use crate::recipient::{Action, Recipient};
 pub(crate) fn recipients(text: &str) -> Vec<Recipient> {
     // Some leave out the blank lines between recipients.
     let names = ["final-recipient", "original-recipient"];
-    let split = blocks(text).into_iter().flat_map(|block| block.split_at_repeated(&names));
+    let split = blocks(text).flat_map(|block| block.split_at_repeated(&names));
     let blocks: Vec<Fields> = split.collect();
     let message = blocks.iter().find(|block| !is_of_recipient(block)).cloned().unwrap_or_default();
     // Some also put the fields of the message and of its first recipient into one block.
@@ -27,7 +27,7 @@ pub(crate) fn is_status(text: &str) -> bool {
     if !crate::fields::lines(front).any(|line| is_field(line)) {
         return false;
     }
-    let Some(fields) = blocks(front).into_iter().next() else { return false };
+    let Some(fields) = blocks(front).next() else { return false };
     let of_message = fields.get("reporting-mta").is_some() && fields.get("received").is_none();
     of_message || (fields.get("final-recipient").is_some() && fields.get("action").is_some())
 }
@@ -126,12 +126,12 @@ fn date(text: &str) -> Option<DateTime<Utc>> {
 
 /// A diagnostic text, cut.
 pub(crate) fn bounded(text: &str) -> String {
-    text.chars().take(MOST_DIAGNOSTIC).collect()
+    crate::mail::cut(text, MOST_DIAGNOSTIC).to_owned()
 }
 
 /// More recipients of one report are not read.
 const MOST_RECIPIENTS: usize = 10_000;
-/// Characters of one diagnostic text that are kept.
+/// Bytes of one diagnostic text that are kept.
 const MOST_DIAGNOSTIC: usize = 8_192;
 /// Bytes of a part that show whether it holds such fields.
 const FRONT: usize = 2_048;

@@ -51,7 +51,7 @@ impl Reply {
         }
         let (mut replies, mut codes) = (Vec::new(), Vec::new());
         for (index, word) in words.iter().enumerate() {
-            let code = word.parse().ok().filter(|code| is_stated(*code));
+            let code = enhanced(word).filter(|code| is_stated(*code));
             // Of a server that quotes another's reply, that reply counts: it follows its own code.
             let before = index.checked_sub(1).and_then(|before| words.get(before)).copied();
             let confirmed = |code: &EnhancedCode| before.is_some_and(|word| is_of_class(word, *code));
@@ -87,6 +87,11 @@ fn is_of_class(word: &str, code: EnhancedCode) -> bool {
     reply.and_then(|reply| reply.checked_div(100)) == Some(u16::from(code.class()))
 }
 
+/// Most words are none: those cost no more than a look at their first characters.
+fn enhanced(word: &str) -> Option<EnhancedCode> {
+    matches!(word.as_bytes(), [b'2' | b'4' | b'5', b'.', ..]).then(|| word.parse().ok()).flatten()
+}
+
 /// Three numbers with dots are a code only if their class and subject can be one: no IP address or
 /// version is.
 fn is_stated(code: EnhancedCode) -> bool {
@@ -98,7 +103,7 @@ fn reply_code(word: &str, stated: bool, next: &str) -> Option<ReplyCode> {
         return None;
     }
     let code = ReplyCode::new(word.parse().ok()?)?;
-    let class = u16::from(next.parse::<EnhancedCode>().map_or(0, EnhancedCode::class));
+    let class = u16::from(enhanced(next).map_or(0, EnhancedCode::class));
     let confirmed = class > 0 && code.get().checked_div(100) == Some(class);
     // A server replies 2yz, 4yz or 5yz to what concerns a recipient (RFC 5321 §4.2.1).
     (confirmed || stated).then_some(code).filter(|code| !(300..400).contains(&code.get()))

@@ -32,13 +32,6 @@ impl Entry {
     }
 }
 
-impl Entry {
-    /// Whether a server's reply says that it may succeed later.
-    pub(crate) fn is_transient(&self) -> bool {
-        mailtrail_classify::Reply::parse(&self.text).is_transient()
-    }
-}
-
 /// All of them, and what is said about none of them.
 #[derive(Debug, Default)]
 pub(crate) struct Entries {

@@ -7,8 +7,8 @@ use crate::phrases::{Hit, Phrases, Says};
 pub(crate) struct Lines<'t> {
     /// Those that the mail system wrote.
     pub(crate) own: Vec<&'t str>,
-    /// Those of the message that came back.
-    pub(crate) quoted: Vec<&'t str>,
+    /// The message that came back, after those.
+    pub(crate) quoted: &'t str,
     /// What is said, and in which line of its own: in order.
     pub(crate) said: Vec<(usize, Says)>,
 }
@@ -16,26 +16,28 @@ pub(crate) struct Lines<'t> {
 impl<'t> Lines<'t> {
     /// Takes a text apart.
     pub(crate) fn of(text: &'t str, phrases: &Phrases) -> Self {
-        let mut all: Vec<&str> = crate::fields::lines(text).take(MOST_LINES).collect();
         // What follows a message's header is the message: nobody says anything in it.
-        let header = all.iter().position(|line| is_header(line)).unwrap_or(all.len());
-        let (normal, starts) = joined(all.get(..header).unwrap_or(&all));
+        let own = crate::fields::lines(text).take(MOST_LINES);
+        let mut own: Vec<&str> = own.take_while(|line| !is_header(line)).collect();
+        let (normal, starts) = joined(&own);
         let line_of = |hit: &Hit| starts.partition_point(|start| *start <= hit.start).saturating_sub(1);
-        let hits: Vec<(usize, Says)> =
+        let mut said: Vec<(usize, Says)> =
             phrases.find(&normal).iter().map(|hit| (line_of(hit), hit.says)).collect();
-        let marker = hits.iter().find(|(_, says)| *says == Says::Original).map(|(line, _)| *line);
-        let end = marker.unwrap_or(header).min(all.len());
-        let quoted = all.split_off(end);
-        let own = |line: &usize| *line < end;
-        Self {
-            own: all,
-            quoted,
-            said: hits
-                .into_iter()
-                .filter(|(line, says)| own(line) && *says != Says::Original)
-                .collect(),
+        if let Some(marker) = said.iter().position(|(_, says)| *says == Says::Original) {
+            let line = said.get(marker).map_or(0, |(line, _)| *line);
+            own.truncate(line);
+            said.truncate(marker);
+            said.retain(|(at, _)| *at < line);
         }
+        let length = own.last().map_or(0, |line| end_of(line, text));
+        Self { own, quoted: text.get(length..).unwrap_or_default(), said }
     }
+}
+
+/// Where a line of a text ends in it.
+fn end_of(line: &str, text: &str) -> usize {
+    let start = line.as_ptr().addr().saturating_sub(text.as_ptr().addr());
+    start.saturating_add(line.len())
 }
 
 /// All lines as one text in lower case with single spaces, and where each of them starts in it.
@@ -51,7 +53,8 @@ fn joined(lines: &[&str]) -> (String, Vec<usize>) {
 
 /// A line that only the header of a message has.
 fn is_header(line: &str) -> bool {
-    HEADERS.iter().any(|name| crate::status::starts_with(line, name))
+    matches!(line.as_bytes(), [b'A'..=b'Z' | b'a'..=b'z', ..])
+        && HEADERS.iter().any(|name| crate::status::starts_with(line, name))
 }
 
 const HEADERS: [&str; 8] = [

@@ -4,7 +4,7 @@ mod entry;
 mod lines;
 
 use crate::address;
-use crate::fields::{Fields, blocks};
+use crate::fields::{Fields, blocks, lines};
 use crate::phrases::{Phrases, Says};
 use crate::recipient::Action;
 
@@ -31,9 +31,8 @@ impl<'t> Notice<'t> {
         let lines = Lines::of(text, phrases);
         let others = Others::of(&lines, phrases, sender);
         let Entries { entries, shared } = Entries::of(&lines, &others);
-        let header = quoted(&lines.quoted).split(|line| line.trim().is_empty()).next();
-        let header = without_margin(header.unwrap_or_default());
-        let quoted = blocks(&header).into_iter().next().unwrap_or_default();
+        let header = quoted(lines.quoted).take_while(|line| !line.trim().is_empty());
+        let quoted = blocks(&without_margin(header)).next().unwrap_or_default();
         Self { lines, entries, shared, quoted }
     }
 
@@ -79,14 +78,14 @@ impl<'t> Notice<'t> {
         let fields = self.lines.own.get(first..)?;
         let count = fields.iter().filter(|line| is_field(line)).count();
         // Where every field is indented it is not folded.
-        (count >= 2).then(|| without_margin(fields))
+        (count >= 2).then(|| without_margin(fields.iter().copied()))
     }
 
     /// The report that it quotes: some systems forward another's as text.
     pub(crate) fn quoted_report(&self) -> Option<String> {
         let kind = self.quoted.get("content-type")?.to_ascii_lowercase();
         let is_report = kind.contains("multipart/report") && kind.contains("boundary");
-        is_report.then(|| without_margin(quoted(&self.lines.quoted)))
+        is_report.then(|| without_margin(quoted(self.lines.quoted)))
     }
 
     /// The recipients that it names in passing; the sender of the message is none of them if there
@@ -144,7 +143,7 @@ fn is_contact(before: &str, phrases: &Phrases) -> bool {
 }
 
 /// What was quoted, without the lines that announce it.
-fn quoted<'a, 't>(lines: &'a [&'t str]) -> &'a [&'t str] {
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
     let is_field = |line: &str| {
         let name = line.split_once(':').map(|(name, _)| name.trim());
         name.is_some_and(|name| {
@@ -153,23 +152,27 @@ fn quoted<'a, 't>(lines: &'a [&'t str]) -> &'a [&'t str] {
                 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
         })
     };
-    let starts = |pair: &[&str]| match pair {
-        [first, second, ..] => {
-            is_field(first.trim_start())
-                && (is_field(second.trim_start()) || second.starts_with([' ', '\t']))
+    let mut rest = lines(text).peekable();
+    while let Some(first) = rest.peek().copied() {
+        let mut behind = rest.clone();
+        behind.next();
+        let second = behind.peek().copied().unwrap_or_default();
+        let starts = is_field(first.trim_start())
+            && (is_field(second.trim_start()) || second.starts_with([' ', '\t']));
+        if starts {
+            break;
         }
-        _ => false,
-    };
-    let start = lines.windows(2).position(starts).unwrap_or(lines.len());
-    lines.get(start..).unwrap_or_default()
+        rest = behind;
+    }
+    rest
 }
 
 /// Lines without the margin of the first of them.
-fn without_margin(lines: &[&str]) -> String {
-    let margin = lines.first().map_or(0, |line| line.len().saturating_sub(line.trim_start().len()));
-    let mut text = String::new();
+fn without_margin<'t>(lines: impl Iterator<Item = &'t str>) -> String {
+    let (mut text, mut margin) = (String::new(), None);
     for line in lines {
-        text.push_str(line.get(margin..).unwrap_or(line.trim()));
+        let own = line.len().saturating_sub(line.trim_start().len());
+        text.push_str(line.get(*margin.get_or_insert(own)..).unwrap_or(line.trim()));
         text.push('\n');
     }
     text
