@@ -1,5 +1,7 @@
 //! Which recipients bounced: by the machine-readable report, by the notice, by both.
 
+use std::borrow::Cow;
+
 use mailtrail_classify::{Classifier, Reply};
 
 use crate::address;
@@ -12,7 +14,7 @@ use crate::recipient::{Action, Recipient};
 use crate::status::{self, bounded};
 
 /// The recipients of the machine-readable reports in a mail.
-pub(crate) fn reported(parts: &[String]) -> Vec<Recipient> {
+pub(crate) fn reported(parts: &[Cow<'_, str>]) -> Vec<Recipient> {
     parts.iter().flat_map(|text| status::recipients(text)).collect()
 }
 

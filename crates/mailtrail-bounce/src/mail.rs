@@ -22,7 +22,7 @@ pub(crate) struct Parts<'m> {
     /// What it tells people, cut at 64 KiB.
     pub(crate) notice: String,
     /// The texts of its `message/delivery-status` parts, whatever they call themselves.
-    pub(crate) status: Vec<String>,
+    pub(crate) status: Vec<Cow<'m, str>>,
     /// Its `message/feedback-report` (RFC 5965).
     pub(crate) complaint: Option<Fields>,
     /// Its `message/disposition-notification` (RFC 8098).
@@ -106,22 +106,21 @@ impl<'m> Mail<'m> {
         let mut parts = Parts::default();
         for (index, part) in self.message.parts.iter().enumerate() {
             let (kind, subtype) = media_type(part);
-            match (kind.as_str(), subtype.as_str()) {
-                ("message", "delivery-status" | "global-delivery-status") => {
-                    parts.status.push(text(part, self.message).into_owned());
-                }
-                ("message", "feedback-report") => {
-                    parts.complaint = first_block(&text(part, self.message));
-                }
-                (
-                    "message",
-                    "disposition-notification" | "global-disposition-notification",
-                ) => parts.receipt = first_block(&text(part, self.message)),
-                ("text", "rfc822-headers") | ("message", "global-headers") => {
-                    let header = first_block(&text(part, self.message));
-                    parts.returned = parts.returned.or(header);
-                }
-                _ => self.part(index, part, &mut parts),
+            let is = |wanted_kind: &str, wanted: &[&str]| {
+                kind.eq_ignore_ascii_case(wanted_kind)
+                    && wanted.iter().any(|wanted| subtype.eq_ignore_ascii_case(wanted))
+            };
+            if is("message", &["delivery-status", "global-delivery-status"]) {
+                parts.status.push(text(part, self.message));
+            } else if is("message", &["feedback-report"]) {
+                parts.complaint = first_block(&text(part, self.message));
+            } else if is("message", &["disposition-notification", "global-disposition-notification"]) {
+                parts.receipt = first_block(&text(part, self.message));
+            } else if is("text", &["rfc822-headers"]) || is("message", &["global-headers"]) {
+                let header = || first_block(&text(part, self.message));
+                parts.returned = parts.returned.take().or_else(header);
+            } else {
+                self.part(index, part, &mut parts);
             }
         }
         if parts.notice.trim().is_empty() && parts.status.is_empty() {
@@ -156,7 +155,7 @@ impl<'m> Mail<'m> {
         if index > 0 && (is_text || part.contents().len() < MOST_FRONT) {
             let text = text(part, self.message);
             if status::is_status(&text) {
-                parts.status.push(text.into_owned());
+                parts.status.push(text);
                 return;
             }
             if !shown && is_text {
@@ -176,16 +175,15 @@ impl<'m> Mail<'m> {
     }
 }
 
-/// The media type of a part, in lower case.
-fn media_type(part: &MessagePart<'_>) -> (String, String) {
-    let lower = |text: &str| text.trim().to_ascii_lowercase();
-    part.content_type().map_or_else(Default::default, |content_type| {
-        (lower(content_type.ctype()), content_type.subtype().map(lower).unwrap_or_default())
+/// The media type of a part.
+fn media_type<'p>(part: &'p MessagePart<'_>) -> (&'p str, &'p str) {
+    part.content_type().map_or(("", ""), |content_type| {
+        (content_type.ctype().trim(), content_type.subtype().unwrap_or_default().trim())
     })
 }
 
 /// The text of a part, whatever the parser made of it.
-fn text<'p>(part: &'p MessagePart<'_>, message: &'p Message<'_>) -> Cow<'p, str> {
+fn text<'p>(part: &'p MessagePart<'p>, message: &'p Message<'p>) -> Cow<'p, str> {
     match &part.body {
         PartType::Message(_) => {
             let (start, end) = (usize_of(part.offset_body), usize_of(part.offset_end));

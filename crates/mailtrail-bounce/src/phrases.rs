@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use serde::Deserialize;
 
 /// What a phrase says.
@@ -140,7 +140,12 @@ impl Phrases {
         let says = file.phrase.iter().flat_map(|group| group.text.iter().map(|_| group.says));
         Ok(Self {
             says: says.collect(),
-            matcher: Some(AhoCorasick::new(texts()).map_err(PhrasesError::Matcher)?),
+            matcher: Some(
+                AhoCorasick::builder()
+                    .kind(Some(AhoCorasickKind::DFA))
+                    .build(texts())
+                    .map_err(PhrasesError::Matcher)?,
+            ),
             mailers: file.mailers,
             contacts: file.contacts,
 
@@ -178,16 +183,19 @@ pub(crate) fn normal(text: &str) -> String {
 
 /// Adds a text in lower case, with a space behind each word.
 pub(crate) fn push_normal(normal: &mut String, text: &str) {
-    for word in text.split_whitespace() {
-        if word.is_ascii() {
-            let start = normal.len();
+    if text.is_ascii() {
+        let start = normal.len();
+        for word in text.split_ascii_whitespace() {
             normal.push_str(word);
-            if let Some(own) = normal.get_mut(start..) {
-                own.make_ascii_lowercase();
-            }
-        } else {
-            normal.push_str(&word.to_lowercase());
+            normal.push(' ');
         }
+        if let Some(own) = normal.get_mut(start..) {
+            own.make_ascii_lowercase();
+        }
+        return;
+    }
+    for word in text.split_whitespace() {
+        normal.push_str(&word.to_lowercase());
         normal.push(' ');
     }
 }

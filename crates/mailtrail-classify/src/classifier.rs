@@ -1,6 +1,6 @@
 //! Texts and codes to a reason: which goes before which, and who is to blame.
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use mailtrail_core::diagnosis::{Diagnosis, Fault};
 use mailtrail_core::reason::{Group, Reason};
 use sha2::{Digest, Sha256};
@@ -145,7 +145,10 @@ impl Classifier {
             digest.update(text.as_bytes());
         }
         Ok(Self {
-            matcher: AhoCorasick::new(&patterns).map_err(RulesError::Matcher)?,
+            matcher: AhoCorasick::builder()
+                .kind(Some(AhoCorasickKind::DFA))
+                .build(&patterns)
+                .map_err(RulesError::Matcher)?,
             rules,
             fragments,
             textless,
@@ -310,6 +313,17 @@ fn fault(reason: Reason) -> Fault {
 
 /// Lower case, with single spaces.
 pub(crate) fn normalise(text: &str) -> String {
-    let lower = text.to_lowercase();
-    lower.split_whitespace().collect::<Vec<_>>().join(" ")
+    let mut normal = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        if !normal.is_empty() {
+            normal.push(' ');
+        }
+        normal.push_str(word);
+    }
+    if normal.is_ascii() {
+        normal.make_ascii_lowercase();
+        normal
+    } else {
+        normal.to_lowercase()
+    }
 }

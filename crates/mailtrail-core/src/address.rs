@@ -182,6 +182,9 @@ fn is_dot_atom(text: &str) -> bool {
 
 /// Case folding changes what composes, and composing what folds: twice is where it rests.
 fn fold(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
     let once = |text: &str| -> String {
         caseless::default_case_fold_str(&text.nfd().collect::<String>()).nfc().collect()
     };
@@ -192,6 +195,14 @@ fn fold(text: &str) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_ascii_folds_as_any_text_does(text in "[ -~]{0,20}") {
+            let folded: String = caseless::default_case_fold_str(&text.nfd().collect::<String>()).nfc().collect();
+            prop_assert_eq!(fold(&text), folded);
+        }
+    }
 
     #[test]
     fn what_is_no_address_is_refused_without_repeating_it() {
