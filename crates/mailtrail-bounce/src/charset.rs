@@ -49,12 +49,15 @@ fn guess(bytes: &[u8]) -> String {
         return ISO_2022_JP.decode_without_bom_handling(bytes).0.into_owned();
     }
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
-    detector.feed(bytes.get(..ENOUGH).unwrap_or(bytes), true);
+    // What is plain tells nothing.
+    let start = bytes.iter().position(|byte| !byte.is_ascii()).unwrap_or(0);
+    let told = bytes.get(start..start.saturating_add(ENOUGH)).or(bytes.get(start..));
+    detector.feed(told.unwrap_or(bytes), true);
     detector.guess(None, Utf8Detection::Allow).decode_without_bom_handling(bytes).0.into_owned()
 }
 
 /// Bytes that show which charset it is.
-const ENOUGH: usize = 4_096;
+const ENOUGH: usize = 1_024;
 /// Bytes of a part that are decoded again.
 const MOST_BYTES: usize = 262_144;
 

@@ -37,14 +37,18 @@ impl Fields {
 
     /// Adds a field.
     pub(crate) fn push(&mut self, name: &str, value: &str) {
+        self.text.push('\n');
         let start = self.text.len();
         self.text.push_str(name.trim());
         if let Some(own) = self.text.get_mut(start..) {
             own.make_ascii_lowercase();
         }
+        let name = start..self.text.len();
+        // Names and values stay apart, so that the text can be searched as a whole.
+        self.text.push('\n');
         let middle = self.text.len();
         self.text.push_str(value.trim());
-        self.spans.push((start..middle, middle..self.text.len()));
+        self.spans.push((name, middle..self.text.len()));
     }
 
     /// Adds to the last field.
@@ -63,9 +67,9 @@ impl Fields {
         self.pairs().filter(move |(own, _)| *own == name).map(|(_, value)| value)
     }
 
-    /// All values.
-    pub(crate) fn values(&self) -> impl Iterator<Item = &str> {
-        self.pairs().map(|(_, value)| value)
+    /// All names and values, to search in.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
     }
 
     fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {

@@ -68,13 +68,14 @@ fn body_hash(mail: &[u8]) -> [u8; 32] {
     let mut hash = Sha256::new();
     let text = text.get(..end).unwrap_or(&text);
     // Almost all mails have one kind of line end: then the lines need not be looked at one by one.
-    let body = text.split_once("\n\n").filter(|_| memchr::memchr(b'\r', text.as_bytes()).is_none());
-    if let Some((head, body)) = body
-        && !head.is_empty()
-        && !head.starts_with('\n')
+    let bytes = text.as_bytes();
+    let blank = memchr::memmem::find(bytes, b"\n\n").filter(|_| memchr::memchr(b'\r', bytes).is_none());
+    let body = blank.and_then(|blank| bytes.get(blank.saturating_add(2)..));
+    if let Some(body) = body
+        && !text.starts_with('\n')
         && !body.is_empty()
     {
-        hash.update(body.as_bytes());
+        hash.update(body);
         hash.update(b"\n");
         return hash.finalize().into();
     }

@@ -84,7 +84,7 @@ pub(crate) fn token(
     if let Some(verified) = proven {
         return Some((verified, SeenIn::ReturnPath));
     }
-    let texts = own_recipients.iter().chain(rest).copied().chain(returned.values());
+    let texts = own_recipients.iter().chain(rest).copied().chain([returned.text()]);
     texts.flat_map(candidates).find_map(|word| {
         let purposes = [Purpose::ReturnPath, Purpose::MessageId];
         let verified = purposes.iter().find_map(|purpose| keys.verify(*purpose, word).ok())?;

@@ -39,35 +39,58 @@ impl Reply {
     /// assert_eq!(Reply::parse("no room in 404 halls").reply_code, None);
     /// ```
     pub fn parse(text: &str) -> Self {
-        let (mut words, mut introduced) = (Vec::new(), Vec::new());
-        let mut colon = false;
-        for piece in text.split_inclusive(|c: char| !(c.is_ascii_alphanumeric() || c == '.')) {
-            let word = piece.trim_matches(|c: char| !c.is_ascii_alphanumeric());
-            if !word.is_empty() {
-                words.push(word);
-                introduced.push(std::mem::take(&mut colon));
+        let mut words = Words { rest: text, colon: false }.peekable();
+        let (mut reply_code, mut enhanced_code) = (None::<ReplyCode>, None::<(u8, EnhancedCode)>);
+        let (mut before, mut index) = ("", 0_usize);
+        while let Some((word, introduced)) = words.next() {
+            if let Some(code) = enhanced(word).filter(|code| is_stated(*code)) {
+                // Of a server that quotes another's reply, that reply counts: it follows its own
+                // code. What failed goes before what did not.
+                let rank = match code.class() {
+                    2 => 0,
+                    _ if is_of_class(before, code) => 2,
+                    _ => 1,
+                };
+                if enhanced_code.is_none_or(|(own, _)| rank > own) {
+                    enhanced_code = Some((rank, code));
+                }
             }
-            colon = piece.ends_with(':') || (colon && word.is_empty());
+            let next = words.peek().map_or("", |(next, _)| *next);
+            if let Some(code) = self::reply_code(word, index <= FRONT || introduced, next)
+                && reply_code.is_none_or(|own| own.is_positive() && !code.is_positive())
+            {
+                reply_code = Some(code);
+            }
+            (before, index) = (word, index.saturating_add(1));
         }
-        let (mut replies, mut codes) = (Vec::new(), Vec::new());
-        for (index, word) in words.iter().enumerate() {
-            let code = enhanced(word).filter(|code| is_stated(*code));
-            // Of a server that quotes another's reply, that reply counts: it follows its own code.
-            let before = index.checked_sub(1).and_then(|before| words.get(before)).copied();
-            let confirmed = |code: &EnhancedCode| before.is_some_and(|word| is_of_class(word, *code));
-            codes.extend(code.map(|code| (code, confirmed(&code))));
-            let next = words.get(index.saturating_add(1)).copied().unwrap_or_default();
-            let stated = index <= FRONT || introduced.get(index).copied().unwrap_or(false);
-            replies.extend(reply_code(word, stated, next));
+        Self::new(reply_code, enhanced_code.map(|(_, code)| code), text)
+    }
+}
+
+/// The words of a text, and whether a colon stands before each.
+struct Words<'t> {
+    rest: &'t str,
+    colon: bool,
+}
+
+impl<'t> Iterator for Words<'t> {
+    type Item = (&'t str, bool);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let of_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.';
+            let start = self.rest.bytes().position(of_word)?;
+            let (gap, rest) = self.rest.split_at_checked(start)?;
+            let colon = self.colon || gap.trim_end().ends_with(':');
+            let end = rest.bytes().position(|byte| !of_word(byte)).unwrap_or(rest.len());
+            let (word, rest) = rest.split_at_checked(end)?;
+            (self.rest, self.colon) = (rest, false);
+            let word = word.trim_matches('.');
+            if !word.is_empty() {
+                return Some((word, colon));
+            }
+            self.colon = colon;
         }
-        let failed = |code: &&ReplyCode| !code.is_positive();
-        let reply_code = replies.iter().find(failed).or_else(|| replies.first()).copied();
-        let first = |is: &dyn Fn(&(EnhancedCode, bool)) -> bool| codes.iter().copied().find(is);
-        let enhanced_code = first(&|(code, confirmed)| *confirmed && code.class() != 2)
-            .or_else(|| first(&|(code, _)| code.class() != 2))
-            .or_else(|| codes.first().copied())
-            .map(|(code, _)| code);
-        Self::new(reply_code, enhanced_code, text)
     }
 }
 
