@@ -24,6 +24,11 @@ impl<'a> Hop<'a> {
         Some(Self { host: host.trim(), address: Some(address), port })
     }
 
+    /// The name of a server that was spoken to; a local service or a domain is none.
+    pub(crate) fn server(&self) -> Option<&'a str> {
+        self.address.map(|_| self.host)
+    }
+
     /// Whether it is known to be no recipient's server, whatever is configured: messages are submitted
     /// at these ports (RFC 8314 §3.3), and never to an MX; and content filters listen on this host.
     pub(crate) fn is_on_the_way(&self) -> bool {

@@ -47,7 +47,7 @@ impl Message {
     /// Keeps what it says of a recipient.
     pub(crate) fn heard(&mut self, outcome: &Outcome<'_>) {
         if outcome.fate == Fate::Deferred {
-            let host = outcome.hop.map(|hop| hop.host.into());
+            let host = outcome.hop.and_then(|hop| hop.server()).map(Into::into);
             let waiting = Waiting { text: (&*outcome.text).into(), code: outcome.code, host };
             self.waiting.insert(outcome.recipient.into(), waiting);
         } else {

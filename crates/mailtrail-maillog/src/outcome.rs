@@ -21,11 +21,14 @@ impl Judge<'_> {
     /// The event that an outcome is evidence of. In doubt it is the weaker one.
     pub(crate) fn event(&self, outcome: &Outcome<'_>, log_host: &str) -> Event {
         let codes = Codes::of(&outcome.text, outcome.code);
-        let host = outcome.hop.map(|hop| Box::from(hop.host));
+        let server = outcome.hop.and_then(|hop| hop.server());
+        // What the server itself has stored, the server itself has taken.
+        let taker = server.or(Some(log_host)).filter(|host| !host.is_empty());
+        let (host, taker) = (server.map(Box::from), taker.map(Box::from));
         match outcome.fate {
-            Fate::Stored => delivered(&codes, host),
-            Fate::Taken if !self.is_on_the_way(outcome.hop.as_ref()) => delivered(&codes, host),
-            Fate::Taken | Fate::HandedOver => handed_over(&codes, host, &outcome.text),
+            Fate::Stored => delivered(&codes, taker),
+            Fate::Taken if !self.is_on_the_way(outcome.hop.as_ref()) => delivered(&codes, taker),
+            Fate::Taken | Fate::HandedOver => handed_over(&codes, taker, &outcome.text),
             Fate::Discarded => {
                 let mut custom = Custom::default();
                 custom.custom_type = "discarded".into();

@@ -92,4 +92,7 @@ mod guide {
     struct StoreContract;
     #[doc = include_str!("../../../docs/projections.md")]
     struct Projections;
+    #[cfg(feature = "log")]
+    #[doc = include_str!("../../../docs/logs.md")]
+    struct Logs;
 }

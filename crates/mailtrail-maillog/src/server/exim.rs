@@ -47,9 +47,11 @@ fn outcome<'a>(entry: Entry<'a>, rest: &'a str, verb: Verb) -> Option<Entry<'a>>
     let recipient = Recipient::split(rest)?;
     let (fields, said) = match verb {
         Verb::Taken => (recipient.rest, between(recipient.rest, " C=\"", "\"").unwrap_or_default()),
-        _ if recipient.ends => (recipient.rest, recipient.rest),
+        _ if recipient.ends => ("", recipient.rest),
         _ => recipient.rest.split_once(": ")?,
     };
+    // The log selector may ask for the time that it took.
+    let said = said.rsplit_once(" DT=").map_or(said, |(said, _)| said);
     let hop = hop(fields);
     let fate = match verb {
         Verb::Deferred => Fate::Deferred,

@@ -14,7 +14,7 @@ pub(super) fn read<'a>(line: &Line<'a>) -> Option<Entry<'a>> {
     }
     let (agent, result, text) = current(line.text).or_else(|| former(line.text))?;
     let (before, said) = text.split_once("stat=")?;
-    let said = said.trim_matches('"');
+    let said = said.strip_prefix('"').and_then(|said| said.strip_suffix('"')).unwrap_or(said);
     let fate = match (result, agent) {
         ("Ok", "mda" | "delivery") => Fate::Stored,
         ("Ok", "mta" | "relay") => Fate::Taken,

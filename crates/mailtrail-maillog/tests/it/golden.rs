@@ -104,7 +104,9 @@ fn shown(feedback: &Feedback) -> Value {
     };
     let mut data: Value = serde_json::from_slice(&event.data).unwrap();
     if let Some(diagnosis) = data.get_mut("diagnosis").and_then(Value::as_object_mut) {
+        // Which rule it was is the rules' own matter, and changes with them.
         diagnosis.remove("rules_version");
+        diagnosis.remove("rule");
     }
     json!({
         "event": feedback.fact.event.type_name(),
