@@ -98,10 +98,9 @@ impl<'m> Mail<'m> {
                 ("message", "feedback-report") => {
                     parts.complaint = first_block(&text(part, self.message));
                 }
-                (
-                    "message",
-                    "disposition-notification" | "global-disposition-notification",
-                ) => parts.receipt = first_block(&text(part, self.message)),
+                ("message", "disposition-notification" | "global-disposition-notification") => {
+                    parts.receipt = first_block(&text(part, self.message))
+                }
                 ("text", "rfc822-headers") | ("message", "global-headers") => {
                     let header = first_block(&text(part, self.message));
                     parts.returned = parts.returned.or(header);
@@ -152,7 +151,9 @@ impl<'m> Mail<'m> {
         if shown && is_text && parts.notice.len() < MOST_NOTICE {
             let text = text(part, self.message);
             let text = match &part.body {
-                PartType::Html(_) => Cow::Owned(mail_parser::decoders::html::html_to_text(cut(&text, MOST_HTML))),
+                PartType::Html(_) => {
+                    Cow::Owned(mail_parser::decoders::html::html_to_text(cut(&text, MOST_HTML)))
+                }
                 _ => text,
             };
             parts.notice.push_str(cut(&text, MOST_NOTICE));

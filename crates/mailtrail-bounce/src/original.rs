@@ -29,7 +29,10 @@ impl Original {
     /// By its header.
     pub(crate) fn of(header: &Fields) -> Self {
         let first = |name: &str| {
-            header.get(name).and_then(|text| address::found(text).next()).map(|f| f.address.to_owned())
+            header
+                .get(name)
+                .and_then(|text| address::found(text).next())
+                .map(|f| f.address.to_owned())
         };
         Self {
             message_id: header.get("message-id").and_then(Self::message_id),
@@ -55,7 +58,8 @@ fn recipients(header: &Fields) -> Vec<String> {
     for name in ["x-envelope-to", "x-original-to", "x-actual-recipient", "to", "cc"] {
         for value in header.all(name) {
             for found in address::found(value) {
-                if named.len() < MOST && !named.iter().any(|own| address::same(own, found.address)) {
+                if named.len() < MOST && !named.iter().any(|own| address::same(own, found.address))
+                {
                     named.push(found.address.to_owned());
                 }
             }

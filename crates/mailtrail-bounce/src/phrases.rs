@@ -143,7 +143,6 @@ impl Phrases {
             matcher: Some(AhoCorasick::new(texts()).map_err(PhrasesError::Matcher)?),
             mailers: file.mailers,
             contacts: file.contacts,
-
         })
     }
 

@@ -283,7 +283,9 @@ fn opt_out(mail: Mail<'_>, notice: &Notice<'_>, phrases: &Phrases) -> Option<Vec
 /// Where the mail itself was addressed to.
 fn own_recipients<'m>(mail: Mail<'m>) -> Vec<&'m str> {
     let mut own = mail.to();
-    own.extend(["Delivered-To", "X-Original-To", "Envelope-To"].iter().flat_map(|name| mail.headers(name)));
+    own.extend(
+        ["Delivered-To", "X-Original-To", "Envelope-To"].iter().flat_map(|name| mail.headers(name)),
+    );
     own
 }
 

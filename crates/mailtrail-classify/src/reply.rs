@@ -54,7 +54,8 @@ impl Reply {
             let code = word.parse().ok().filter(|code| is_stated(*code));
             // Of a server that quotes another's reply, that reply counts: it follows its own code.
             let before = index.checked_sub(1).and_then(|before| words.get(before)).copied();
-            let confirmed = |code: &EnhancedCode| before.is_some_and(|word| is_of_class(word, *code));
+            let confirmed =
+                |code: &EnhancedCode| before.is_some_and(|word| is_of_class(word, *code));
             codes.extend(code.map(|code| (code, confirmed(&code))));
             let next = words.get(index.saturating_add(1)).copied().unwrap_or_default();
             let stated = index <= FRONT || introduced.get(index).copied().unwrap_or(false);

@@ -20,7 +20,8 @@ impl<'t> Lines<'t> {
         // What follows a message's header is the message: nobody says anything in it.
         let header = all.iter().position(|line| is_header(line)).unwrap_or(all.len());
         let (normal, starts) = joined(all.get(..header).unwrap_or(&all));
-        let line_of = |hit: &Hit| starts.partition_point(|start| *start <= hit.start).saturating_sub(1);
+        let line_of =
+            |hit: &Hit| starts.partition_point(|start| *start <= hit.start).saturating_sub(1);
         let hits: Vec<(usize, Says)> =
             phrases.find(&normal).iter().map(|hit| (line_of(hit), hit.says)).collect();
         let marker = hits.iter().find(|(_, says)| *says == Says::Original).map(|(line, _)| *line);
@@ -40,7 +41,8 @@ impl<'t> Lines<'t> {
 
 /// All lines as one text in lower case with single spaces, and where each of them starts in it.
 fn joined(lines: &[&str]) -> (String, Vec<usize>) {
-    let mut normal = String::with_capacity(lines.iter().map(|line| line.len().saturating_add(1)).sum());
+    let mut normal =
+        String::with_capacity(lines.iter().map(|line| line.len().saturating_add(1)).sum());
     let mut starts = Vec::with_capacity(lines.len());
     for line in lines {
         starts.push(normal.len());
