@@ -39,7 +39,9 @@ fn main() {
     if wanted.has("bounce.large") {
         let mail = large();
         let time = best_of(3, || _ = black_box(reader.read(&mail, None, now())));
-        Figure::new("bounce.large", time.as_secs_f64() * 1_000.0, "ms for a mail of 25 MiB").at_most(500.0).print();
+        Figure::new("bounce.large", time.as_secs_f64() * 1_000.0, "ms for a mail of 25 MiB")
+            .at_most(500.0)
+            .print();
     }
     if wanted.has("bounce.flufl") {
         flufl(&mails, &reader);

@@ -126,7 +126,9 @@ fn domain_end(line: &str, start: usize) -> usize {
     let after = line.get(start..).unwrap_or_default();
     if let Some(literal) = after.strip_prefix('[') {
         let inside = literal.split_once(']').map_or("", |(inside, _)| inside);
-        if !inside.is_empty() && inside.chars().all(|c| c.is_ascii_hexdigit() || ".:IPv6".contains(c)) {
+        if !inside.is_empty()
+            && inside.chars().all(|c| c.is_ascii_hexdigit() || ".:IPv6".contains(c))
+        {
             return start.saturating_add(inside.len()).saturating_add(2);
         }
     }
@@ -168,11 +170,17 @@ mod tests {
     #[test]
     fn addresses_are_found_in_lines() {
         let all = |line| found(line).map(|found| found.address).collect::<Vec<_>>();
-        assert_eq!(all("550 <ann@a.example>... no, bob@b.example."), ["ann@a.example", "bob@b.example"]);
+        assert_eq!(
+            all("550 <ann@a.example>... no, bob@b.example."),
+            ["ann@a.example", "bob@b.example"]
+        );
         assert_eq!(all("to=ann@a.example, x='bob@b.example'"), ["ann@a.example", "bob@b.example"]);
         assert_eq!(all("宛先ann@a.exampleへ"), ["ann@a.example"]);
         assert_eq!(all("<dörte@straße.example>: no"), ["dörte@straße.example"]);
-        assert_eq!(all("\"a b\"@a.example and c@[192.0.2.1]"), ["\"a b\"@a.example", "c@[192.0.2.1]"]);
+        assert_eq!(
+            all("\"a b\"@a.example and c@[192.0.2.1]"),
+            ["\"a b\"@a.example", "c@[192.0.2.1]"]
+        );
         assert_eq!(all("at @ or a@ or @b or SRS0=x=y@z"), ["SRS0=x=y@z"]);
     }
 

@@ -33,7 +33,9 @@ pub(crate) fn with_notice(mut recipients: Vec<Recipient>, notice: &Notice<'_>) -
     for recipient in recipients.iter_mut().filter(|recipient| !is_complete(recipient)) {
         let named = [&recipient.recipient, &recipient.final_recipient];
         let is_named = |entry: &&Entry| {
-            named.iter().any(|own| own.as_ref().is_some_and(|own| address::same(own, &entry.address)))
+            named
+                .iter()
+                .any(|own| own.as_ref().is_some_and(|own| address::same(own, &entry.address)))
         };
         let text = match notice.entries.iter().find(is_named) {
             Some(entry) if !entry.text.is_empty() => entry.text.as_str(),
@@ -53,7 +55,8 @@ fn forgotten(reported: &[Recipient], notice: &Notice<'_>) -> Vec<Recipient> {
         let named = [&recipient.recipient, &recipient.final_recipient];
         named.iter().any(|own| own.as_ref().is_some_and(|own| address::same(own, &entry.address)))
     };
-    let named = |recipient: &Recipient| notice.entries.iter().any(|entry| is_same(recipient, entry));
+    let named =
+        |recipient: &Recipient| notice.entries.iter().any(|entry| is_same(recipient, entry));
     if reported.is_empty() || !reported.iter().all(named) {
         return Vec::new();
     }
@@ -98,7 +101,8 @@ pub(crate) fn free_form(
     let subject = normal(mail.subject());
     let said = phrases.find(&subject);
     let in_subject = |what| said.iter().any(|hit| hit.says == what);
-    let by_hand = ["re:", "fw:", "fwd:", "aw:", "wg:", "tr:"].iter().any(|mark| subject.starts_with(mark));
+    let by_hand =
+        ["re:", "fw:", "fwd:", "aw:", "wg:", "tr:"].iter().any(|mark| subject.starts_with(mark));
     let by_mailer = mail.from().is_none_or(|from| phrases.is_mailer(from));
     let from_nobody = is_from_nobody(mail, phrases);
     let of_subject = !by_hand && (in_subject(Says::Failed) || in_subject(Says::Delayed));
@@ -115,10 +119,8 @@ pub(crate) fn free_form(
     let returns = by_mailer && from_nobody && !by_hand && !notice.entries.is_empty();
     let about_a_message = of_subject || (of_delivery && !returned.is_empty());
     let by_system = by_mailer || !failed.is_empty() || (about_a_message && from_nobody);
-    let speaks = !failed.is_empty()
-        || of_subject
-        || of_delivery
-        || (returns && !returned.is_empty());
+    let speaks =
+        !failed.is_empty() || of_subject || of_delivery || (returns && !returned.is_empty());
     if !(by_system && speaks) {
         return Vec::new();
     }
@@ -157,7 +159,8 @@ fn entries(
     let listed = |address: &str| Entry::listed(address);
     let is_failed = |entry: &Entry| failed.iter().any(|own| address::same(own, &entry.address));
     // A list that rewrote addresses names others than the text: what the text says is about its own.
-    let contradicted = notice.entries.iter().any(Entry::is_negative) && !notice.entries.iter().any(is_failed);
+    let contradicted =
+        notice.entries.iter().any(Entry::is_negative) && !notice.entries.iter().any(is_failed);
     if !failed.is_empty() && !contradicted {
         let of_address = |address: &String| {
             let known = notice.entries.iter().find(|entry| address::same(&entry.address, address));
@@ -212,6 +215,8 @@ fn is_from_nobody(mail: Mail<'_>, phrases: &Phrases) -> bool {
         sender.is_empty() || phrases.is_mailer(sender)
     };
     mail.headers("Return-Path").any(nobody)
-        || mail.header("Auto-Submitted").is_some_and(|value| value.to_ascii_lowercase().starts_with("auto-"))
+        || mail
+            .header("Auto-Submitted")
+            .is_some_and(|value| value.to_ascii_lowercase().starts_with("auto-"))
         || mail.from().is_some_and(|from| from.to_ascii_lowercase().starts_with("no-reply@"))
 }

@@ -97,7 +97,8 @@ impl Fields {
 
     /// Whether it is the header of a mail.
     pub(crate) fn is_mail_header(&self) -> bool {
-        let marks = ["received", "return-path", "message-id", "dkim-signature", "from", "to", "date"];
+        let marks =
+            ["received", "return-path", "message-id", "dkim-signature", "from", "to", "date"];
         marks.iter().filter(|name| self.get(name).is_some()).count() >= 2
     }
 

@@ -69,7 +69,8 @@ fn body_hash(mail: &[u8]) -> [u8; 32] {
     let text = text.get(..end).unwrap_or(&text);
     // Almost all mails have one kind of line end: then the lines need not be looked at one by one.
     let bytes = text.as_bytes();
-    let blank = memchr::memmem::find(bytes, b"\n\n").filter(|_| memchr::memchr(b'\r', bytes).is_none());
+    let blank =
+        memchr::memmem::find(bytes, b"\n\n").filter(|_| memchr::memchr(b'\r', bytes).is_none());
     let body = blank.and_then(|blank| bytes.get(blank.saturating_add(2)..));
     if let Some(body) = body
         && !text.starts_with('\n')

@@ -114,7 +114,10 @@ impl<'m> Mail<'m> {
                 parts.status.push(text(part, self.message));
             } else if is("message", &["feedback-report"]) {
                 parts.complaint = first_block(&text(part, self.message));
-            } else if is("message", &["disposition-notification", "global-disposition-notification"]) {
+            } else if is(
+                "message",
+                &["disposition-notification", "global-disposition-notification"],
+            ) {
                 parts.receipt = first_block(&text(part, self.message));
             } else if is("text", &["rfc822-headers"]) || is("message", &["global-headers"]) {
                 let header = || first_block(&text(part, self.message));
@@ -166,7 +169,9 @@ impl<'m> Mail<'m> {
         if shown && is_text && parts.notice.len() < MOST_NOTICE {
             let text = text(part, self.message);
             let text = match &part.body {
-                PartType::Html(_) => Cow::Owned(mail_parser::decoders::html::html_to_text(cut(&text, MOST_HTML))),
+                PartType::Html(_) => {
+                    Cow::Owned(mail_parser::decoders::html::html_to_text(cut(&text, MOST_HTML)))
+                }
                 _ => text,
             };
             parts.notice.push_str(cut(&text, MOST_NOTICE));

@@ -29,7 +29,10 @@ impl Original {
     /// By its header.
     pub(crate) fn of(header: &Fields) -> Self {
         let first = |name: &str| {
-            header.get(name).and_then(|text| address::found(text).next()).map(|f| f.address.to_owned())
+            header
+                .get(name)
+                .and_then(|text| address::found(text).next())
+                .map(|f| f.address.to_owned())
         };
         Self {
             message_id: header.get("message-id").and_then(Self::message_id),
@@ -55,7 +58,8 @@ fn recipients(header: &Fields) -> Vec<String> {
     for name in ["x-envelope-to", "x-original-to", "x-actual-recipient", "to", "cc"] {
         for value in header.all(name) {
             for found in address::found(value) {
-                if named.len() < MOST && !named.iter().any(|own| address::same(own, found.address)) {
+                if named.len() < MOST && !named.iter().any(|own| address::same(own, found.address))
+                {
                     named.push(found.address.to_owned());
                 }
             }
@@ -100,7 +104,8 @@ fn candidates(text: &str) -> impl Iterator<Item = &str> {
     let places = (TOKEN.saturating_sub(1)..bytes.len()).step_by(TOKEN);
     places.filter(move |at| is_word(*at)).filter_map(move |at| {
         let before = bytes.get(..at)?.iter().rev().take(TOKEN);
-        let start = at.saturating_sub(before.take_while(|byte| byte.is_ascii_alphanumeric()).count());
+        let start =
+            at.saturating_sub(before.take_while(|byte| byte.is_ascii_alphanumeric()).count());
         let behind = bytes.get(at..)?.iter().take(TOKEN.saturating_add(1));
         let end = at.saturating_add(behind.take_while(|byte| byte.is_ascii_alphanumeric()).count());
         text.get(start..end).filter(|word| word.len() == TOKEN)

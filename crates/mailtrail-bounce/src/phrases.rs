@@ -148,7 +148,6 @@ impl Phrases {
             ),
             mailers: file.mailers,
             contacts: file.contacts,
-
         })
     }
 

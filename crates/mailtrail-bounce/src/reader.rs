@@ -203,7 +203,12 @@ impl<'a> Reader<'a> {
         let reported = bounce::reported(&parts.status);
         if !reported.is_empty() && reported.iter().all(bounce::is_complete) {
             if let Some(returned) = parts.returned.take() {
-                return Found { kind: Kind::Report, recipients: reported, returned, notice: parts.notice };
+                return Found {
+                    kind: Kind::Report,
+                    recipients: reported,
+                    returned,
+                    notice: parts.notice,
+                };
             }
         }
         let notice = Notice::read(&parts.notice, self.phrases, &mail.to());
@@ -287,7 +292,9 @@ fn opt_out(mail: Mail<'_>, notice: &Notice<'_>, phrases: &Phrases) -> Option<Vec
 /// Where the mail itself was addressed to.
 fn own_recipients<'m>(mail: Mail<'m>) -> Vec<&'m str> {
     let mut own = mail.to();
-    own.extend(["Delivered-To", "X-Original-To", "Envelope-To"].iter().flat_map(|name| mail.headers(name)));
+    own.extend(
+        ["Delivered-To", "X-Original-To", "Envelope-To"].iter().flat_map(|name| mail.headers(name)),
+    );
     own
 }
 

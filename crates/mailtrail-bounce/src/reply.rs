@@ -22,11 +22,8 @@ pub(crate) fn read(mail: Mail<'_>, notice: &Notice<'_>, phrases: &Phrases) -> Op
     }
     let from = mail.from().map(str::to_owned);
     let is_new = |address: &String| from.as_ref().is_none_or(|own| !address::same(own, address));
-    let new_address = if moved {
-        notice.mentioned(phrases, &mail.to()).into_iter().find(is_new)
-    } else {
-        None
-    };
+    let new_address =
+        if moved { notice.mentioned(phrases, &mail.to()).into_iter().find(is_new) } else { None };
     Some(Recipient {
         recipient: from,
         action: Action::AutoReplied,

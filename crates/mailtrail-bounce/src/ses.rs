@@ -102,7 +102,9 @@ impl Notification {
             "Bounce" => self.bounce.as_ref().map(Bounce::recipients).unwrap_or_default(),
             "Complaint" => self.complaint.as_ref().map(Complaint::recipients).unwrap_or_default(),
             "Delivery" => self.delivery.as_ref().map(Delivery::recipients).unwrap_or_default(),
-            "DeliveryDelay" => self.delivery_delay.as_ref().map(Delay::recipients).unwrap_or_default(),
+            "DeliveryDelay" => {
+                self.delivery_delay.as_ref().map(Delay::recipients).unwrap_or_default()
+            }
             _ => Vec::new(),
         }
     }

@@ -16,7 +16,8 @@ pub(crate) fn recipients(text: &str) -> Vec<Recipient> {
     let blocks: Vec<Fields> = split.collect();
     let message = blocks.iter().find(|block| !is_of_recipient(block)).cloned().unwrap_or_default();
     // Some also put the fields of the message and of its first recipient into one block.
-    let message = if message.is_empty() { blocks.first().cloned().unwrap_or_default() } else { message };
+    let message =
+        if message.is_empty() { blocks.first().cloned().unwrap_or_default() } else { message };
     let of_recipients = blocks.iter().filter(|block| is_of_recipient(block));
     of_recipients.take(MOST_RECIPIENTS).filter_map(|block| of_block(block, &message)).collect()
 }
@@ -75,7 +76,10 @@ fn of_block(fields: &Fields, message: &Fields) -> Option<Recipient> {
         action,
         reply_code: reply.reply_code,
         // The server's own words go before what the reporting host made of them.
-        enhanced_code: specific(reply.enhanced_code).or(specific(status_field)).or(reply.enhanced_code).or(status_field),
+        enhanced_code: specific(reply.enhanced_code)
+            .or(specific(status_field))
+            .or(reply.enhanced_code)
+            .or(status_field),
         status_field,
         diagnostic,
         remote_host: fields.typed("remote-mta").map(str::to_owned),

@@ -269,7 +269,8 @@ impl Compiled {
         let is_host = |host: &String| {
             reply.host.as_deref().is_some_and(|own| {
                 let own = own.trim_end_matches('.').to_ascii_lowercase();
-                own.strip_suffix(host.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+                own.strip_suffix(host.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
             })
         };
         (self.code.is_empty() || self.code.iter().any(code))

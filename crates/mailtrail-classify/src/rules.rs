@@ -103,7 +103,8 @@ impl RulesFile {
             if rule.reason == Reason::Foreign {
                 return Err(RulesError::UnknownReason { rule: name() });
             }
-            let normal = |text: &String| crate::classifier::normalise(text) == *text && !text.is_empty();
+            let normal =
+                |text: &String| crate::classifier::normalise(text) == *text && !text.is_empty();
             if !rule.text.iter().chain(&rule.and).chain(&rule.not).chain(&rule.host).all(normal) {
                 return Err(RulesError::Fragment { rule: name() });
             }

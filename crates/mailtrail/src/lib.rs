@@ -11,6 +11,7 @@
 //! | `remote` | [`remote`]: one owner of a store, many users on its host |
 //! | `report` | [`report`]: Email Log and summary |
 //! | `bounce` | [`bounce`], [`classify`]: bounce mails and reply texts |
+//! | `log` | [`log`], [`classify`]: what Postfix, Exim and OpenSMTPD log |
 //! | `webhook` | [`webhook`]: provider webhooks, the pixel |
 //! | `smtp` | [`smtp`]: sending, bounce intake |
 //!
@@ -51,8 +52,10 @@ pub use mailtrail_core as core;
 
 #[cfg(feature = "bounce")]
 pub use mailtrail_bounce as bounce;
-#[cfg(any(feature = "bounce", feature = "webhook"))]
+#[cfg(any(feature = "bounce", feature = "log", feature = "webhook"))]
 pub use mailtrail_classify as classify;
+#[cfg(feature = "log")]
+pub use mailtrail_maillog as log;
 #[cfg(feature = "memory")]
 pub use mailtrail_memory as memory;
 #[cfg(feature = "remote")]
@@ -89,4 +92,7 @@ mod guide {
     struct StoreContract;
     #[doc = include_str!("../../../docs/projections.md")]
     struct Projections;
+    #[cfg(feature = "log")]
+    #[doc = include_str!("../../../docs/logs.md")]
+    struct Logs;
 }

@@ -19,6 +19,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("mailtrail-report", &["mailtrail-core"]),
     ("mailtrail-testkit", &["mailtrail-core", "mailtrail-memory"]),
     ("mailtrail-bounce", &["mailtrail-core", "mailtrail-classify"]),
+    ("mailtrail-maillog", &["mailtrail-core", "mailtrail-classify"]),
     ("mailtrail-webhook", &["mailtrail-core", "mailtrail-classify"]),
     ("mailtrail-smtp", &["mailtrail-core", "mailtrail-classify", "mailtrail-bounce"]),
     (
@@ -32,6 +33,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "mailtrail-classify",
             "mailtrail-report",
             "mailtrail-bounce",
+            "mailtrail-maillog",
             "mailtrail-webhook",
             "mailtrail-smtp",
         ],

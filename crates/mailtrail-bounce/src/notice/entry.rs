@@ -92,7 +92,8 @@ impl Entries {
                     }
                 }
             }
-            after_reply = matches!(kind, Line::Reply(_)) || (after_reply && matches!(kind, Line::Text));
+            after_reply =
+                matches!(kind, Line::Reply(_)) || (after_reply && matches!(kind, Line::Text));
         }
         entries
     }
@@ -168,7 +169,8 @@ fn kind<'t>(line: &'t str, others: &Others<'_>) -> Line<'t> {
         return Line::Address(first.address, text);
     }
     // A name that is itself an address, and then the address.
-    let bracketed = first.after.trim_start_matches(['>', ' ']).strip_prefix('<').and_then(|_| addresses.next());
+    let bracketed =
+        first.after.trim_start_matches(['>', ' ']).strip_prefix('<').and_then(|_| addresses.next());
     match (heads(first), bracketed) {
         (Some(_), Some(second)) if is_bracketed(second) => {
             Line::Address(second.address, second.after.trim_matches(['>', ':', ' ', '\t', ';']))
@@ -212,10 +214,11 @@ fn heads(found: Found<'_>) -> Option<&str> {
     let before = found.before.trim_matches(is_mark);
     let rest = found.after.trim_start_matches(['>', '"', '\'', ')', ']']);
     // Some write the address again, as a link.
-    let rest = match rest.trim_start().strip_prefix("<mailto:").and_then(|rest| rest.split_once('>')) {
-        Some((_, rest)) => rest,
-        None => rest,
-    };
+    let rest =
+        match rest.trim_start().strip_prefix("<mailto:").and_then(|rest| rest.split_once('>')) {
+            Some((_, rest)) => rest,
+            None => rest,
+        };
     let ends = rest.chars().next().is_none_or(|c| c.is_whitespace() || ":;,.[(=<-".contains(c));
     let words = before.split_whitespace().count();
     // A name and its address, and nothing else.

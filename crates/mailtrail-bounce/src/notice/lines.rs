@@ -20,7 +20,8 @@ impl<'t> Lines<'t> {
         let own = crate::fields::lines(text).take(MOST_LINES);
         let mut own: Vec<&str> = own.take_while(|line| !is_header(line)).collect();
         let (normal, starts) = joined(&own);
-        let line_of = |hit: &Hit| starts.partition_point(|start| *start <= hit.start).saturating_sub(1);
+        let line_of =
+            |hit: &Hit| starts.partition_point(|start| *start <= hit.start).saturating_sub(1);
         let mut said: Vec<(usize, Says)> =
             phrases.find(&normal).iter().map(|hit| (line_of(hit), hit.says)).collect();
         if let Some(marker) = said.iter().position(|(_, says)| *says == Says::Original) {
@@ -42,7 +43,8 @@ fn end_of(line: &str, text: &str) -> usize {
 
 /// All lines as one text in lower case with single spaces, and where each of them starts in it.
 fn joined(lines: &[&str]) -> (String, Vec<usize>) {
-    let mut normal = String::with_capacity(lines.iter().map(|line| line.len().saturating_add(1)).sum());
+    let mut normal =
+        String::with_capacity(lines.iter().map(|line| line.len().saturating_add(1)).sum());
     let mut starts = Vec::with_capacity(lines.len());
     for line in lines {
         starts.push(normal.len());

@@ -8,8 +8,8 @@ use crate::fields::{Fields, blocks, lines};
 use crate::phrases::{Phrases, Says};
 use crate::recipient::Action;
 
-pub(crate) use entry::Entry;
 use entry::Entries;
+pub(crate) use entry::Entry;
 use lines::Lines;
 
 /// What a notice says.

@@ -14,6 +14,7 @@ use mailtrail::webhook::Request;
 use mailtrail::webhook::provider::{Provider, Reader, read_verified};
 use serde::Serialize;
 
+use crate::command::ingest_log::Log;
 use crate::command::serve::provider_of;
 use crate::failure::Failure;
 use crate::output;
@@ -26,6 +27,8 @@ pub(crate) enum Ingest {
     Mail(Mail),
     /// Bodies of webhooks of a configured endpoint: files, folders, or -.
     Webhook(Bodies),
+    /// Logs of mail servers: what became of each message.
+    Log(Log),
     /// Events as JSON Lines: files, or -.
     Events(Files),
 }
@@ -105,6 +108,7 @@ impl Ingest {
     pub(crate) async fn run(self, setup: &Setup) -> Result<(), Failure> {
         let opened = setup.open().await?;
         let counts = match self {
+            Self::Log(log) => return log.run(&opened, setup.json).await,
             Self::Mail(mail) => mail.run(&opened, setup).await?,
             Self::Webhook(bodies) => bodies.run(&opened, setup).await?,
             Self::Events(files) => files.events(&opened).await?,

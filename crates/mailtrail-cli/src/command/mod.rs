@@ -6,6 +6,7 @@ mod explain;
 mod export;
 mod import;
 pub(crate) mod ingest;
+mod ingest_log;
 mod migrate;
 mod parse;
 pub(crate) mod plan;

@@ -11,13 +11,16 @@ use mailtrail::core::diagnosis::Diagnosis;
 use mailtrail::core::event::{Authenticity, Event};
 use mailtrail::core::token::{Key, Keys};
 use mailtrail::core::{Feedback, Namespace};
+use mailtrail::log::MOST_LINE_BYTES;
 use mailtrail::webhook::Request;
 use mailtrail::webhook::provider::{Reader, read_verified};
 use serde_json::{Value, json};
 
 use crate::command::ingest::read;
+use crate::command::ingest_log::What;
 use crate::command::serve::provider_of;
 use crate::failure::Failure;
+use crate::lines::{self, Lines};
 use crate::output;
 use crate::setup::{Setup, Webhook, classifier};
 
@@ -26,6 +29,8 @@ use crate::setup::{Setup, Webhook, classifier};
 pub(crate) enum Parse {
     /// Bounce mails.
     Mail(MailFiles),
+    /// Logs of a mail server.
+    Log(What),
     /// The body of a provider's webhook.
     Webhook(WebhookFile),
 }
@@ -54,6 +59,7 @@ impl Parse {
         };
         match self {
             Self::Mail(mail) => mail.run(&keys),
+            Self::Log(what) => log(&what, &keys),
             Self::Webhook(webhook) => webhook.run(&keys),
         }
     }
@@ -83,6 +89,20 @@ impl MailFiles {
             Err(Failure::data(format!("{unreadable} files are no mail")))
         }
     }
+}
+
+fn log(what: &What, keys: &Keys) -> Result<(), Failure> {
+    let classifier = classifier()?;
+    let mut reader = what.reader(&classifier, keys);
+    for file in what.files() {
+        let mut lines = Lines::new(lines::open(file)?, MOST_LINE_BYTES + 1);
+        while let Some(text) = lines.next().map_err(Failure::data)?.or_else(|| lines.rest()) {
+            for feedback in reader.read(&text, now()) {
+                output::json(&line(file, &feedback))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 impl WebhookFile {

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod audit;
+mod log;
 mod sharing;
 
 use std::collections::BTreeMap;

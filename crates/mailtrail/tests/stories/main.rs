@@ -11,4 +11,5 @@ mod forgotten;
 mod liars_week;
 mod no_email_selected;
 mod real_postfix;
+mod relays_log;
 mod rows_add_up;

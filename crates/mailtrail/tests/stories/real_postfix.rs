@@ -22,10 +22,10 @@ use mailtrail::smtp::sink::{Script, Sink};
 use crate::support::postfix::{NotStarted, Postfix, PostfixConfig};
 use crate::support::skip::skipped;
 
-const DOMAIN: &str = "bounces.school.example";
+pub(crate) const DOMAIN: &str = "bounces.school.example";
 
 /// Status, reason in JSON words, and how many reports speak against it.
-type Row = (Status, Option<&'static str>, usize);
+pub(crate) type Row = (Status, Option<&'static str>, usize);
 
 async fn broadcast(test: &str, talks_to: TalksTo, expected: &[(&str, Row)]) {
     let tracker = Tracker::builder(SledStore::temporary().unwrap()).open();
@@ -83,7 +83,7 @@ async fn broadcast(test: &str, talks_to: TalksTo, expected: &[(&str, Row)]) {
     sink.stop().await;
 }
 
-async fn send(tracker: &Tracker, keys: &Keys, postfix: &Postfix, talks_to: TalksTo) {
+pub(crate) async fn send(tracker: &Tracker, keys: &Keys, postfix: &Postfix, talks_to: TalksTo) {
     let addr = postfix.smtp_addr();
     let relay = Relay::new(addr.ip().to_string(), addr.port()).talks_to(talks_to);
     let tracker_ids = tracker.clone();
@@ -111,7 +111,7 @@ async fn send(tracker: &Tracker, keys: &Keys, postfix: &Postfix, talks_to: Talks
     sender.close().await;
 }
 
-async fn email_log(tracker: &Tracker) -> BTreeMap<String, Row> {
+pub(crate) async fn email_log(tracker: &Tracker) -> BTreeMap<String, Row> {
     let state = tracker.email_log().await.unwrap();
     let rows = state.rows(&Query::default()).unwrap().into_iter().map(|row| {
         let evidence = state.evidence(row.delivery).unwrap();

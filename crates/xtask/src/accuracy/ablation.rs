@@ -70,8 +70,11 @@ fn without(file: &str, list: &str, texts: &BTreeMap<String, String>) -> Result<(
         let before = fragments.len();
         fragments.retain(|fragment| {
             let fragment = fragment.as_str().unwrap_or_default();
-            let families: BTreeSet<_> =
-                texts.iter().filter(|(_, text)| text.contains(fragment)).map(|(name, _)| name).collect();
+            let families: BTreeSet<_> = texts
+                .iter()
+                .filter(|(_, text)| text.contains(fragment))
+                .map(|(name, _)| name)
+                .collect();
             families.len() != 1
         });
         taken += before - fragments.len();

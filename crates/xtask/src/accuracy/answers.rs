@@ -25,8 +25,8 @@ pub(crate) fn write(
         if line.trim().is_empty() {
             continue;
         }
-        let sample: Value =
-            serde_json::from_str(&line).with_context(|| format!("line {} is no JSON", index + 1))?;
+        let sample: Value = serde_json::from_str(&line)
+            .with_context(|| format!("line {} is no JSON", index + 1))?;
         writeln!(answers, "{}", answer(&sample, &reader, classifier))?;
     }
     Ok(())
@@ -87,7 +87,9 @@ fn of_text(text: &str, classifier: &Classifier) -> Value {
 fn class_of(event: &Event) -> &'static str {
     match event {
         Event::Deferred(_) => "soft_bounced",
-        Event::Bounced(bounced) if bounced.diagnosis.reason.final_status() == Status::Failed => "failed",
+        Event::Bounced(bounced) if bounced.diagnosis.reason.final_status() == Status::Failed => {
+            "failed"
+        }
         Event::Bounced(_) => "bounced",
         Event::Complained(_) => "complained",
         Event::AutoReplied(_) => "auto_replied",

@@ -41,9 +41,11 @@ impl Corpora {
         }
         let mut samples = Vec::new();
         for file in FILES {
-            let text = fs::read_to_string(folder.join(file)).with_context(|| format!("{file} is missing"))?;
+            let text = fs::read_to_string(folder.join(file))
+                .with_context(|| format!("{file} is missing"))?;
             for line in text.lines() {
-                samples.push(serde_json::from_str(line).with_context(|| format!("{file} is broken"))?);
+                samples
+                    .push(serde_json::from_str(line).with_context(|| format!("{file} is broken"))?);
             }
         }
         fs::create_dir_all(project.target("accuracy"))?;
@@ -67,9 +69,9 @@ impl Corpora {
         let text = self.run(project, answers, &["--json"])?;
         let table: BTreeMap<String, BTreeMap<String, (u64, u64)>> =
             serde_json::from_str(&text).context("score.py printed no table")?;
-        let right = table.into_iter().filter_map(|(source, figures)| {
-            figures.get("right").map(|right| (source, *right))
-        });
+        let right = table
+            .into_iter()
+            .filter_map(|(source, figures)| figures.get("right").map(|right| (source, *right)));
         Ok(right.collect())
     }
 

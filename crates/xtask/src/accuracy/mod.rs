@@ -69,9 +69,8 @@ fn of_one_family(
     answers: &[u8],
     right: &Right,
 ) -> Result<bool> {
-    let parsed: Vec<Value> = serde_json::Deserializer::from_slice(answers)
-        .into_iter()
-        .collect::<Result<_, _>>()?;
+    let parsed: Vec<Value> =
+        serde_json::Deserializer::from_slice(answers).into_iter().collect::<Result<_, _>>()?;
     let ablated = ablation::ablated(&corpora.samples, &parsed)?;
     let again = read(&corpora.inputs(), &ablated.classifier, &ablated.phrases)?;
     let (before, after) = (corpora.table(project, answers)?, corpora.table(project, &again)?);
@@ -98,7 +97,8 @@ fn wrong(table: &str) -> impl Iterator<Item = &str> {
 /// Compares with what was reached before.
 fn not_fallen(project: &Project, right: &Right) -> Result<bool> {
     let file = project.root().join("crates/xtask/accuracy.json");
-    let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let text =
+        fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
     let reached: BTreeMap<String, u64> = serde_json::from_str(&text)?;
     let mut kept = true;
     for (source, least) in reached {
@@ -106,7 +106,10 @@ fn not_fallen(project: &Project, right: &Right) -> Result<bool> {
         let fallen = good < least;
         kept &= !fallen;
         let verdict = if fallen { "FALLEN" } else { "ok" };
-        line(&format!("{source}: {good} of {of} right ({}), {least} reached before: {verdict}", percent(good, of)));
+        line(&format!(
+            "{source}: {good} of {of} right ({}), {least} reached before: {verdict}",
+            percent(good, of)
+        ));
     }
     Ok(kept)
 }
