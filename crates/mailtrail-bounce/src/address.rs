@@ -13,6 +13,11 @@ pub(crate) fn typed(value: &str) -> Option<String> {
 
 fn bare(text: &str) -> &str {
     let text = text.trim();
+    // What was folded in behind an address is none of it; a command may have blanks of its own.
+    let text = match text.split_once(char::is_whitespace) {
+        Some((first, _)) if first.contains('@') && !first.starts_with('"') => first,
+        _ => text,
+    };
     text.strip_prefix('<').and_then(|t| t.strip_suffix('>')).unwrap_or(text).trim()
 }
 

@@ -24,9 +24,13 @@ pub(crate) fn is_complete(recipient: &Recipient) -> bool {
 }
 
 /// The same with what the notice beside the report says where the report is vague; those of the
-/// fields in the notice where there is no report.
-pub(crate) fn with_notice(mut recipients: Vec<Recipient>, notice: &Notice<'_>) -> Vec<Recipient> {
-    if recipients.is_empty() {
+/// fields in the notice where there is no report and a mail system wrote it.
+pub(crate) fn with_notice(
+    mut recipients: Vec<Recipient>,
+    notice: &Notice<'_>,
+    by_system: bool,
+) -> Vec<Recipient> {
+    if recipients.is_empty() && by_system {
         recipients = notice.status().map(|text| status::recipients(&text)).unwrap_or_default();
     }
     let alone = recipients.len() == 1;
@@ -174,13 +178,18 @@ fn entries(
     let sender = mail.to();
     let mentioned = notice.mentioned(phrases, &sender);
     let original = Original::of(returned).recipients;
-    let is_original = |address: &String| original.iter().any(|own| address::same(own, address));
-    let both: Vec<Entry> = mentioned.iter().filter(|a| is_original(a)).map(|a| listed(a)).collect();
-    if !both.is_empty() {
-        return both;
+    let is_original = |address: &str| original.iter().any(|own| address::same(own, address));
+    let known = mentioned.iter().any(|(address, _)| is_original(address));
+    let named: Vec<_> =
+        mentioned.into_iter().filter(|(address, _)| !known || is_original(address)).collect();
+    match named.as_slice() {
+        [] => original.iter().map(|address| Entry::listed(address)).collect(),
+        [(address, _)] => vec![Entry::listed(address)],
+        // Of several each has its own line.
+        several => {
+            several.iter().map(|(address, line)| Entry::said(address, line.trim())).collect()
+        }
     }
-    let named = if mentioned.is_empty() { &original } else { &mentioned };
-    named.iter().map(|address| listed(address)).collect()
 }
 
 fn of_reply(address: String, action: Action, reply: &Reply) -> Recipient {
@@ -206,6 +215,11 @@ fn failed_recipients(mail: Mail<'_>) -> Vec<String> {
         }
     }
     failed
+}
+
+/// Whether a mail system wrote it, as far as its header says.
+pub(crate) fn is_by_system(mail: Mail<'_>, phrases: &Phrases) -> bool {
+    mail.from().is_none_or(|from| phrases.is_mailer(from)) || is_from_nobody(mail, phrases)
 }
 
 /// Whether nobody could answer to it, or it says that a program sent it.

@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn a_wrong_charset_is_found_out() {
         let sentence = "宛先のメールアドレスが見つかりませんでした。";
-        for encoding in [encoding_rs::EUC_JP, encoding_rs::SHIFT_JIS, encoding_rs::ISO_2022_JP] {
+        for encoding in [encoding_rs::EUC_JP, encoding_rs::SHIFT_JIS, ISO_2022_JP] {
             let (bytes, ..) = encoding.encode(sentence);
             assert_eq!(guess(&bytes), sentence, "{}", encoding.name());
         }

@@ -51,6 +51,11 @@ impl Fields {
         self.spans.push((name, middle..self.text.len()));
     }
 
+    /// Adds the fields of another block.
+    pub(crate) fn append(&mut self, other: &Self) {
+        other.pairs().for_each(|(name, value)| self.push(name, value));
+    }
+
     /// Adds to the last field.
     fn fold(&mut self, line: &str) {
         if let Some((_, value)) = self.spans.last_mut() {

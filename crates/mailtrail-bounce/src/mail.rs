@@ -21,8 +21,10 @@ pub(crate) struct Mail<'m> {
 pub(crate) struct Parts<'m> {
     /// What it tells people, cut at 64 KiB.
     pub(crate) notice: String,
-    /// The texts of its `message/delivery-status` parts, whatever they call themselves.
+    /// The texts of its `message/delivery-status` parts.
     pub(crate) status: Vec<Cow<'m, str>>,
+    /// The texts of parts that look like such parts and call themselves something else.
+    pub(crate) unnamed_status: Vec<Cow<'m, str>>,
     /// Its `message/feedback-report` (RFC 5965).
     pub(crate) complaint: Option<Fields>,
     /// Its `message/disposition-notification` (RFC 8098).
@@ -158,7 +160,7 @@ impl<'m> Mail<'m> {
         if index > 0 && (is_text || part.contents().len() < MOST_FRONT) {
             let text = text(part, self.message);
             if status::is_status(&text) {
-                parts.status.push(text);
+                parts.unnamed_status.push(text);
                 return;
             }
             if !shown && is_text {
@@ -228,7 +230,7 @@ fn usize_of(number: u32) -> usize {
 }
 
 /// Bytes of what is told to people that are read.
-const MOST_NOTICE: usize = 65_536;
+pub(crate) const MOST_NOTICE: usize = 65_536;
 /// Bytes of HTML that are turned into text.
 const MOST_HTML: usize = 262_144;
 /// Bytes of a returned message that are looked at: its header is at the front.

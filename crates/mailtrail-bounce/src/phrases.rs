@@ -25,7 +25,9 @@ pub(crate) enum Says {
     DeliveredSection,
     /// What follows is the message that came back.
     Original,
-    /// A person is away, and a machine answers.
+    /// A machine answers.
+    Automatic,
+    /// A person is away: only where a machine answers.
     Away,
     /// A person has moved.
     Moved,
@@ -168,9 +170,19 @@ impl Phrases {
         let local = address.rsplit_once('@').map_or(address, |(local, _)| local);
         let plain: String =
             local.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
-        self.mailers.iter().any(|mailer| plain.starts_with(mailer.as_str()))
+        // Microsoft appends the 32 hexadecimal digits of a tenant.
+        let name =
+            plain.split_at_checked(plain.len().saturating_sub(TENANT)).filter(|(_, tenant)| {
+                tenant.len() == TENANT && tenant.bytes().all(|byte| byte.is_ascii_hexdigit())
+            });
+        let name = name.map_or(plain.as_str(), |(name, _)| name);
+        let name = name.trim_end_matches(|c: char| c.is_ascii_digit());
+        self.mailers.iter().any(|mailer| mailer == name)
     }
 }
+
+/// Characters of the tenant in Microsoft's addresses.
+const TENANT: usize = 32;
 
 /// Lower case, with single spaces.
 pub(crate) fn normal(text: &str) -> String {

@@ -12,13 +12,13 @@ use serde::Serialize;
 use crate::complaint::{self, Complaint};
 use crate::fields::Fields;
 use crate::identity::Report;
-use crate::mail::{Mail, Parts, parse};
+use crate::mail::{MOST_NOTICE, Mail, Parts, parse};
 use crate::notice::Notice;
 use crate::original::{self, Original};
 use crate::phrases::{Phrases, Says, normal};
 use crate::recipient::{Action, Recipient};
 use crate::ses::Notification;
-use crate::{bounce, receipt, reply};
+use crate::{bounce, receipt, reply, status};
 
 /// Reads mails that came back.
 ///
@@ -71,6 +71,9 @@ pub struct Reading {
     pub seen_in: Option<SeenIn>,
     /// The same as feedback, in the same order.
     pub feedback: Vec<Feedback>,
+    /// Whether there may be more: a report's first 10,000 recipients are read, a notice's first
+    /// 64 KiB, a mail's first 4 MiB.
+    pub truncated: bool,
 }
 
 impl Reading {
@@ -109,6 +112,12 @@ struct Found {
     notice: String,
 }
 
+impl Found {
+    fn truncated(&self) -> bool {
+        self.recipients.len() >= status::MOST_RECIPIENTS || self.notice.len() >= MOST_NOTICE
+    }
+}
+
 impl<'a> Reader<'a> {
     /// A reader with these rules and keys.
     pub fn new(classifier: &'a Classifier, keys: &'a Keys) -> Self {
@@ -144,7 +153,9 @@ impl<'a> Reader<'a> {
         if found.recipients.is_empty() {
             return Ok(Reading { kind: found.kind, ..Reading::default() });
         }
-        Ok(self.join(parsed, found, mail, envelope_recipient, now))
+        let truncated = found.truncated();
+        let reading = self.join(parsed, found, mail, envelope_recipient, now);
+        Ok(Reading { truncated: truncated || mail.len() > MOST_PARSED, ..reading })
     }
 
     /// Names the delivery, and makes feedback of what was found.
@@ -194,28 +205,29 @@ impl<'a> Reader<'a> {
         });
         let feedback = feedback.collect();
         let seen_in = token.map(|(_, seen_in)| seen_in);
-        Reading { kind, recipients, original, seen_in, feedback }
+        Reading { kind, recipients, original, seen_in, feedback, truncated: false }
     }
 
     /// What a mail says. What a machine wrote for machines goes before what it wrote for people.
     fn find(&self, mail: Mail<'_>, depth: usize) -> Found {
         let mut parts = mail.parts();
+        let by_system = bounce::is_by_system(mail, self.phrases);
+        if parts.status.is_empty() && by_system {
+            parts.status = std::mem::take(&mut parts.unnamed_status);
+        }
         let reported = bounce::reported(&parts.status);
-        if !reported.is_empty() && reported.iter().all(bounce::is_complete) {
-            if let Some(returned) = parts.returned.take() {
-                return Found {
-                    kind: Kind::Report,
-                    recipients: reported,
-                    returned,
-                    notice: parts.notice,
-                };
-            }
+        // Nothing that people are told says more than a complete report.
+        let complete = !reported.is_empty() && reported.iter().all(bounce::is_complete);
+        if let Some(returned) = parts.returned.take_if(|_| complete) {
+            let (kind, recipients, notice) = (Kind::Report, reported, parts.notice);
+            return Found { kind, recipients, returned, notice };
         }
         let notice = Notice::read(&parts.notice, self.phrases, &mail.to());
         let returned = parts.returned.take().unwrap_or_else(|| notice.quoted.clone());
         if let Some(notification) = Notification::find(&parts.notice) {
             return of_notification(&notification);
         }
+        let reported = bounce::with_notice(reported, &notice, by_system);
         let (kind, recipients) = self.kind(mail, &parts, reported, &notice, &returned);
         let is_structured = recipients.iter().any(|recipient| recipient.rule != "text");
         if !is_structured && depth < MOST_FORWARDS {
@@ -240,7 +252,6 @@ impl<'a> Reader<'a> {
         notice: &Notice<'_>,
         returned: &Fields,
     ) -> (Kind, Vec<Recipient>) {
-        let reported = bounce::with_notice(reported, notice);
         if !reported.is_empty() {
             return (Kind::Report, reported);
         }
@@ -290,7 +301,7 @@ fn opt_out(mail: Mail<'_>, notice: &Notice<'_>, phrases: &Phrases) -> Option<Vec
 }
 
 /// Where the mail itself was addressed to.
-fn own_recipients<'m>(mail: Mail<'m>) -> Vec<&'m str> {
+fn own_recipients(mail: Mail<'_>) -> Vec<&str> {
     let mut own = mail.to();
     own.extend(
         ["Delivered-To", "X-Original-To", "Envelope-To"].iter().flat_map(|name| mail.headers(name)),

@@ -10,22 +10,45 @@ use crate::status::bounded;
 /// Reads a mail as an automatic answer. None if it is none.
 pub(crate) fn read(mail: Mail<'_>, notice: &Notice<'_>, phrases: &Phrases) -> Option<Recipient> {
     let subject = normal(mail.subject());
-    let in_subject = |what| phrases.find(&subject).iter().any(|hit| hit.says == what);
-    let challenges = in_subject(Says::Challenge) || notice.says(Says::Challenge);
-    let automatic = is_automatic(mail);
-    let away = in_subject(Says::Away) || (automatic && notice.says(Says::Away));
-    let moved = (automatic || in_subject(Says::Moved)) && notice.says(Says::Moved);
-    // A person who answers by hand may write of holidays, too: then the subject is a reply's.
-    let by_hand = !automatic && (subject.starts_with("re:") || subject.starts_with("fw"));
-    if by_hand || !(challenges || away || moved || replies(mail)) {
+    let subject = subject.trim_start_matches(|c: char| !c.is_alphanumeric());
+    let said = phrases.find(subject);
+    let answers = ["In-Reply-To", "References"].iter().any(|name| mail.raw_header(name).is_some());
+    let by_nobody =
+        mail.headers("Return-Path").any(|path| path.trim().trim_matches(['<', '>']).is_empty());
+    let by_program = by_nobody || is_generated(mail);
+    // A person who answers writes of holidays, too: below `Re:`, or with nothing that answers.
+    let by_hand = ["re:", "fw:", "fwd:"].iter().any(|mark| subject.starts_with(mark));
+    let of_answer = |what| matches!(what, Says::Automatic | Says::Away);
+    let in_subject = |what| said.iter().any(|hit| hit.says == what);
+    let labelled = subject.contains(':') || (in_subject(Says::Automatic) && in_subject(Says::Away));
+    let headed = said
+        .iter()
+        .any(|hit| hit.start == 0 && of_answer(hit.says) && (answers || by_program || labelled));
+    let says = |what| notice.says(what) || in_subject(what);
+    let told = (answers && !by_hand && notice.says(Says::Automatic))
+        || (answers && by_program && (says(Says::Away) || says(Says::Moved)));
+    let challenges = says(Says::Challenge) && (by_program || replies(mail));
+    if !(replies(mail) || headed || told || challenges) {
         return None;
     }
+    let moved = notice.says(Says::Moved);
     let from = mail.from().map(str::to_owned);
-    let is_new = |address: &String| from.as_ref().is_none_or(|own| !address::same(own, address));
-    let new_address =
-        if moved { notice.mentioned(phrases, &mail.to()).into_iter().find(is_new) } else { None };
+    let is_new = |address: &&str| from.as_ref().is_none_or(|own| !address::same(own, address));
+    // A machine that asks writes from an address of its own, and names the one that it guards.
+    let asked_for = || {
+        let domain = mail.from()?.rsplit_once('@')?.1;
+        let named = notice.mentioned(phrases, &mail.to()).into_iter().map(|(address, _)| address);
+        let beside = |address: &&str| {
+            is_new(address)
+                && address.rsplit_once('@').is_some_and(|(_, own)| address::same(own, domain))
+        };
+        named.into_iter().find(beside).map(str::to_owned)
+    };
+    let guarded = if challenges { asked_for() } else { None };
+    let named = if moved { notice.mentioned(phrases, &mail.to()) } else { Vec::new() };
+    let new_address = named.into_iter().map(|(address, _)| address).find(is_new).map(str::to_owned);
     Some(Recipient {
-        recipient: from,
+        recipient: guarded.or(from.clone()),
         action: Action::AutoReplied,
         diagnostic: Some(bounded(&notice.shared)).filter(|text| !text.is_empty()),
         address_change: moved,
@@ -43,26 +66,22 @@ pub(crate) fn read(mail: Mail<'_>, notice: &Notice<'_>, phrases: &Phrases) -> Op
 /// assert!(!mailtrail_bounce::is_auto_reply("550 5.1.1 no such user"));
 /// ```
 pub fn is_auto_reply(text: &str) -> bool {
-    Phrases::builtin().find(&normal(text)).iter().any(|hit| hit.says == Says::Away)
+    let of_answer = |says| matches!(says, Says::Automatic | Says::Away);
+    Phrases::builtin().find(&normal(text)).iter().any(|hit| of_answer(hit.says))
 }
 
-/// Whether a program sent it by itself.
-fn is_automatic(mail: Mail<'_>) -> bool {
+/// Whether a program sent it, for whatever cause.
+fn is_generated(mail: Mail<'_>) -> bool {
     let is = |name, value: &str| {
         mail.header(name).is_some_and(|own| own.to_ascii_lowercase().starts_with(value))
     };
-    replies(mail)
-        || is("Auto-Submitted", "auto-generated")
-        || is("Precedence", "auto_reply")
-        || is("Precedence", "auto-reply")
-        || is("Precedence", "junk")
-        || ["X-Autoreply", "X-Autorespond", "X-Auto-Reply-From", "X-Mail-Autoreply"]
-            .iter()
-            .any(|name| mail.header(name).is_some())
+    is("Auto-Submitted", "auto-generated")
+        || ["auto", "junk", "bulk"].iter().any(|value| is("Precedence", value))
 }
 
 /// Whether it says that it is the answer of a program (RFC 3834 §5).
 fn replies(mail: Mail<'_>) -> bool {
     let field = mail.header("Auto-Submitted").unwrap_or_default().to_ascii_lowercase();
-    field.starts_with("auto-replied") || field.starts_with("auto-notified")
+    let marks = ["X-Autoreply", "X-Autorespond", "X-Auto-Reply-From", "X-Mail-Autoreply"];
+    field.starts_with("auto-replied") || marks.iter().any(|name| mail.raw_header(name).is_some())
 }

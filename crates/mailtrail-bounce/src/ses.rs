@@ -13,8 +13,8 @@ use crate::status::bounded;
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Notification {
-    #[serde(alias = "eventType")]
-    notification_type: String,
+    #[serde(rename = "notificationType", alias = "eventType")]
+    kind: String,
     bounce: Option<Bounce>,
     complaint: Option<Complaint>,
     delivery: Option<Delivery>,
@@ -98,7 +98,7 @@ impl Notification {
 
     /// What it says about each recipient.
     pub(crate) fn recipients(&self) -> Vec<Recipient> {
-        match self.notification_type.as_str() {
+        match self.kind.as_str() {
             "Bounce" => self.bounce.as_ref().map(Bounce::recipients).unwrap_or_default(),
             "Complaint" => self.complaint.as_ref().map(Complaint::recipients).unwrap_or_default(),
             "Delivery" => self.delivery.as_ref().map(Delivery::recipients).unwrap_or_default(),

@@ -13,7 +13,16 @@ pub(crate) fn recipients(text: &str) -> Vec<Recipient> {
     // Some leave out the blank lines between recipients.
     let names = ["final-recipient", "original-recipient"];
     let split = blocks(text).flat_map(|block| block.split_at_repeated(&names));
-    let blocks: Vec<Fields> = split.collect();
+    let mut blocks: Vec<Fields> = Vec::new();
+    for block in split {
+        match blocks.last_mut() {
+            // Others have too many of them, in the middle of a recipient's fields.
+            Some(last) if names.iter().any(|name| last.get(name).is_some()) && is_rest(&block) => {
+                last.append(&block);
+            }
+            _ => blocks.push(block),
+        }
+    }
     let message = blocks.iter().find(|block| !is_of_recipient(block)).cloned().unwrap_or_default();
     // Some also put the fields of the message and of its first recipient into one block.
     let message =
@@ -25,7 +34,7 @@ pub(crate) fn recipients(text: &str) -> Vec<Recipient> {
 /// Whether a text begins with such fields, whatever its part calls itself.
 pub(crate) fn is_status(text: &str) -> bool {
     let front = crate::mail::cut(text, FRONT);
-    if !crate::fields::lines(front).any(|line| is_field(line)) {
+    if !crate::fields::lines(front).any(is_field) {
         return false;
     }
     let Some(fields) = blocks(front).next() else { return false };
@@ -46,6 +55,14 @@ pub(crate) fn starts_with(text: &str, start: &str) -> bool {
 
 const FIELDS: [&str; 5] =
     ["reporting-mta:", "final-recipient:", "original-recipient:", "action:", "diagnostic-code:"];
+
+/// Whether these are the fields of a recipient, without the recipient.
+fn is_rest(block: &Fields) -> bool {
+    let named = ["final-recipient", "original-recipient", "reporting-mta"];
+    let rest = ["action", "status", "diagnostic-code"];
+    named.iter().all(|name| block.get(name).is_none())
+        && rest.iter().any(|name| block.get(name).is_some())
+}
 
 fn is_of_recipient(block: &Fields) -> bool {
     ["final-recipient", "original-recipient", "action"].iter().any(|name| block.get(name).is_some())
@@ -134,7 +151,7 @@ pub(crate) fn bounded(text: &str) -> String {
 }
 
 /// More recipients of one report are not read.
-const MOST_RECIPIENTS: usize = 10_000;
+pub(crate) const MOST_RECIPIENTS: usize = 10_000;
 /// Bytes of one diagnostic text that are kept.
 const MOST_DIAGNOSTIC: usize = 8_192;
 /// Bytes of a part that show whether it holds such fields.

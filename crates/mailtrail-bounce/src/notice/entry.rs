@@ -21,7 +21,12 @@ pub(crate) struct Entry {
 impl Entry {
     /// An address of which nothing is said.
     pub(crate) fn listed(address: &str) -> Self {
-        Self { address: address.to_owned(), text: String::new(), action: None }
+        Self::said(address, "")
+    }
+
+    /// An address of which this is said.
+    pub(crate) fn said(address: &str, text: &str) -> Self {
+        Self { address: address.to_owned(), text: bounded(text), action: None }
     }
 
     /// Whether a server's reply refuses it.

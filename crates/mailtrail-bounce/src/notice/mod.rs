@@ -74,7 +74,7 @@ impl<'t> Notice<'t> {
     /// The fields of a delivery report that stand in the text.
     pub(crate) fn status(&self) -> Option<String> {
         let is_field = |line: &&str| crate::status::is_field(line.trim_start());
-        let first = self.lines.own.iter().position(|line| is_field(&line))?;
+        let first = self.lines.own.iter().position(is_field)?;
         let fields = self.lines.own.get(first..)?;
         let count = fields.iter().filter(|line| is_field(line)).count();
         // Where every field is indented it is not folded.
@@ -88,23 +88,23 @@ impl<'t> Notice<'t> {
         is_report.then(|| without_margin(quoted(self.lines.quoted)))
     }
 
-    /// The recipients that it names in passing; the sender of the message is none of them if there
-    /// is another.
-    pub(crate) fn mentioned(&self, phrases: &Phrases, sender: &[&str]) -> Vec<String> {
-        let mut named: Vec<String> = Vec::new();
+    /// The recipients that it names in passing, and the line of each; the sender of the message is
+    /// none of them if there is another.
+    pub(crate) fn mentioned(&self, phrases: &Phrases, sender: &[&str]) -> Vec<(&'t str, &'t str)> {
+        let mut named: Vec<(&str, &str)> = Vec::new();
         for line in &self.lines.own {
             for found in address::found(line) {
                 let excluded = is_contact(found.before, phrases)
                     || phrases.is_mailer(found.address)
-                    || named.iter().any(|own| address::same(own, found.address));
+                    || named.iter().any(|(own, _)| address::same(own, found.address));
                 if !excluded && named.len() < entry::MOST_ENTRIES {
-                    named.push(found.address.to_owned());
+                    named.push((found.address, line));
                 }
             }
         }
-        let is_sender = |name: &String| sender.iter().any(|own| address::same(own, name));
-        if named.iter().any(|name| !is_sender(name)) {
-            named.retain(|name| !is_sender(name));
+        let is_sender = |name: &str| sender.iter().any(|own| address::same(own, name));
+        if named.iter().any(|(name, _)| !is_sender(name)) {
+            named.retain(|(name, _)| !is_sender(name));
         }
         named
     }

@@ -1,0 +1,72 @@
+//! Reports of a real Postfix.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::PathBuf;
+
+use mailtrail_classify::Classifier;
+use mailtrail_core::Namespace;
+
+use crate::{read, with_line_ends};
+
+fn golden() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/postfix")
+}
+
+pub(crate) fn mails() -> Vec<(String, Vec<u8>)> {
+    let mut mails: Vec<_> = fs::read_dir(golden())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "eml"))
+        .map(|path| {
+            (path.file_stem().unwrap().to_str().unwrap().to_owned(), fs::read(&path).unwrap())
+        })
+        .collect();
+    mails.sort();
+    assert!(mails.len() > 30, "the mails are there");
+    mails
+}
+
+#[test]
+fn reports_of_a_real_postfix_are_read() {
+    let mut lines = String::new();
+    for (name, mail) in mails() {
+        for recipient in read(&mail, None).unwrap().recipients {
+            let event = recipient.event(&Classifier::builtin().unwrap());
+            let mut value = serde_json::to_value(&recipient).unwrap();
+            value["mail"] = name.clone().into();
+            value["event"] = event.type_name().into();
+            if let mailtrail_core::Event::Bounced(bounced) = &event {
+                value["reason"] = bounced.diagnosis.reason.name().into();
+            }
+            if let mailtrail_core::Event::Deferred(deferred) = &event {
+                value["reason"] = deferred.diagnosis.reason.name().into();
+            }
+            writeln!(lines, "{value}").unwrap();
+        }
+    }
+    let path = golden().join("expected.jsonl");
+    if std::env::var_os("MAILTRAIL_BLESS").is_some() {
+        fs::write(&path, &lines).unwrap();
+    }
+    assert_eq!(
+        lines,
+        fs::read_to_string(&path).unwrap(),
+        "run with MAILTRAIL_BLESS=1 and read the change"
+    );
+}
+
+#[test]
+fn line_ends_and_trailing_blank_lines_make_no_other_facts() {
+    let namespace = Namespace::from_random([1; 16]);
+    for (name, mail) in mails() {
+        let ids = |mail: &[u8]| -> Vec<_> {
+            read(mail, None).unwrap().feedback.iter().map(|f| f.event_id(&namespace)).collect()
+        };
+        let expected = ids(&mail);
+        assert!(!expected.is_empty(), "{name}");
+        assert_eq!(ids(&with_line_ends(&mail, b"\n")), expected, "{name}");
+        assert_eq!(ids(&with_line_ends(&mail, b"\r\n")), expected, "{name}");
+        assert_eq!(ids(&[&mail[..], b"\n\n"].concat()), expected, "{name}");
+    }
+}
