@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use flate2::bufread::MultiGzDecoder;
+use tokio::sync::mpsc;
 
 use crate::archive;
 use crate::failure::Failure;
@@ -46,15 +47,50 @@ impl<R: BufRead> Lines<R> {
         }
     }
 
-    /// What stands behind the last line end.
-    pub(crate) fn rest(&mut self) -> Option<Vec<u8>> {
-        Some(std::mem::take(&mut self.line)).filter(|line| !line.is_empty())
+    /// The next line, or at the end of all what stands behind the last line end.
+    pub(crate) fn next_or_rest(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let rest = |line: &mut Vec<u8>| Some(std::mem::take(line)).filter(|line| !line.is_empty());
+        Ok(self.next()?.or_else(|| rest(&mut self.line)))
+    }
+}
+
+/// What comes next of a log that is still written.
+pub(crate) enum Next {
+    Line(Vec<u8>),
+    /// Nothing, for the moment.
+    Idle,
+    End,
+}
+
+/// Standard input, read by a thread of its own: a pipe may be silent for hours.
+pub(crate) struct Pipe(mpsc::Receiver<io::Result<Vec<u8>>>);
+
+impl Pipe {
+    pub(crate) fn open(most: usize) -> Self {
+        let (sender, receiver) = mpsc::channel(AHEAD);
+        std::thread::spawn(move || {
+            let mut lines = Lines::new(io::stdin().lock(), most);
+            while let Some(line) = lines.next_or_rest().transpose() {
+                if sender.blocking_send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Self(receiver)
+    }
+
+    pub(crate) async fn next(&mut self) -> io::Result<Next> {
+        match tokio::time::timeout(PAUSE, self.0.recv()).await {
+            Ok(Some(line)) => Ok(Next::Line(line?)),
+            Ok(None) => Ok(Next::End),
+            Err(_) => Ok(Next::Idle),
+        }
     }
 }
 
 /// Opens a log: `.gz` and `.zst` are decompressed, `-` is standard input.
 pub(crate) fn open(path: &Path) -> Result<Box<dyn BufRead>, Failure> {
-    if path.extension().is_none_or(|extension| extension != "gz") {
+    if !is_gzip(path) {
         return archive::read(path);
     }
     let missing = |error| Failure::input(format!("{}: {error}", path.display()));
@@ -76,12 +112,24 @@ type FileId = (u64, u64);
 
 impl Follow {
     pub(crate) fn open(path: &Path, most: usize) -> io::Result<Self> {
+        if is_packed(path) {
+            return Err(io::Error::other("a compressed file does not grow"));
+        }
         let (file, id) = start(path, most)?;
         Ok(Self { path: path.to_owned(), most, file, id, rotated: None })
     }
 
+    /// The next line; what is new of it after a pause.
+    pub(crate) async fn next(&mut self) -> io::Result<Next> {
+        if let Some(line) = self.line()? {
+            return Ok(Next::Line(line));
+        }
+        tokio::time::sleep(PAUSE).await;
+        Ok(Next::Idle)
+    }
+
     /// The next line, of whichever file has one; `None` if there is none for now.
-    pub(crate) fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
+    fn line(&mut self) -> io::Result<Option<Vec<u8>>> {
         if let Some((rotated, _)) = &mut self.rotated
             && let Some(line) = rotated.next()?
         {
@@ -90,7 +138,7 @@ impl Follow {
         if let Some(line) = self.file.next()? {
             return Ok(Some(line));
         }
-        if self.has_moved()? { self.next() } else { Ok(None) }
+        if self.has_moved()? { self.line() } else { Ok(None) }
     }
 
     /// Looks whether the name stands for another file now, or the file was cut, and goes there.
@@ -126,9 +174,23 @@ fn start(path: &Path, most: usize) -> io::Result<(Lines<BufReader<File>>, FileId
     Ok((Lines::new(BufReader::new(file), most), id))
 }
 
+fn is_packed(path: &Path) -> bool {
+    is_gzip(path) || archive::is_compressed(path)
+}
+
+fn is_gzip(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "gz")
+}
+
 fn id(metadata: &fs::Metadata) -> FileId {
     (metadata.dev(), metadata.ino())
 }
+
+/// Lines of a pipe that are read ahead.
+const AHEAD: usize = 1_000;
+
+/// Between two looks at a log that has nothing new.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// How long a rotated file is still read.
 const UNTIL_TOLD: Duration = Duration::from_secs(60);
@@ -140,7 +202,7 @@ mod tests {
     use super::*;
 
     fn all(follow: &mut Follow) -> Vec<String> {
-        std::iter::from_fn(|| follow.next().unwrap())
+        std::iter::from_fn(|| follow.line().unwrap())
             .map(|line| String::from_utf8(line).unwrap())
             .collect()
     }
@@ -148,9 +210,8 @@ mod tests {
     #[test]
     fn long_lines_are_cut_and_the_next_one_is_whole() {
         let mut lines = Lines::new(BufReader::with_capacity(3, &b"abcdefgh\nij\n\nk"[..]), 5);
-        let read: Vec<_> = std::iter::from_fn(|| lines.next().unwrap()).collect();
-        assert_eq!(read, [&b"abcde"[..], b"ij", b""]);
-        assert_eq!(lines.rest(), Some(b"k".to_vec()));
+        let read: Vec<_> = std::iter::from_fn(|| lines.next_or_rest().unwrap()).collect();
+        assert_eq!(read, [&b"abcde"[..], b"ij", b"", b"k"]);
     }
 
     #[test]

@@ -1,16 +1,16 @@
 //! `ingest log`: what mail servers log, from files and pipes, once or as it is written.
 
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use mailtrail::core::Feedback;
 use mailtrail::log::{Counts, MOST_LINE_BYTES, Mta, OwnRelay, Reader, Zone};
 use serde::Serialize;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::failure::Failure;
-use crate::lines::{self, Follow, Lines};
+use crate::lines::{self, Follow, Lines, Next, Pipe};
 use crate::output;
 use crate::setup::{Opened, classifier};
 
@@ -79,20 +79,7 @@ impl Log {
         let classifier = classifier()?;
         let reader = self.what.reader(&classifier, &opened.keys);
         let mut run = Run { opened, reader, batch: Vec::new(), sums: Sums::default() };
-        let (last, whole) = match self.what.files.split_last() {
-            Some((last, before)) if self.follow => (Some(last), before),
-            _ => (None, &self.what.files[..]),
-        };
-        let mut outcome = Ok(());
-        for file in whole {
-            outcome = run.file(file).await;
-            if outcome.is_err() {
-                break;
-            }
-        }
-        if let (Ok(()), Some(file)) = (&outcome, last) {
-            outcome = run.follow(file).await;
-        }
+        let outcome = run.files(&self.what.files, self.follow).await;
         // What was read before it failed is recorded, and told, too.
         run.flush().await?;
         run.sums.finish(run.reader.counts(), as_json)?;
@@ -124,34 +111,41 @@ impl What {
 }
 
 impl Run<'_> {
+    async fn files(&mut self, files: &[PathBuf], follow: bool) -> Result<(), Failure> {
+        let Some((last, before)) = files.split_last() else { return Ok(()) };
+        for file in before {
+            self.file(file).await?;
+        }
+        // A pipe is followed in any case: whoever writes it decides when it ends.
+        if last == Path::new("-") || follow {
+            self.growing(last).await
+        } else {
+            self.file(last).await
+        }
+    }
+
     async fn file(&mut self, file: &Path) -> Result<(), Failure> {
         let broken = |error| Failure::data(format!("{}: {error}", file.display()));
-        let mut lines = Lines::new(lines::open(file)?, MOST_LINE_BYTES + 1);
-        while let Some(line) = lines.next().map_err(broken)? {
-            self.line(&line).await?;
-        }
-        if let Some(line) = lines.rest() {
+        let mut lines = Lines::new(lines::open(file)?, MOST);
+        while let Some(line) = lines.next_or_rest().map_err(broken)? {
             self.line(&line).await?;
         }
         Ok(())
     }
 
-    async fn follow(&mut self, file: &Path) -> Result<(), Failure> {
-        let missing = |error| Failure::input(format!("{}: {error}", file.display()));
-        let mut follow = Follow::open(file, MOST_LINE_BYTES + 1).map_err(missing)?;
-        output::note(format!("following {}", file.display()));
-        let mut terminated = signal(SignalKind::terminate())?;
-        loop {
-            while let Some(line) = follow.next().map_err(missing)? {
-                self.line(&line).await?;
-            }
-            self.flush().await?;
-            tokio::select! {
-                () = tokio::time::sleep(PAUSE) => {}
-                _ = terminated.recv() => return Ok(()),
-                interrupted = tokio::signal::ctrl_c() => return Ok(interrupted?),
+    /// Until its end or ours: what has come is recorded whenever nothing more comes.
+    async fn growing(&mut self, file: &Path) -> Result<(), Failure> {
+        let failed = |error| Failure::input(format!("{}: {error}", file.display()));
+        let stopped = tokio::spawn(stopped(signal(SignalKind::terminate())?));
+        let mut log = Growing::open(file).map_err(failed)?;
+        while !stopped.is_finished() {
+            match log.next().await.map_err(failed)? {
+                Next::Line(line) => self.line(&line).await?,
+                Next::Idle => self.flush().await?,
+                Next::End => break,
             }
         }
+        Ok(())
     }
 
     async fn line(&mut self, line: &[u8]) -> Result<(), Failure> {
@@ -170,6 +164,38 @@ impl Run<'_> {
         self.sums.new_events += u64::try_from(new)?;
         self.sums.known_events += u64::try_from(count - new)?;
         Ok(())
+    }
+}
+
+/// A log that is still written.
+enum Growing {
+    Pipe(Pipe),
+    File(Box<Follow>),
+}
+
+impl Growing {
+    fn open(file: &Path) -> io::Result<Self> {
+        if file == Path::new("-") {
+            return Ok(Self::Pipe(Pipe::open(MOST)));
+        }
+        let follow = Follow::open(file, MOST)?;
+        output::note(format!("following {}", file.display()));
+        Ok(Self::File(Box::new(follow)))
+    }
+
+    async fn next(&mut self) -> io::Result<Next> {
+        match self {
+            Self::Pipe(pipe) => pipe.next().await,
+            Self::File(file) => file.next().await,
+        }
+    }
+}
+
+/// Ends when somebody tells the program to.
+async fn stopped(mut terminated: Signal) {
+    tokio::select! {
+        _ = terminated.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
     }
 }
 
@@ -209,5 +235,5 @@ fn system_zone() -> Zone {
 /// Facts recorded at once.
 const BATCH: usize = 1_000;
 
-/// Between two looks at a file that has nothing new.
-const PAUSE: Duration = Duration::from_millis(250);
+/// Bytes of a line that are looked at: one more than the reader takes, which then knows.
+const MOST: usize = MOST_LINE_BYTES + 1;

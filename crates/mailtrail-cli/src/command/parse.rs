@@ -96,7 +96,7 @@ fn log(what: &What, keys: &Keys) -> Result<(), Failure> {
     let mut reader = what.reader(&classifier, keys);
     for file in what.files() {
         let mut lines = Lines::new(lines::open(file)?, MOST_LINE_BYTES + 1);
-        while let Some(text) = lines.next().map_err(Failure::data)?.or_else(|| lines.rest()) {
+        while let Some(text) = lines.next_or_rest().map_err(Failure::data)? {
             for feedback in reader.read(&text, now()) {
                 output::json(&line(file, &feedback))?;
             }

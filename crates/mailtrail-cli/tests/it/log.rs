@@ -99,6 +99,17 @@ async fn a_log_is_read_from_files_of_every_kind_and_a_pipe() {
         "Nov 26 10:00:01 relay smtpd[1]: 5df8 mta delivery evpid=f6e9 from=<{}> to=<dan@a.example> rcpt=<-> source=\"-\" relay=\"192.0.2.1 (mx.a.example)\" delay=0s result=\"PermFail\" stat=\"550 5.1.1 no such user\"\n",
         paths[3]
     );
+    // A pipe that stays open: what has come is recorded without waiting for more.
+    let mut open = Running::start(folder, &["ingest", "log", "postfix", "-", "--json"]);
+    let piped = arrival("4A0003", &paths[2])
+        + &taken("4A0003", "carl", "smtp.provider.example[192.0.2.2]:587");
+    open.0.stdin.as_mut().unwrap().write_all(piped.as_bytes()).unwrap();
+    open.wait_until_shared(folder);
+    let expected = json!({ "ann": "delivered", "bob": "sent", "carl": "sent", "dan": "unsent" });
+    wait_for(folder, &expected);
+    drop(open.0.stdin.take());
+    assert_eq!(open.counts()["new_events"], 1);
+
     for (server, log) in [("exim", exim), ("opensmtpd", opensmtpd)] {
         let mut piped = Running::start(folder, &["ingest", "log", server, "-", "--json"]);
         piped.0.stdin.take().unwrap().write_all(log.as_bytes()).unwrap();
@@ -146,7 +157,8 @@ async fn a_followed_log_survives_its_rotation_and_is_summed_up_at_the_end() {
 fn what_is_wrong_with_a_log_is_said() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("broken.gz"), "no gzip").unwrap();
-    let cases: [(&[&str], i32, &str); 4] = [
+    let cases: [(&[&str], i32, &str); 5] = [
+        (&["broken.gz", "--follow"], 66, "does not grow"),
         (&["none.log"], 66, "none.log"),
         (&["none.log", "--follow"], 66, "none.log"),
         (&["broken.gz"], 65, "broken.gz"),
@@ -170,6 +182,15 @@ impl Running {
         command.current_dir(folder).env_remove("MAILTRAIL_STORE").args(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Self(command.spawn().unwrap())
+    }
+
+    /// Another process that came first would own the store.
+    fn wait_until_shared(&self, folder: &Path) {
+        let until = Instant::now() + Duration::from_secs(30);
+        while !folder.join("trail/control.sock").exists() {
+            assert!(Instant::now() < until, "{} shares no store", self.0.id());
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// What it says at its end.
