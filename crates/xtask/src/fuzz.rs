@@ -142,9 +142,9 @@ mod tests {
     #[test]
     fn executions_and_findings_are_read() {
         let output = "#1024 pulse cov: 3\nstat::number_of_executed_units: 4711\n\
-                      artifact_prefix='x/'; Test unit written to fuzz/artifacts/dsn/crash-1\n";
+                      artifact_prefix='x/'; Test unit written to fuzz/artifacts/mail/crash-1\n";
         assert_eq!(executions(output), 4_711);
-        assert_eq!(findings(output), ["fuzz/artifacts/dsn/crash-1"]);
+        assert_eq!(findings(output), ["fuzz/artifacts/mail/crash-1"]);
         assert_eq!(executions("nothing"), 0);
         assert!(findings("Done 3 runs").is_empty());
     }
