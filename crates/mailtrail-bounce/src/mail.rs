@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use mail_parser::{HeaderName, Message, MessageParser, MessagePart, MimeHeaders, PartType};
 
+use crate::address;
 use crate::charset;
 use crate::fields::{Fields, blocks, lossy};
 use crate::reader::ReadError;
@@ -90,12 +91,24 @@ impl<'m> Mail<'m> {
     /// The address that it is from.
     pub(crate) fn from(self) -> Option<&'m str> {
         let from = self.message.from().and_then(|from| from.first());
-        from.and_then(|from| from.address()).filter(|address| !address.is_empty())
+        let parsed = from.and_then(|from| from.address()).filter(|address| !address.is_empty())?;
+        self.as_written("From", parsed)
     }
 
     /// The addresses that it is to.
     pub(crate) fn to(self) -> Vec<&'m str> {
-        self.message.all_to().flat_map(|to| to.iter()).filter_map(|to| to.address()).collect()
+        let all = self.message.all_to().flat_map(|to| to.iter());
+        let addresses = all.filter_map(|to| to.address());
+        addresses.filter_map(|address| self.as_written("To", address)).collect()
+    }
+
+    /// An address as it stands in its field; the parser joins what is folded without a comma.
+    fn as_written(self, field: &'static str, parsed: &'m str) -> Option<&'m str> {
+        let raw = self.raw_header(field)?;
+        if raw.contains(parsed) {
+            return Some(parsed);
+        }
+        address::found(raw).next().map(|found| found.address)
     }
 
     /// When it was written.

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use mailtrail_classify::Fragments;
 use serde::Deserialize;
 
 /// What a phrase says.
@@ -82,7 +82,7 @@ struct Group {
 /// ```
 #[derive(Debug, Default)]
 pub struct Phrases {
-    matcher: Option<AhoCorasick>,
+    matcher: Option<Fragments>,
     says: Vec<Says>,
     /// Local parts that only mail systems have.
     pub(crate) mailers: Vec<String>,
@@ -143,10 +143,7 @@ impl Phrases {
         Ok(Self {
             says: says.collect(),
             matcher: Some(
-                AhoCorasick::builder()
-                    .kind(Some(AhoCorasickKind::DFA))
-                    .build(texts())
-                    .map_err(PhrasesError::Matcher)?,
+                Fragments::new(texts().map(String::as_str)).map_err(PhrasesError::Matcher)?,
             ),
             mailers: file.mailers,
             contacts: file.contacts,
@@ -155,10 +152,10 @@ impl Phrases {
 
     /// The phrases in a text that is in lower case, with single spaces, by their places.
     pub(crate) fn find(&self, normal: &str) -> Vec<Hit> {
-        let found = self.matcher.iter().flat_map(|matcher| matcher.find_overlapping_iter(normal));
+        let found = self.matcher.iter().flat_map(|matcher| matcher.find(normal));
         let hits = found.filter_map(|found| {
-            let says = *self.says.get(found.pattern().as_usize())?;
-            Some(Hit { start: found.start(), says })
+            let says = *self.says.get(found.fragment)?;
+            Some(Hit { start: found.start, says })
         });
         let mut hits: Vec<Hit> = hits.collect();
         hits.sort_by_key(|hit| hit.start);

@@ -130,6 +130,7 @@ impl Recipient {
     fn diagnosis(&self, classifier: &Classifier) -> Diagnosis {
         let mut diagnosis = Diagnosis::default();
         (diagnosis.reply_code, diagnosis.enhanced_code) = (self.reply_code, self.enhanced_code);
+        diagnosis.status_field = self.status_field.filter(|code| Some(*code) != self.enhanced_code);
         diagnosis.remote_host = self.host();
         diagnosis.reporting_host = self.reporting_host.as_deref().map(Into::into);
         classifier.fill(&mut diagnosis, self.diagnostic.as_deref().unwrap_or_default());

@@ -1,11 +1,11 @@
 //! Texts and codes to a reason: which goes before which, and who is to blame.
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use mailtrail_core::diagnosis::{Diagnosis, Fault};
 use mailtrail_core::reason::{Group, Reason};
 use sha2::{Digest, Sha256};
 
 use crate::code;
+use crate::fragments::Fragments;
 use crate::reply::Reply;
 use crate::rules::{AnyCode, CodePattern, Over, Rule, RulesError, RulesFile};
 
@@ -31,7 +31,7 @@ use crate::rules::{AnyCode, CodePattern, Over, Rule, RulesError, RulesFile};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Classifier {
-    matcher: AhoCorasick,
+    matcher: Fragments,
     rules: Vec<Compiled>,
     /// The rule of each fragment, and what the fragment is to it.
     fragments: Vec<(usize, Role)>,
@@ -145,9 +145,7 @@ impl Classifier {
             digest.update(text.as_bytes());
         }
         Ok(Self {
-            matcher: AhoCorasick::builder()
-                .kind(Some(AhoCorasickKind::DFA))
-                .build(&patterns)
+            matcher: Fragments::new(patterns.iter().map(String::as_str))
                 .map_err(RulesError::Matcher)?,
             rules,
             fragments,
@@ -232,9 +230,9 @@ impl Classifier {
     /// The rules that hold, in the order of the table: one pass over the text.
     fn holding(&self, reply: &Reply) -> Vec<usize> {
         let text = normalise(&reply.text);
-        let found = self.matcher.find_overlapping_iter(&text);
+        let found = self.matcher.find(&text);
         let mut hits: Vec<(usize, Role)> =
-            found.filter_map(|m| self.fragments.get(m.pattern().as_usize()).copied()).collect();
+            found.filter_map(|hit| self.fragments.get(hit.fragment).copied()).collect();
         hits.extend(self.textless.iter().map(|index| (*index, Role::Text)));
         hits.sort_unstable();
         hits.dedup();

@@ -21,9 +21,11 @@
 
 mod classifier;
 mod code;
+mod fragments;
 mod reply;
 mod rules;
 
 pub use classifier::{Classifier, Verdict};
+pub use fragments::{Fragments, Hit};
 pub use reply::Reply;
 pub use rules::RulesError;

@@ -189,6 +189,10 @@ pub struct Diagnosis {
     /// The enhanced code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enhanced_code: Option<EnhancedCode>,
+    /// What the `Status` field of a delivery report says (RFC 3464 §2.3.4), where the server's own words
+    /// say something else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_field: Option<EnhancedCode>,
     /// Our reading.
     #[serde(default)]
     pub reason: Reason,
