@@ -52,6 +52,39 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Message<'_>, ReadError> {
     if message.headers().is_empty() { Err(ReadError::NoHeader) } else { Ok(message) }
 }
 
+/// A delivery report up to the header of the message that it returns (RFC 6522 §3): what follows is not
+/// worth decoding. Any other mail as it is.
+pub(crate) fn without_returned_body(mail: &[u8]) -> &[u8] {
+    let cut = || {
+        let header = blank_line(mail, 0)?;
+        let kind = find(mail, b"ultipart/", 0).filter(|at| *at < header)?;
+        let subtype = mail.get(kind.saturating_add(9)..)?.get(..6)?;
+        let status = find(mail, b"/delivery-status", header)?;
+        let returned = find(mail, b"message/rfc822", status)?;
+        let end = blank_line(mail, blank_line(mail, returned)?)?;
+        subtype.eq_ignore_ascii_case(b"report").then_some(end)
+    };
+    cut().and_then(|end| mail.get(..end)).unwrap_or(mail)
+}
+
+fn find(bytes: &[u8], what: &[u8], from: usize) -> Option<usize> {
+    memchr::memmem::find(bytes.get(from..)?, what).map(|at| at.saturating_add(from))
+}
+
+/// Where the first blank line ends.
+fn blank_line(bytes: &[u8], from: usize) -> Option<usize> {
+    let mut at = from;
+    loop {
+        let line = memchr::memchr(b'\n', bytes.get(at..)?)?;
+        at = at.saturating_add(line).saturating_add(1);
+        match bytes.get(at..)? {
+            [b'\n', ..] => return at.checked_add(1),
+            [b'\r', b'\n', ..] => return at.checked_add(2),
+            _ => {}
+        }
+    }
+}
+
 impl<'m> Mail<'m> {
     /// A mail, or a mail in a mail.
     pub(crate) fn of(message: &'m Message<'m>) -> Self {

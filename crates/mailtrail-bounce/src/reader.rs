@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::complaint::{self, Complaint};
 use crate::fields::Fields;
 use crate::identity::Report;
-use crate::mail::{MOST_NOTICE, Mail, Parts, parse};
+use crate::mail::{MOST_NOTICE, Mail, Parts, parse, without_returned_body};
 use crate::notice::Notice;
 use crate::original::{self, Original};
 use crate::phrases::{Phrases, Says, normal};
@@ -147,7 +147,7 @@ impl<'a> Reader<'a> {
             return Err(ReadError::TooLarge { bytes: mail.len(), most: MOST_BYTES });
         }
         let front = with_line_feeds(mail.get(..MOST_PARSED).unwrap_or(mail));
-        let message = parse(&front)?;
+        let message = parse(without_returned_body(&front))?;
         let parsed = Mail::of(&message);
         let found = self.find(parsed, 0);
         if found.recipients.is_empty() {
