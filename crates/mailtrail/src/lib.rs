@@ -92,6 +92,9 @@ mod guide {
     struct StoreContract;
     #[doc = include_str!("../../../docs/projections.md")]
     struct Projections;
+    #[cfg(feature = "bounce")]
+    #[doc = include_str!("../../../docs/bounces.md")]
+    struct Bounces;
     #[cfg(feature = "log")]
     #[doc = include_str!("../../../docs/logs.md")]
     struct Logs;
