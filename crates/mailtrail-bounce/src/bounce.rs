@@ -7,7 +7,7 @@ use mailtrail_classify::{Classifier, Reply};
 use crate::address;
 use crate::fields::Fields;
 use crate::mail::Mail;
-use crate::notice::{Entry, Notice};
+use crate::notice::{Entry, Notice, host};
 use crate::original::Original;
 use crate::phrases::{Phrases, Says, normal};
 use crate::recipient::{Action, Recipient};
@@ -35,13 +35,7 @@ pub(crate) fn with_notice(
     }
     let alone = recipients.len() == 1;
     for recipient in recipients.iter_mut().filter(|recipient| !is_complete(recipient)) {
-        let named = [&recipient.recipient, &recipient.final_recipient];
-        let is_named = |entry: &&Entry| {
-            named
-                .iter()
-                .any(|own| own.as_ref().is_some_and(|own| address::same(own, &entry.address)))
-        };
-        let text = match notice.entries.iter().find(is_named) {
+        let text = match notice.entries.iter().find(|entry| is_same(recipient, entry)) {
             Some(entry) if !entry.text.is_empty() => entry.text.as_str(),
             _ if alone => notice.shared.as_str(),
             _ => "",
@@ -55,10 +49,6 @@ pub(crate) fn with_notice(
 /// Recipients that the notice refuses and the report beside it leaves out; only if the notice names
 /// all of the report's, so that both are known to mean the same by a recipient.
 fn forgotten(reported: &[Recipient], notice: &Notice<'_>) -> Vec<Recipient> {
-    let is_same = |recipient: &Recipient, entry: &Entry| {
-        let named = [&recipient.recipient, &recipient.final_recipient];
-        named.iter().any(|own| own.as_ref().is_some_and(|own| address::same(own, &entry.address)))
-    };
     let named =
         |recipient: &Recipient| notice.entries.iter().any(|entry| is_same(recipient, entry));
     if reported.is_empty() || !reported.iter().all(named) {
@@ -71,6 +61,12 @@ fn forgotten(reported: &[Recipient], notice: &Notice<'_>) -> Vec<Recipient> {
     forgotten
         .map(|entry| of_reply(entry.address.clone(), Action::Failed, &Reply::parse(&entry.text)))
         .collect()
+}
+
+/// Whether a report and a notice name the same recipient.
+fn is_same(recipient: &Recipient, entry: &Entry) -> bool {
+    let named = [&recipient.recipient, &recipient.final_recipient];
+    named.iter().any(|own| own.as_ref().is_some_and(|own| address::same(own, &entry.address)))
 }
 
 /// A report without a diagnostic text, or with a code that says nothing, takes those of the notice.
@@ -135,18 +131,28 @@ pub(crate) fn free_form(
         () => None,
     };
     let overall = notice.action().or_else(by_subject);
+    let reporting_host = host::reporting(&notice.shared).or_else(|| {
+        let from = mail.from().filter(|from| phrases.is_mailer(from))?;
+        from.rsplit_once('@').map(|(_, host)| host.to_ascii_lowercase())
+    });
     let entries = entries(mail, notice, &failed, returned, phrases);
     let recipients = entries.into_iter().map(|entry| {
         let (mut reply, is_known) = judged(&entry.text);
         // Where no word is known that says so, only a final reply proves that it was given up.
-        let by_evidence =
-            if is_known && !reply.is_transient() { Action::Failed } else { Action::Delayed };
+        let by_evidence = match reply.reply_code {
+            Some(code) if code.is_positive() => Action::Relayed,
+            _ if is_known && !reply.is_transient() => Action::Failed,
+            _ => Action::Delayed,
+        };
         if !is_known {
             reply.text.push(' ');
             reply.text.push_str(&notice.shared);
             reply = Reply::parse(reply.text.trim());
         }
-        of_reply(entry.address, entry.action.or(overall).unwrap_or(by_evidence), &reply)
+        let action = entry.action.or(overall).unwrap_or(by_evidence);
+        let mut recipient = of_reply(entry.address, action, &reply);
+        recipient.reporting_host.clone_from(&reporting_host);
+        recipient
     });
     recipients.collect()
 }
@@ -160,7 +166,6 @@ fn entries(
     returned: &Fields,
     phrases: &Phrases,
 ) -> Vec<Entry> {
-    let listed = |address: &str| Entry::listed(address);
     let is_failed = |entry: &Entry| failed.iter().any(|own| address::same(own, &entry.address));
     // A list that rewrote addresses names others than the text: what the text says is about its own.
     let contradicted =
@@ -168,7 +173,7 @@ fn entries(
     if !failed.is_empty() && !contradicted {
         let of_address = |address: &String| {
             let known = notice.entries.iter().find(|entry| address::same(&entry.address, address));
-            known.cloned().unwrap_or_else(|| listed(address))
+            known.cloned().unwrap_or_else(|| Entry::listed(address))
         };
         return failed.iter().map(of_address).collect();
     }
@@ -198,6 +203,7 @@ fn of_reply(address: String, action: Action, reply: &Reply) -> Recipient {
         action,
         reply_code: reply.reply_code,
         enhanced_code: reply.enhanced_code,
+        remote_host: host::remote(&reply.text),
         diagnostic: Some(bounded(&reply.text)).filter(|text| !text.is_empty()),
         rule: "text",
         ..Recipient::default()

@@ -1,6 +1,7 @@
 //! Notices that people are meant to read: who did not get the message, and what is said about it.
 
 mod entry;
+pub(crate) mod host;
 mod lines;
 
 use crate::address;
