@@ -38,7 +38,7 @@ pub(crate) struct Parts<'m> {
 
 /// Parses a mail.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Message<'_>, ReadError> {
-    // Of all other fields the text is enough.
+    // All other fields are read from the text, where they are needed.
     static PARSER: LazyLock<MessageParser> = LazyLock::new(|| {
         MessageParser::new()
             .with_mime_headers()
@@ -46,7 +46,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Message<'_>, ReadError> {
             .header_text(HeaderName::Subject)
             .header_address(HeaderName::From)
             .header_address(HeaderName::To)
-            .default_header_raw()
+            .default_header_ignore()
     });
     let message = PARSER.parse(bytes).ok_or(ReadError::NoHeader)?;
     if message.headers().is_empty() { Err(ReadError::NoHeader) } else { Ok(message) }

@@ -222,7 +222,10 @@ impl<'a> Reader<'a> {
             let (kind, recipients, notice) = (Kind::Report, reported, parts.notice);
             return Found { kind, recipients, returned, notice };
         }
-        let notice = Notice::read(&parts.notice, self.phrases, &mail.to());
+        // Beside a report only the recipients' own lines are of use, not what is said about them all.
+        let unspoken = Phrases::default();
+        let phrases = if reported.is_empty() { self.phrases } else { &unspoken };
+        let notice = Notice::read(&parts.notice, phrases, &mail.to());
         let returned = parts.returned.take().unwrap_or_else(|| notice.quoted.clone());
         if let Some(notification) = Notification::find(&parts.notice) {
             return of_notification(&notification);

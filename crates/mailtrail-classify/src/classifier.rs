@@ -300,9 +300,13 @@ impl Verdict {
 /// Whose fault a reason is, where nobody says more.
 fn fault(reason: Reason) -> Fault {
     match (reason.group(), reason) {
-        (_, Reason::SenderRejected | Reason::AuthenticationFailed | Reason::ReputationBlocked) => {
-            Fault::SenderSystem
-        }
+        (
+            _,
+            Reason::SenderRejected
+            | Reason::AuthenticationFailed
+            | Reason::ReputationBlocked
+            | Reason::RelayDenied,
+        ) => Fault::SenderSystem,
         (Group::Address | Group::Mailbox, _) => Fault::Recipient,
         (Group::Policy | Group::Network, _) => Fault::RecipientSystem,
         (Group::Content, _) => Fault::SenderSystem,

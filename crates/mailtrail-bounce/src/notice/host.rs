@@ -2,47 +2,63 @@
 
 /// The host that refused, as in `host mx.a.example [192.0.2.1] said:`.
 pub(crate) fn remote(text: &str) -> Option<String> {
-    behind(
-        text,
-        &[
-            "host",
-            "server",
-            "talking to",
-            "connect to",
-            "connected to",
-            "up on",
-            "rejected by",
-            "tried",
-        ],
-    )
+    let last = ["host", "server", "to", "on", "by", "tried"];
+    behind(text, |before, word| match word.to_ascii_lowercase().as_str() {
+        "to" => ends_with(before, &["talking", "connect", "connected"]),
+        "on" => ends_with(before, &["up"]),
+        "by" => ends_with(before, &["rejected", "domain"]),
+        word => last.contains(&word),
+    })
 }
 
 /// The host that reports, as in `This is the mail system at host mx.b.example.`
 pub(crate) fn reporting(text: &str) -> Option<String> {
-    behind(
-        text,
-        &["system at host", "program at", "program at host", "generating server", "agent at"],
-    )
+    behind(text, |before, word| match word.to_ascii_lowercase().as_str() {
+        "host" => ends_with(before, &["system at", "program at"]),
+        "at" => ends_with(before, &["program", "agent", "system"]),
+        "server" => ends_with(before, &["generating"]),
+        _ => false,
+    })
 }
 
-/// The first name of a host, or address of one, that stands right behind one of these words.
-fn behind(text: &str, words: &[&str]) -> Option<String> {
-    let lower = text.to_ascii_lowercase();
-    let places = words
-        .iter()
-        .flat_map(|word| lower.match_indices(word).map(|(at, _)| at.saturating_add(word.len())));
-    let mut places: Vec<usize> = places.collect();
-    places.sort_unstable();
-    places.into_iter().find_map(|at| {
-        let rest = text.get(at..)?;
-        // A word goes on, or its host is behind a colon.
-        let rest = rest.strip_prefix(':').unwrap_or(rest);
-        let rest = rest.strip_prefix([' ', '\t', '\n'])?.trim_start();
-        let name = rest.trim_start_matches(['<', '[', '(', '"', '\'']);
-        let end = name.find(|c: char| !(c.is_ascii_alphanumeric() || ".-:".contains(c)));
-        let name = name.get(..end.unwrap_or(name.len()))?.trim_end_matches(['.', ':', '-']);
-        is_host(name).then(|| name.to_ascii_lowercase())
+fn ends_with(text: &str, ends: &[&str]) -> bool {
+    let text = text.trim_end();
+    ends.iter().any(|end| {
+        let start = text.len().saturating_sub(end.len());
+        text.get(start..).is_some_and(|own| own.eq_ignore_ascii_case(end))
     })
+}
+
+/// The first name or address of a host that stands right behind a word that announces it.
+fn behind(text: &str, announces: impl Fn(&str, &str) -> bool) -> Option<String> {
+    let mut at = 0_usize;
+    let mut before: Option<(&str, &str)> = None;
+    for piece in text.split_inclusive(char::is_whitespace) {
+        let word = piece.trim_end();
+        if word.is_empty() {
+            at = at.saturating_add(piece.len());
+            continue;
+        }
+        // Most words have no dot, so that nothing needs to be asked about what stands before them.
+        if word.contains(['.', ':'])
+            && let Some((head, last)) = before
+            && let Some(host) = host_of(word)
+            && announces(head, last)
+        {
+            return Some(host);
+        }
+        before = Some((text.get(..at)?, word.trim_end_matches(':')));
+        at = at.saturating_add(piece.len());
+    }
+    None
+}
+
+/// The host at the front of a word.
+fn host_of(word: &str) -> Option<String> {
+    let name = word.trim_start_matches(['<', '[', '(', '"', '\'']);
+    let end = name.find(|c: char| !(c.is_ascii_alphanumeric() || ".-:".contains(c)));
+    let name = name.get(..end.unwrap_or(name.len()))?.trim_end_matches(['.', ':', '-']);
+    is_host(name).then(|| name.to_ascii_lowercase())
 }
 
 fn is_host(name: &str) -> bool {
@@ -68,6 +84,11 @@ mod tests {
         );
         assert_eq!(found("Giving up on 192.0.2.1."), "192.0.2.1");
         assert_eq!(found("the server [2001:db8::1] refused"), "2001:db8::1");
+        assert_eq!(
+            found("rejected by the server for the domain a.example by mx.a.example. [192.0.2.1]."),
+            ""
+        );
+        assert_eq!(found("for the recipient domain by mx.a.example. [192.0.2.1]."), "mx.a.example");
         assert_eq!(found("No route to host. Our server 2.0 at host, hosts.allow"), "");
         assert_eq!(
             reporting("This is the mail system at host mail.b.example.").unwrap(),
