@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use mail_parser::{HeaderName, Message, MessageParser, MessagePart, MimeHeaders, PartType};
+use memchr::memmem::Finder;
 
 use crate::address;
 use crate::charset;
@@ -55,20 +56,21 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Message<'_>, ReadError> {
 /// A delivery report up to the header of the message that it returns (RFC 6522 §3): what follows is not
 /// worth decoding. Any other mail as it is.
 pub(crate) fn without_returned_body(mail: &[u8]) -> &[u8] {
+    static KINDS: LazyLock<[Finder<'_>; 3]> =
+        LazyLock::new(|| ["ultipart/", "/delivery-status", "message/rfc822"].map(Finder::new));
     let cut = || {
+        let [multipart, status, returned] = &*KINDS;
         let header = blank_line(mail, 0)?;
-        let kind = find(mail, b"ultipart/", 0).filter(|at| *at < header)?;
+        let kind = multipart.find(mail.get(..header)?)?;
         let subtype = mail.get(kind.saturating_add(9)..)?.get(..6)?;
-        let status = find(mail, b"/delivery-status", header)?;
-        let returned = find(mail, b"message/rfc822", status)?;
+        let after = |finder: &Finder<'_>, from: usize| {
+            finder.find(mail.get(from..)?).map(|at| at.saturating_add(from))
+        };
+        let returned = after(returned, after(status, header)?)?;
         let end = blank_line(mail, blank_line(mail, returned)?)?;
         subtype.eq_ignore_ascii_case(b"report").then_some(end)
     };
     cut().and_then(|end| mail.get(..end)).unwrap_or(mail)
-}
-
-fn find(bytes: &[u8], what: &[u8], from: usize) -> Option<usize> {
-    memchr::memmem::find(bytes.get(from..)?, what).map(|at| at.saturating_add(from))
 }
 
 /// Where the first blank line ends.
@@ -104,6 +106,14 @@ impl<'m> Mail<'m> {
     /// A field of its header as written, without the blanks around it.
     pub(crate) fn raw_header(self, name: &'static str) -> Option<&'m str> {
         self.message.header_raw(name).map(str::trim)
+    }
+
+    /// Its header as written; none if it isn't UTF-8.
+    pub(crate) fn own_header(self) -> &'m str {
+        let end = self.message.parts.first().map_or(0, |root| usize_of(root.offset_body));
+        let start = self.message.parts.first().map_or(0, |root| usize_of(root.offset_header));
+        let header = self.message.raw_message().get(start..end).unwrap_or_default();
+        std::str::from_utf8(header).unwrap_or_default()
     }
 
     /// All values of a field.

@@ -76,20 +76,17 @@ fn recipients(header: &Fields) -> Vec<String> {
     hops.last().into_iter().collect()
 }
 
-/// The first valid token; what proves most goes first.
+/// The first valid token: in the envelope recipient, else in one of these texts.
 pub(crate) fn token(
     keys: &Keys,
     envelope_recipient: Option<&str>,
-    own_recipients: &[&str],
-    returned: &Fields,
-    rest: &[&str],
+    texts: [&str; 3],
 ) -> Option<Token> {
     let proven = envelope_recipient.and_then(|text| keys.find(Purpose::ReturnPath, text));
     if let Some(verified) = proven {
         return Some((verified, SeenIn::ReturnPath));
     }
-    let texts = own_recipients.iter().chain(rest).copied().chain([returned.text()]);
-    texts.flat_map(candidates).find_map(|word| {
+    texts.into_iter().flat_map(candidates).find_map(|word| {
         let purposes = [Purpose::ReturnPath, Purpose::MessageId];
         let verified = purposes.iter().find_map(|purpose| keys.verify(*purpose, word).ok())?;
         Some((verified, SeenIn::Quoted))
@@ -100,15 +97,26 @@ pub(crate) fn token(
 /// length, so all other places need not be looked at.
 fn candidates(text: &str) -> impl Iterator<Item = &str> {
     let bytes = text.as_bytes();
-    let is_word = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_alphanumeric);
-    let places = (TOKEN.saturating_sub(1)..bytes.len()).step_by(TOKEN);
-    places.filter(move |at| is_word(*at)).filter_map(move |at| {
-        let before = bytes.get(..at)?.iter().rev().take(TOKEN);
-        let start =
-            at.saturating_sub(before.take_while(|byte| byte.is_ascii_alphanumeric()).count());
-        let behind = bytes.get(at..)?.iter().take(TOKEN.saturating_add(1));
-        let end = at.saturating_add(behind.take_while(|byte| byte.is_ascii_alphanumeric()).count());
-        text.get(start..end).filter(|word| word.len() == TOKEN)
+    let is_word = |byte: &u8| byte.is_ascii_alphanumeric();
+    let mut next = TOKEN.saturating_sub(1);
+    std::iter::from_fn(move || {
+        while let Some(byte) = bytes.get(next) {
+            let at = next;
+            next = at.saturating_add(TOKEN);
+            if !is_word(byte) {
+                continue;
+            }
+            let (before, behind) = bytes.split_at_checked(at)?;
+            let before = before.iter().rev().take(TOKEN).take_while(|byte| is_word(byte)).count();
+            let behind =
+                behind.iter().take(TOKEN.saturating_add(1)).take_while(|byte| is_word(byte));
+            let start = at.saturating_sub(before);
+            let word = text.get(start..at.saturating_add(behind.count()));
+            if let Some(word) = word.filter(|word| word.len() == TOKEN) {
+                return Some(word);
+            }
+        }
+        None
     })
 }
 

@@ -192,13 +192,16 @@ pub(crate) fn normal(text: &str) -> String {
 /// Adds a text in lower case, with a space behind each word.
 pub(crate) fn push_normal(normal: &mut String, text: &str) {
     if text.is_ascii() {
-        let start = normal.len();
-        for word in text.split_ascii_whitespace() {
-            normal.push_str(word);
-            normal.push(' ');
+        let mut between = true;
+        for byte in text.bytes() {
+            let space = byte.is_ascii_whitespace();
+            if !space || !between {
+                normal.push(if space { ' ' } else { char::from(byte.to_ascii_lowercase()) });
+            }
+            between = space;
         }
-        if let Some(own) = normal.get_mut(start..) {
-            own.make_ascii_lowercase();
+        if !between {
+            normal.push(' ');
         }
         return;
     }

@@ -169,16 +169,13 @@ impl<'a> Reader<'a> {
     ) -> Reading {
         let Found { kind, recipients, returned, notice } = found;
         let mut original = Original::of(&returned);
-        let references: Vec<_> = ["In-Reply-To", "References"]
-            .iter()
-            .filter_map(|name| parsed.raw_header(name))
-            .collect();
         if original.message_id.is_none() && kind == Kind::AutoReply {
-            original.message_id = references.first().and_then(|text| Original::message_id(text));
+            let answered = ["In-Reply-To", "References"].iter();
+            original.message_id =
+                answered.filter_map(|name| parsed.raw_header(name)).find_map(Original::message_id);
         }
-        let rest: Vec<&str> = references.iter().copied().chain([notice.as_str()]).collect();
-        let own = own_recipients(parsed);
-        let token = original::token(self.keys, envelope_recipient, &own, &returned, &rest);
+        let texts = [parsed.own_header(), returned.text(), notice.as_str()];
+        let token = original::token(self.keys, envelope_recipient, texts);
         let mut report = Report::of(parsed, mail);
         let source = Source::known(match kind {
             Kind::Complaint => "arf",
@@ -301,15 +298,6 @@ fn opt_out(mail: Mail<'_>, notice: &Notice<'_>, phrases: &Phrases) -> Option<Vec
         || phrases.find(&normal(mail.subject())).iter().any(|hit| hit.says == Says::OptOut);
     let from = mail.from().filter(|from| says && !phrases.is_mailer(from))?;
     Some(complaint::of("opt-out", "opt_out", vec![from.to_owned()]))
-}
-
-/// Where the mail itself was addressed to.
-fn own_recipients(mail: Mail<'_>) -> Vec<&str> {
-    let mut own = mail.to();
-    own.extend(
-        ["Delivered-To", "X-Original-To", "Envelope-To"].iter().flat_map(|name| mail.headers(name)),
-    );
-    own
 }
 
 /// Archives of old Macs end lines with a lone CR: the mail parser knows no such lines.
