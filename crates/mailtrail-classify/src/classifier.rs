@@ -299,17 +299,18 @@ impl Verdict {
 
 /// Whose fault a reason is, where nobody says more.
 fn fault(reason: Reason) -> Fault {
-    match (reason.group(), reason) {
-        (
-            _,
-            Reason::SenderRejected
+    let ours = matches!(
+        reason,
+        Reason::SenderRejected
             | Reason::AuthenticationFailed
             | Reason::ReputationBlocked
-            | Reason::RelayDenied,
-        ) => Fault::SenderSystem,
-        (Group::Address | Group::Mailbox, _) => Fault::Recipient,
-        (Group::Policy | Group::Network, _) => Fault::RecipientSystem,
-        (Group::Content, _) => Fault::SenderSystem,
+            | Reason::RelayDenied
+    );
+    match reason.group() {
+        _ if ours => Fault::SenderSystem,
+        Group::Address | Group::Mailbox => Fault::Recipient,
+        Group::Policy | Group::Network => Fault::RecipientSystem,
+        Group::Content => Fault::SenderSystem,
         _ => Fault::Unknown,
     }
 }
