@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 
+use mailtrail::ReportError;
 use mailtrail::core::store::{Advice, AppendError, OpenError, ReadError};
 
 use crate::contacts::ContactsError;
@@ -60,6 +61,9 @@ impl Failure {
             cause = error.source();
         }
         output::note(format!("mailtrail: {text}"));
+        if let Some(advice) = advice(&*self.error) {
+            output::note(format!("mailtrail: {advice}"));
+        }
         ExitCode::from(self.code)
     }
 }
@@ -73,6 +77,17 @@ impl<E: Error + Send + Sync + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
         let code = code_of(&error);
         Self { error: Box::new(error), code }
+    }
+}
+
+/// What to do about it, where that is more than the errors themselves can say: they know nothing of this program.
+fn advice(error: &(dyn Error + 'static)) -> Option<String> {
+    match error.downcast_ref() {
+        Some(ReportError::Paused { projection, .. }) => Some(format!(
+            "once that is mended, `mailtrail projection resume {projection}` tries the event again; \
+             `mailtrail projection skip {projection}` leaves it out"
+        )),
+        _ => None,
     }
 }
 

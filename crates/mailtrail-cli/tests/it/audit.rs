@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{lines, mailtrail, text};
 
 /// A folder with a store of one planned broadcast to three contacts.
-fn planned() -> tempfile::TempDir {
+pub(crate) fn planned() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let contacts = "contact_id,name,address\nc1,Ann,ann@a.example\nc2,Bob,bob@a.example\nc3,Eve,eve@a.example\n";
     fs::write(folder.path().join("contacts.csv"), contacts).unwrap();

@@ -3,6 +3,7 @@
 
 mod audit;
 mod log;
+mod projection;
 mod sharing;
 
 use std::collections::BTreeMap;
