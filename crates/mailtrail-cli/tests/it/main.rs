@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod audit;
+mod bad_days;
 mod log;
 mod projection;
 mod sharing;
