@@ -137,6 +137,29 @@ fn a_server_whose_disk_fills_ends_with_75_and_what_it_acknowledged_is_there() {
 }
 
 #[test]
+fn processes_that_meet_on_one_folder_wait_for_each_other_and_lose_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut waited = 0;
+    for round in 0..5 {
+        let planned: Vec<Output> = thread::scope(|scope| {
+            let plans: Vec<_> =
+                (0..4).map(|one| scope.spawn(move || plan(folder, round * 4 + one))).collect();
+            plans.into_iter().map(|plan| plan.join().unwrap()).collect()
+        });
+        for (one, planned) in planned.iter().enumerate() {
+            if !planned.status.success() {
+                assert_tells(planned, &["in use"]);
+                waited += 1;
+                text(&plan(folder, round * 4 + one));
+            }
+        }
+    }
+    assert!(waited > 0, "they met");
+    assert_all_there(folder, 20);
+}
+
+#[test]
 fn a_folder_that_is_read_only_is_told_and_loses_nothing() {
     let test = concat!(module_path!(), "::a_folder_that_is_read_only_is_told_and_loses_nothing");
     let Some(disk) = SmallDisk::in_memory("64m") else { return skipped(test, NEEDS_ROOT) };
@@ -218,4 +241,37 @@ async fn events(count: usize) -> Vec<String> {
     let page = store.read_all(&Filter::all(), Position::START, count).await.unwrap();
     let line = |envelope| serde_json::to_string(&EnvelopeLine::from(envelope)).unwrap() + "\n";
     page.events.iter().map(line).collect()
+}
+
+#[test]
+fn every_test_that_the_book_names_is_there() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut sources = String::new();
+    read_sources(crates, &mut sources);
+    let (_, tests) =
+        include_str!("../../../../docs/bad-days.md").split_once("## The tests").unwrap();
+    let quoted = tests.split('`').skip(1).step_by(2);
+    // A package, a space, the path of a test; others are commands.
+    let path =
+        |quoted: &'static str| quoted.split_once(' ').filter(|(_, path)| !path.contains(' '));
+    let named: Vec<&str> = quoted
+        .filter(|name| name.starts_with("mailtrail"))
+        .filter_map(path)
+        .map(|(_, path)| path)
+        .collect();
+    assert!(named.len() > 20, "{named:?}");
+    for path in named {
+        let name = path.rsplit("::").next().unwrap();
+        assert!(sources.contains(&format!("fn {name}(")), "{path}");
+    }
+}
+
+fn read_sources(folder: &Path, sources: &mut String) {
+    for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_dir() {
+            read_sources(&entry, sources);
+        } else if entry.extension().is_some_and(|extension| extension == "rs") {
+            sources.push_str(&fs::read_to_string(entry).unwrap());
+        }
+    }
 }
