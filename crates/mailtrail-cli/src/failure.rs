@@ -4,7 +4,13 @@ use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 
-use mailtrail::core::store::{Advice, AppendError, OpenError, ReadError};
+use mailtrail::audit::ImportLinesError;
+use mailtrail::core::projection::{CheckpointError, StateError};
+use mailtrail::core::store::{Advice, AppendError, OpenError, RawError, ReadError, RedactError};
+use mailtrail::projection::RunError;
+use mailtrail::remote::LeaseError;
+use mailtrail::sled::RestoreError;
+use mailtrail::{PolicyError, ReportError};
 
 use crate::contacts::ContactsError;
 use crate::output;
@@ -60,6 +66,9 @@ impl Failure {
             cause = error.source();
         }
         output::note(format!("mailtrail: {text}"));
+        if let Some(advice) = advice(&*self.error) {
+            output::note(format!("mailtrail: {advice}"));
+        }
         ExitCode::from(self.code)
     }
 }
@@ -76,23 +85,144 @@ impl<E: Error + Send + Sync + 'static> From<E> for Failure {
     }
 }
 
+/// What to do about it, where that is more than the errors themselves can say: they know nothing of this program.
+fn advice(error: &(dyn Error + 'static)) -> Option<String> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(ReportError::Paused { projection, .. }) = error.downcast_ref() {
+            return Some(format!(
+                "once that is mended, `mailtrail projection resume {projection}` tries the event again; \
+                 `mailtrail projection skip {projection}` leaves it out"
+            ));
+        }
+        if let Some(kind) = disk_trouble(error) {
+            let first = match kind {
+                io::ErrorKind::ReadOnlyFilesystem => "make its folder writable again",
+                _ => "make room on its disk",
+            };
+            return Some(format!(
+                "{first}, then run this again: what was stored is there, and what was not is stored then"
+            ));
+        }
+        next = behind(error);
+    }
+    None
+}
+
 /// The exit code by what went wrong, wherever in the chain of causes it is.
 fn code_of(error: &(dyn Error + 'static)) -> u8 {
     let mut next = Some(error);
     while let Some(error) = next {
-        let passing =
-            matches!(error.downcast_ref(), Some(OpenError::InUse { .. } | OpenError::Io(_)))
-                || matches!(error.downcast_ref(), Some(ReadError::Unavailable { .. }))
-                || error.downcast_ref::<AppendError>().is_some_and(|error| {
-                    matches!(error.advice(), Advice::Later | Advice::SameBatchAgain)
-                });
-        if passing {
+        if is_passing(error) {
             return 75;
         }
         if let Some(contacts) = error.downcast_ref::<ContactsError>() {
             return if matches!(contacts, ContactsError::Io { .. }) { 66 } else { 65 };
         }
-        next = error.source();
+        next = behind(error);
     }
     1
+}
+
+/// Whether the same may be done later.
+fn is_passing(error: &(dyn Error + 'static)) -> bool {
+    matches!(error.downcast_ref(), Some(OpenError::InUse { .. } | OpenError::Io(_)))
+        || matches!(error.downcast_ref(), Some(ReadError::Unavailable { .. }))
+        || matches!(error.downcast_ref(), Some(RedactError::Unavailable { .. }))
+        || matches!(error.downcast_ref(), Some(RawError::Unavailable { .. }))
+        || matches!(error.downcast_ref(), Some(StateError::Unavailable { .. }))
+        || matches!(error.downcast_ref(), Some(CheckpointError::Unavailable { .. }))
+        || matches!(error.downcast_ref(), Some(LeaseError::Unavailable(_)))
+        || disk_trouble(error).is_some()
+        || error
+            .downcast_ref::<AppendError>()
+            .is_some_and(|error| matches!(error.advice(), Advice::Later | Advice::SameBatchAgain))
+}
+
+/// A disk that takes nothing now.
+fn disk_trouble(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
+    let kind = error.downcast_ref::<io::Error>()?.kind();
+    let passing = matches!(
+        kind,
+        io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::ReadOnlyFilesystem
+    );
+    passing.then_some(kind)
+}
+
+/// The error behind this one; that in it, of one which only passes it on: its `source` leaves it out.
+fn behind<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    if let Some(error) = error.downcast_ref::<PolicyError>() {
+        match error {
+            PolicyError::Report(error) => return Some(error),
+            PolicyError::State(error) => return Some(error),
+            _ => {}
+        }
+    }
+    if let Some(error) = error.downcast_ref::<ReportError>() {
+        match error {
+            ReportError::Replay(error) => return Some(error),
+            ReportError::Run(error) => return Some(error),
+            _ => {}
+        }
+    }
+    if let Some(error) = error.downcast_ref::<RunError>() {
+        match error {
+            RunError::Replay(error) => return Some(error),
+            RunError::State(error) => return Some(error),
+            _ => {}
+        }
+    }
+    if let Some(RestoreError::Open(error)) = error.downcast_ref() {
+        return Some(error);
+    }
+    if let Some(ImportLinesError::Restore(error)) = error.downcast_ref() {
+        return Some(error);
+    }
+    error.source()
+}
+
+#[cfg(test)]
+mod tests {
+    use mailtrail::core::store::BoxError;
+
+    use super::*;
+
+    fn full() -> BoxError {
+        io::Error::from(io::ErrorKind::StorageFull).into()
+    }
+
+    #[test]
+    fn what_may_be_done_later_exits_75_however_deep_it_is() {
+        let state = || StateError::Unavailable { cause: "gone".into() };
+        let passing: [Failure; 8] = [
+            state().into(),
+            CheckpointError::Unavailable { cause: "gone".into() }.into(),
+            RawError::Unavailable { cause: "gone".into() }.into(),
+            RedactError::Unavailable { cause: "gone".into() }.into(),
+            ReportError::Run(RunError::State(state())).into(),
+            PolicyError::Report(ReportError::Run(RunError::State(state()))).into(),
+            RestoreError::Open(OpenError::InUse { owner: None }).into(),
+            io::Error::from(io::ErrorKind::ReadOnlyFilesystem).into(),
+        ];
+        for failure in passing {
+            assert_eq!(failure.code, 75, "{failure:?}");
+        }
+        let damaged: Failure = StateError::Corrupt { cause: "damaged".into() }.into();
+        assert_eq!(damaged.code, 1);
+    }
+
+    #[test]
+    fn a_full_disk_is_found_behind_every_error_and_a_damaged_one_is_none() {
+        let full: [Failure; 3] = [
+            OpenError::Io(io::Error::from(io::ErrorKind::StorageFull)).into(),
+            AppendError::Unavailable { cause: full() }.into(),
+            ReportError::Run(RunError::State(StateError::Unavailable { cause: full() })).into(),
+        ];
+        for failure in full {
+            assert!(advice(&*failure.error).unwrap().starts_with("make room"), "{failure:?}");
+        }
+        assert_eq!(advice(&OpenError::Io(io::Error::other("what?"))), None);
+    }
 }

@@ -119,7 +119,7 @@ impl Opened {
             (Access::Guest(remote), _) => match remote.lease(name).await {
                 Ok(lease) => Ok(Some(lease)),
                 Err(LeaseError::Held { .. }) => Err(held()),
-                Err(error) => Err(Failure::other(error)),
+                Err(error) => Err(error.into()),
             },
             (_, Some(share)) => share.leases().take(name).map(Some).ok_or_else(held),
             (_, None) => Ok(None),

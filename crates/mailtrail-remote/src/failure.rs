@@ -1,5 +1,7 @@
 //! Errors on their way: what the owner's store says is what the user's store says.
 
+use std::error::Error;
+
 use mailtrail_core::store::{AppendError, ImportError, Mismatch, ReadError, RedactError};
 use mailtrail_core::{EventId, Expected, Position, StreamId, Version};
 use serde::{Deserialize, Serialize};
@@ -39,13 +41,11 @@ impl From<AppendError> for Refusal {
             AppendError::Unsupported { capability } => {
                 Self::Unsupported { capability: capability.to_owned() }
             }
-            AppendError::Unavailable { cause } => Self::Unavailable { cause: cause.to_string() },
+            AppendError::Unavailable { cause } => Self::Unavailable { cause: text(&*cause) },
             AppendError::Corrupt { position } => Self::Corrupt { position },
-            AppendError::OutcomeUnknown { cause } => {
-                Self::OutcomeUnknown { cause: cause.to_string() }
-            }
+            AppendError::OutcomeUnknown { cause } => Self::OutcomeUnknown { cause: text(&*cause) },
             // A variant of a newer core: nobody can say what it means for the batch.
-            other => Self::OutcomeUnknown { cause: other.to_string() },
+            other => Self::OutcomeUnknown { cause: text(&other) },
         }
     }
 }
@@ -87,8 +87,8 @@ impl From<ReadError> for Unreadable {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Corrupt { position } => Self::Corrupt { position },
-            ReadError::Unavailable { cause } => Self::Unavailable { cause: cause.to_string() },
-            other => Self::Unavailable { cause: other.to_string() },
+            ReadError::Unavailable { cause } => Self::Unavailable { cause: text(&*cause) },
+            other => Self::Unavailable { cause: text(&other) },
         }
     }
 }
@@ -126,7 +126,10 @@ impl From<RedactError> for Answer {
             RedactError::Corrupt { position } => {
                 unreadable = Some(Unreadable::Corrupt { position });
             }
-            other => unreadable = Some(Unreadable::Unavailable { cause: other.to_string() }),
+            RedactError::Unavailable { cause } => {
+                unreadable = Some(Unreadable::Unavailable { cause: text(&*cause) });
+            }
+            other => unreadable = Some(Unreadable::Unavailable { cause: text(&other) }),
         }
         Self::NotRedacted { not_stored, supported, unreadable }
     }
@@ -144,6 +147,17 @@ pub(crate) fn not_redacted(
         None if supported => RedactError::NotStored { ids: not_stored },
         None => RedactError::Unsupported,
     }
+}
+
+/// What an error says, each cause behind a colon: only the text goes over the socket.
+pub(crate) fn text(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 /// An error's capability is a word of the program, which only this one's own can be.

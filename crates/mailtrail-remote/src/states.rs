@@ -7,6 +7,7 @@ use mailtrail_core::projection::{Checkpoint, Entry, StateError, StateId, StateSt
 use pollster::block_on;
 use serde::{Deserialize, Serialize};
 
+use crate::failure::text;
 use crate::link::Link;
 use crate::message::{Answer, Request};
 
@@ -203,13 +204,12 @@ fn nonsense() -> StateError {
 
 impl From<StateError> for Fault {
     fn from(error: StateError) -> Self {
-        let text = |cause: Box<dyn std::error::Error + Send + Sync>| cause.to_string();
         match error {
-            StateError::Unavailable { cause } => Self::Unavailable { cause: text(cause) },
-            StateError::Corrupt { cause } => Self::Corrupt { cause: text(cause) },
-            StateError::Unwritable { cause } => Self::Unwritable { cause: text(cause) },
+            StateError::Unavailable { cause } => Self::Unavailable { cause: text(&*cause) },
+            StateError::Corrupt { cause } => Self::Corrupt { cause: text(&*cause) },
+            StateError::Unwritable { cause } => Self::Unwritable { cause: text(&*cause) },
             StateError::Moved => Self::Moved,
-            other => Self::Unavailable { cause: other.to_string() },
+            other => Self::Unavailable { cause: text(&other) },
         }
     }
 }

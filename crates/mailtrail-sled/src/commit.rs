@@ -13,7 +13,7 @@ use mailtrail_core::{EventId, Namespace, StreamId, Version};
 
 use crate::folder;
 use crate::layout;
-use crate::read::Reads;
+use crate::read::{Reads, as_it_was};
 use crate::rewrite;
 use crate::witness::Witness;
 
@@ -64,7 +64,10 @@ impl Engine for SledEngine {
         let head = Head::new(last.position, last.hash);
         batch.insert(layout::HEAD_KEY, layout::head_value(head));
         let entries = group.len().saturating_mul(ENTRIES);
-        self.reads.apply(batch, entries)?;
+        self.reads.apply(batch, entries).map_err(|error| match error {
+            ReadError::Unavailable { cause } => cause,
+            error => error.into(),
+        })?;
         self.disk.sync()?;
         self.witness.write(self.namespace, head)?;
         Ok(())
@@ -91,7 +94,10 @@ const ENTRIES: usize = 3;
 
 /// Opens sled's files.
 pub(crate) fn open_log(path: &Path) -> Result<sled::Db, BoxError> {
-    Ok(sled::Config::new().path(path).flush_every_ms(None).open()?)
+    sled::Config::new().path(path).flush_every_ms(None).open().map_err(|error| match error {
+        sled::Error::Io(cause) => as_it_was(cause).into(),
+        error => error.into(),
+    })
 }
 
 /// The files below sled, through descriptors of our own.

@@ -274,7 +274,7 @@ pub(crate) fn guarded<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, Re
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(sled::Error::Io(cause))) if !is_damage(&cause) => {
-            Err(ReadError::Unavailable { cause: cause.into() })
+            Err(ReadError::Unavailable { cause: as_it_was(cause).into() })
         }
         Ok(Err(_)) | Err(_) => Err(ReadError::Corrupt { position: None }),
     }
@@ -284,9 +284,31 @@ pub(crate) fn guarded<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, Re
 pub(crate) fn guarded_open(config: &sled::Config) -> Result<sled::Db, OpenError> {
     match catch_unwind(AssertUnwindSafe(|| config.open())) {
         Ok(Ok(db)) => Ok(db),
-        Ok(Err(sled::Error::Io(cause))) if !is_damage(&cause) => Err(OpenError::Io(cause)),
+        Ok(Err(sled::Error::Io(cause))) if !is_damage(&cause) => {
+            Err(OpenError::Io(as_it_was(cause)))
+        }
         Ok(Err(cause)) => Err(OpenError::Corrupt { cause: cause.into() }),
         Err(_) => Err(OpenError::Corrupt { cause: "sled could not read its files".into() }),
+    }
+}
+
+/// What the operating system said: sled gives every error but the first as the text of a debugger.
+pub(crate) fn as_it_was(cause: io::Error) -> io::Error {
+    let text = cause.to_string();
+    let code = text.strip_prefix("Os { code: ").and_then(|rest| rest.split_once(','));
+    match code.map(|(code, _)| code.parse()) {
+        Some(Ok(code)) => io::Error::from_raw_os_error(code),
+        Some(Err(_)) | None => cause,
+    }
+}
+
+/// Why a store can't be opened that can't be read.
+pub(crate) fn not_opened(error: ReadError) -> OpenError {
+    match error {
+        ReadError::Unavailable { cause } => OpenError::Io(
+            cause.downcast::<io::Error>().map_or_else(io::Error::other, |cause| *cause),
+        ),
+        error => OpenError::Corrupt { cause: error.into() },
     }
 }
 
@@ -300,3 +322,21 @@ pub(crate) fn is_damage(cause: &io::Error) -> bool {
 
 /// A page ends when it holds so many bytes of payload.
 const PAGE_BYTES: usize = 8 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_one_also_where_sled_says_it_again() {
+        let first = sled::Error::Io(io::Error::from_raw_os_error(28));
+        let sled::Error::Io(again) = first.clone() else { panic!("{first:?}") };
+        assert_eq!(again.raw_os_error(), None, "sled gives a text");
+        assert_eq!(as_it_was(again).raw_os_error(), Some(28));
+        let refused = guarded(|| Err::<(), _>(first.clone()));
+        let Err(ReadError::Unavailable { cause }) = refused else { panic!("{refused:?}") };
+        let opened = not_opened(ReadError::Unavailable { cause });
+        assert!(matches!(opened, OpenError::Io(e) if e.kind() == io::ErrorKind::StorageFull));
+        assert_eq!(as_it_was(io::Error::other("Os { code: x,")).to_string(), "Os { code: x,");
+    }
+}

@@ -18,7 +18,7 @@ use mailtrail_core::{AppendBatch, EventId, EventStore, Namespace, Position, Stre
 use crate::commit::SledEngine;
 use crate::folder::{self, Lock};
 use crate::layout;
-use crate::read::{Reads, guarded_open};
+use crate::read::{Reads, guarded_open, not_opened};
 use crate::witness::{self, Witness};
 
 /// An event store in a folder.
@@ -227,7 +227,7 @@ fn identify(
     wanted: Option<Namespace>,
 ) -> Result<Namespace, OpenError> {
     let corrupt = |what: &'static str| OpenError::Corrupt { cause: what.into() };
-    let read = |key| reads.value(key).map_err(|error| OpenError::Corrupt { cause: error.into() });
+    let read = |key| reads.value(key).map_err(not_opened);
     let Some(format) = read(layout::FORMAT_KEY)? else {
         if was_there && read(layout::HEAD_KEY)?.is_some() {
             return Err(corrupt("the format is missing"));
@@ -250,18 +250,18 @@ fn create(reads: &Reads, wanted: Option<Namespace>) -> Result<Namespace, OpenErr
     let mut batch = sled::Batch::default();
     batch.insert(layout::FORMAT_KEY, &layout::FORMAT.to_be_bytes());
     batch.insert(layout::NAMESPACE_KEY, namespace.as_bytes().as_slice());
-    reads.apply(batch, 2).map_err(|error| OpenError::Corrupt { cause: error.into() })?;
+    reads.apply(batch, 2).map_err(not_opened)?;
     Ok(namespace)
 }
 
 /// The end of the log as it is stored, checked against the record there.
 fn end(reads: &Reads) -> Result<(Head, Option<chrono::DateTime<Utc>>), OpenError> {
     let corrupt = |cause| OpenError::Corrupt { cause };
-    let Some(value) = reads.value(layout::HEAD_KEY).map_err(|error| corrupt(error.into()))? else {
+    let Some(value) = reads.value(layout::HEAD_KEY).map_err(not_opened)? else {
         return Ok((Head::default(), None));
     };
     let head = layout::head_of(&value).ok_or_else(|| corrupt("the head is unreadable".into()))?;
-    let last = reads.at(head.position).map_err(|error| corrupt(error.into()))?;
+    let last = reads.at(head.position).map_err(not_opened)?;
     if last.hash != head.hash {
         return Err(corrupt("the head is not that of the last record".into()));
     }

@@ -108,7 +108,12 @@ fn create(path: &Path) -> Result<Keys, KeysError> {
     let text = format!("[[key]]\nid = 1\nsecret = \"{}\"\n", HEXLOWER.encode(&secret));
     let mut file =
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(io)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    if let Err(cause) = written {
+        // Half a file would be taken for a damaged one, which is never replaced.
+        fs::remove_file(path).ok();
+        return Err(io(cause));
+    }
     Ok(Keys::new(Key::new(1, secret)))
 }
 

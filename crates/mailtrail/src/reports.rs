@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mailtrail_core::projection::{AsOf, Checkpoint, Parted, Projection, ReplayError, replay};
-use mailtrail_core::{DeliveryId, Status};
+use mailtrail_core::projection::{
+    AsOf, Checkpoint, Parted, Pause, Projection, ReplayError, replay,
+};
+use mailtrail_core::{DeliveryId, Position, Status};
 use mailtrail_report::{BroadcastSummary, BroadcastSummaryState, EmailLog, EmailLogState};
 
 use crate::Tracker;
@@ -92,7 +94,9 @@ impl Tracker {
                 Err(RunError::BeingBuilt) => tokio::time::sleep(LOOK_AGAIN).await,
                 Err(error) => return Err(error.into()),
                 Ok(Checkpoint { paused: Some(pause), .. }) => {
-                    return Err(ReportError::Paused { why: pause.why, position: pause.position });
+                    let projection = runner.id().name;
+                    let Pause { position, why, .. } = pause;
+                    return Err(ReportError::Paused { projection, position, why });
                 }
                 Ok(_) => {
                     // One that was discarded since is built again.
@@ -125,15 +129,16 @@ pub enum ReportError {
     /// The kept state can't be brought up to date.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// The projection stands still at an event that it can't apply.
-    #[error(
-        "the report stands still at position {position}: {why}: mend it and resume, or skip that event"
-    )]
+    /// The projection stands still at an event that it can't apply: mend it and [resume](crate::projection::resume),
+    /// or [skip](crate::projection::skip) that event.
+    #[error("{projection} stands still at position {position}: {why}")]
     Paused {
+        /// Which projection.
+        projection: Box<str>,
+        /// Where.
+        position: Position,
         /// Why.
         why: Box<str>,
-        /// Where.
-        position: mailtrail_core::Position,
     },
 }
 

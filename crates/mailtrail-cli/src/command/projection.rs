@@ -105,7 +105,8 @@ fn print(
     let (position, skipped) = (kept.position, kept.skipped.len());
     let left_out = match skipped {
         0 => String::new(),
-        count => format!(", {count} events left out"),
+        1 => ", 1 event left out".to_owned(),
+        count => format!(", {count} left out"),
     };
     Ok(output::line(format!("{id}: position {position}{}{left_out}", standing(kept, progress)))?)
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::Args;
 use mailtrail::core::id::Endpoint;
+use mailtrail::core::store::AppendError;
+use mailtrail::core::{AppendBatch, EventStore};
 use mailtrail::report::{BroadcastSummary, EmailLog};
 use mailtrail::smtp::intake::LmtpIntake;
 use mailtrail::smtp::server::{Protocol, Running, Server};
@@ -47,12 +49,26 @@ impl Serve {
         let ports = Ports::open(&opened, &config.webhook, &domain, self.http, self.lmtp).await?;
         output::note(format!("webhooks and pixel on http://{}", ports.http));
         output::note(format!("bounce mails by LMTP on {}", ports.lmtp.local_addr()));
-        tokio::signal::ctrl_c().await?;
+        let ended = tokio::select! {
+            stopped = tokio::signal::ctrl_c() => stopped.map_err(Failure::other),
+            error = taken_no_more(&**opened.tracker.store()) => Err(error.into()),
+        };
         output::note("stopping: what was accepted is recorded");
         ports.close().await;
         drop(live);
         drop(share);
-        Ok(())
+        ended
+    }
+}
+
+/// Waits until the store takes no more writes. It doesn't until it is opened again, so there is nothing left to
+/// serve: who watches over this process starts it again, and whoever had no answer comes again.
+async fn taken_no_more(store: &dyn EventStore) -> AppendError {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        if let Err(error) = store.append(AppendBatch::new()).await {
+            return error;
+        }
     }
 }
 
@@ -168,6 +184,8 @@ pub(crate) fn provider_of(webhook: &Webhook) -> Result<Arc<dyn Provider>, Failur
     }
 }
 
+/// How often it is asked whether the store takes writes.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long the blocking policy rests: it reads the whole log.
 const BLOCK_EVERY: Duration = Duration::from_secs(30);
 /// How often hits are judged: often enough beside the window of ten seconds.

@@ -1,16 +1,16 @@
 //! An auditor's commands: export, verify, import, migrate, erase, tail.
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use mailtrail_testkit::crash::skipped;
 use serde_json::Value;
 
 use super::{lines, mailtrail, text};
 
 /// A folder with a store of one planned broadcast to three contacts.
-fn planned() -> tempfile::TempDir {
+pub(crate) fn planned() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let contacts = "contact_id,name,address\nc1,Ann,ann@a.example\nc2,Bob,bob@a.example\nc3,Eve,eve@a.example\n";
     fs::write(folder.path().join("contacts.csv"), contacts).unwrap();
@@ -39,7 +39,10 @@ pub(crate) fn verifies_without_mailtrail(export: &Path) {
     let run =
         |file: &Path| Command::new("python3").arg(folder.join("verify.py")).arg(file).output();
     let Ok(said) = run(export) else {
-        return skipped("verifies_without_mailtrail", "python3 is not there");
+        return skipped(
+            concat!(module_path!(), "::verifies_without_mailtrail"),
+            "python3 is not there",
+        );
     };
     assert!(text(&said).starts_with("intact, head "));
     let lines = fs::read_to_string(export).unwrap();
@@ -47,16 +50,6 @@ pub(crate) fn verifies_without_mailtrail(export: &Path) {
     let forged = folder.join("forged-for-python.jsonl");
     fs::write(&forged, lines.replacen("\"source\":\"smtp\"", "\"source\":\"cli\"", 1)).unwrap();
     assert!(!run(&forged).unwrap().status.success());
-}
-
-/// Says that a test did not run, where the summary counts it.
-fn skipped(test: &str, why: &str) {
-    let line = format!("skipped: {test}: {why}\n");
-    print!("{line}");
-    if let Some(list) = std::env::var_os("MAILTRAIL_SKIPS") {
-        let mut list = fs::File::options().append(true).create(true).open(list).unwrap();
-        list.write_all(line.as_bytes()).unwrap();
-    }
 }
 
 #[test]

@@ -2,7 +2,9 @@
 #![cfg(test)]
 
 mod audit;
+mod bad_days;
 mod log;
+mod projection;
 mod sharing;
 
 use std::collections::BTreeMap;

@@ -1,18 +1,18 @@
 //! One owner, many users: while `serve` has the store, every other command works through it.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 
 use mailtrail::smtp::sink::{Script, Sink};
 
 use super::{lines, mailtrail, text};
 
 /// `serve` on free ports, ended when dropped.
-struct Serve(Child);
+pub(crate) struct Serve(Child, BufReader<ChildStderr>);
 
 impl Serve {
-    fn start(folder: &Path) -> Self {
+    pub(crate) fn start(folder: &Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_mailtrail"))
             .current_dir(folder)
             .env_remove("MAILTRAIL_STORE")
@@ -22,9 +22,17 @@ impl Serve {
             .unwrap();
         // Its first line comes when the store is open and shared.
         let mut line = String::new();
-        BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+        let mut said = BufReader::new(child.stderr.take().unwrap());
+        said.read_line(&mut line).unwrap();
         assert!(line.contains("http://"), "{line}");
-        Self(child)
+        Self(child, said)
+    }
+
+    /// Waits until it ends by itself: its exit code, and what it said.
+    pub(crate) fn ended(&mut self) -> (Option<i32>, String) {
+        let mut said = String::new();
+        self.1.read_to_string(&mut said).unwrap();
+        (self.0.wait().unwrap().code(), said)
     }
 }
 

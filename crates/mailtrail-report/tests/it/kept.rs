@@ -1,12 +1,24 @@
 //! Kept states: whatever the steps in which they were saved, they are what the events give.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mailtrail_core::event::Envelope;
-use mailtrail_core::projection::{
-    Checkpoint, KeptState, Pages, Parted, Projection, StateDigest, StateId, StateStore,
+use chrono::DateTime;
+use data_encoding::HEXLOWER;
+use mailtrail_core::correlation::CorrelationKey;
+use mailtrail_core::event::{
+    Agent, Attempted, Bounced, BroadcastCreated, ChainHash, Complained, Delivered, Envelope,
+    NotSelected, Opened, Queued, Row, Salt, Sent, Source,
 };
-use mailtrail_core::{BroadcastId, Status};
+use mailtrail_core::id::{Endpoint, Kind};
+use mailtrail_core::projection::{
+    Checkpoint, Entry, KeptState, Pages, Parted, Projection, StateDigest, StateId, StateStore,
+};
+use mailtrail_core::reason::Reason;
+use mailtrail_core::{
+    BroadcastId, DeliveryId, Event, EventId, Fact, Namespace, NewEvent, Position, Private, Status,
+    StreamId, Version,
+};
 use mailtrail_memory::MemoryStates;
 use mailtrail_report::{BroadcastSummary, BroadcastSummaryState, EmailLog, EmailLogState, Query};
 use mailtrail_testkit::Feeder;
@@ -128,4 +140,101 @@ fn a_broadcast_that_nobody_knows_has_no_rows() {
     let state = BroadcastSummaryState::default();
     assert_eq!(state.of(&unknown).unwrap().of(Status::Opened), 0);
     assert!(state.broadcasts().unwrap().is_empty());
+}
+
+/// A log in which each part of both states has something: rows with and without an address, with labels and without, a
+/// broadcast that follows another, evidence on a key's stream, of every rank, of nobody's
+/// delivery, and of a type that is not known.
+fn small_log() -> Vec<Envelope> {
+    let [snow, again]: [BroadcastId; 2] = ["snow-day", "again"].map(|id| id.parse().unwrap());
+    let kind: Kind = "emergency".parse().unwrap();
+    let namespace = Namespace::from_bytes([7; 16]);
+    let delivery = |number: u8| DeliveryId::from_bytes([number; 16]);
+    let row = |number: u8, broadcast: &BroadcastId| {
+        let contact = format!("c{number}").parse().unwrap();
+        Row::new(delivery(number), broadcast.clone(), contact, kind.clone())
+    };
+    let key = |id: &str| {
+        let endpoint = Endpoint::new("postmark").unwrap();
+        StreamId::key(&namespace, &CorrelationKey::new(endpoint, id, "ann@a.example"))
+    };
+    let mut created = BroadcastCreated::new(again.clone(), kind.clone());
+    created.follows = Some(snow.clone());
+    let mut sent = Sent::default();
+    sent.keys = vec![key("m-1")];
+    let mut opened = Opened::default();
+    opened.agent = Agent::Human;
+    let mut attempted = Attempted::default();
+    attempted.attempt = 2;
+    let steps: Vec<(StreamId, Event)> = vec![
+        (StreamId::broadcast(&namespace, &again), created.into()),
+        (StreamId::delivery(delivery(1)), Queued::new(row(1, &snow)).into()),
+        (StreamId::delivery(delivery(2)), NotSelected::new(row(2, &snow), 3).into()),
+        (StreamId::delivery(delivery(3)), Queued::new(row(3, &again)).into()),
+        (StreamId::delivery(delivery(1)), sent.into()),
+        (key("m-1"), Delivered::default().into()),
+        (key("m-1"), opened.into()),
+        (key("m-1"), Bounced::because(Reason::MailboxFull).into()),
+        (key("m-1"), Complained::default().into()),
+        (StreamId::delivery(delivery(3)), attempted.into()),
+        (StreamId::delivery(delivery(3)), Delivered::default().into()),
+        (key("m-2"), Delivered::default().into()),
+    ];
+    let mut private = Private::default();
+    private.name = Some("Ann".into());
+    private.address = Some("Ann@a.example".into());
+    private.normal_address = Some("ann@a.example".into());
+    private.subject = Some("Closed today".into());
+    private.labels = [("school".to_owned(), "North".to_owned())].into();
+    let mut versions: BTreeMap<StreamId, u64> = BTreeMap::new();
+    let mut previous = ChainHash::default();
+    let sealed = |(number, (stream, event)): (u8, (StreamId, Event))| {
+        let private = if number == 2 { private.clone() } else { Private::default() };
+        let (id, source) = (EventId::from_bytes([number; 16]), Source::known("golden"));
+        let at = DateTime::from_timestamp(1_700_000_000 + i64::from(number), 5).unwrap();
+        let mut event = NewEvent::new(id, &Fact::new(event), &private, source).unwrap();
+        event = event.occurred_at(Some(at));
+        if number == 11 {
+            event.event_type = "of_a_newer_version".into();
+        }
+        let version = versions.entry(stream).or_default();
+        let place = (Position::new(number.into()), stream, Version::new(*version));
+        *version += 1;
+        let envelope = Envelope::seal(place, at, event, Salt::default(), previous);
+        previous = envelope.hash;
+        envelope
+    };
+    (1_u8..).zip(steps).map(sealed).collect()
+}
+
+/// The entries of a state of the small log, one a line, below its revision.
+fn kept_form<P: Projection>(projection: &P) -> String
+where
+    P::State: KeptState,
+{
+    let mut entries = Vec::new();
+    let mut take = |entry| {
+        entries.push(entry);
+        Ok(())
+    };
+    whole(projection, &small_log()).take_changes(&mut take).unwrap();
+    entries.sort();
+    let line = |entry: &Entry| {
+        format!("{} {}\n", HEXLOWER.encode(&entry.key), HEXLOWER.encode(&entry.value))
+    };
+    let revision = format!("{}, revision {}\n", projection.name(), projection.revision());
+    revision + &entries.iter().map(line).collect::<String>()
+}
+
+/// Whoever changes these forms raises the revision of the projection with them: kept states of an older form must not
+/// be read as the new one.
+#[test]
+fn the_kept_form_of_the_email_log_is_known() {
+    insta::assert_snapshot!(kept_form(&EmailLog));
+}
+
+/// As [`the_kept_form_of_the_email_log_is_known`].
+#[test]
+fn the_kept_form_of_the_broadcast_summary_is_known() {
+    insta::assert_snapshot!(kept_form(&BroadcastSummary));
 }

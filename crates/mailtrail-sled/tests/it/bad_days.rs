@@ -13,9 +13,8 @@ use mailtrail_core::store::{
 };
 use mailtrail_core::{AppendBatch, EventId, Expected, NewEvent, Position, StreamId, Version};
 use mailtrail_sled::SledStore;
-use mailtrail_testkit::{VirtualClock, crash};
-
-use crate::small_disk::SmallDisk;
+use mailtrail_testkit::VirtualClock;
+use mailtrail_testkit::crash::{self, SmallDisk};
 
 fn record(store: &SledStore, numbers: std::ops::Range<u64>) {
     block_on(store.record(numbers.map(crash::event).collect())).unwrap();
@@ -29,7 +28,7 @@ fn count(store: &SledStore) -> u64 {
 fn a_folder_made_read_only_is_unavailable_and_loses_nothing() {
     let test =
         concat!(module_path!(), "::a_folder_made_read_only_is_unavailable_and_loses_nothing");
-    let Some(disk) = SmallDisk::mount("64m") else {
+    let Some(disk) = SmallDisk::in_memory("64m") else {
         return crash::skipped(test, "a disk in memory can't be mounted: this needs root");
     };
     let folder = disk.path().join("trail");

@@ -9,9 +9,7 @@ use mailtrail_core::Position;
 use mailtrail_core::store::{EventStore, Filter};
 use mailtrail_sled::SledStore;
 
-use mailtrail_testkit::crash::{self, Parent};
-
-use crate::small_disk::SmallDisk;
+use mailtrail_testkit::crash::{self, Parent, SmallDisk};
 
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
@@ -27,7 +25,7 @@ fn copy(from: &Path, to: &Path) {
 
 #[test]
 fn a_full_disk_loses_nothing_that_was_acknowledged() {
-    let Some(disk) = SmallDisk::mount("6m") else {
+    let Some(disk) = SmallDisk::in_memory("6m") else {
         return crash::skipped(
             concat!(module_path!(), "::a_full_disk_loses_nothing_that_was_acknowledged"),
             "a disk in memory can't be mounted: this needs root",

@@ -6,7 +6,6 @@ mod full_disk;
 mod golden;
 mod redact;
 mod restore;
-mod small_disk;
 mod states;
 
 use mailtrail_sled::SledStore;

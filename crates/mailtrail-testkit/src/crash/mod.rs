@@ -6,6 +6,7 @@
 
 mod child;
 mod damage;
+mod disk;
 mod kill;
 mod witness;
 
@@ -14,6 +15,7 @@ pub use damage::{
     Limits, PATIENCE, a_cut_or_missing_file_is_the_same_answer_or_damage,
     a_flipped_byte_is_the_same_answer_or_damage,
 };
+pub use disk::SmallDisk;
 pub use kill::what_is_acknowledged_or_observed_survives_kill_9;
 pub use witness::what_is_acknowledged_or_observed_was_synced;
 
@@ -41,13 +43,12 @@ pub fn number(id: EventId) -> Option<u64> {
     Some(u64::from_be_bytes(*number))
 }
 
-/// Says that a test did not run: to whoever reads, and to the list that `MAILTRAIL_SKIPS` names. The test is named by
-/// its path, as `module_path!` begins it.
-#[expect(clippy::print_stdout, reason = "a test says so")]
+/// Says that a test did not run: on standard error, also where the test harness keeps what tests print, and to the
+/// list that `MAILTRAIL_SKIPS` names. The test is named by its path, as `module_path!` begins it.
 pub fn skipped(test: &str, why: &str) {
     let test = test.split_once("::").map_or(test, |(_, test)| test);
     let line = format!("skipped: {test}: {why}\n");
-    print!("{line}");
+    std::io::stderr().write_all(line.as_bytes()).ok();
     if let Some(list) = std::env::var_os("MAILTRAIL_SKIPS") {
         let list = std::fs::OpenOptions::new().append(true).create(true).open(list);
         list.and_then(|mut list| list.write_all(line.as_bytes())).ok();

@@ -167,7 +167,7 @@ where
         self.go_on(&mut None, progress).await
     }
 
-    /// Builds the state anew, whatever there is.
+    /// Builds the state anew, whatever there is. What someone chose to leave out stays left out.
     ///
     /// # Errors
     /// As of [`catch_up`](Self::catch_up).
@@ -175,7 +175,19 @@ where
         &self,
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Checkpoint, RunError> {
-        self.states.discard(&self.id())?;
+        let id = self.id();
+        let kept = match self.states.checkpoint(&id) {
+            // Damaged, it says nothing any more: the projection pauses again, and is asked again.
+            Err(StateError::Corrupt { .. }) => None,
+            kept => kept?,
+        };
+        self.states.discard(&id)?;
+        if let Some(kept) = kept.filter(|kept| !kept.skipped.is_empty()) {
+            // A build with all cores leaves nothing out; from here it goes event by event.
+            let mut from = Checkpoint::default();
+            (from.skipped, from.behind) = (kept.skipped, true);
+            self.states.save(&id, None, Vec::new(), &from)?;
+        }
         self.catch_up(progress).await
     }
 

@@ -33,8 +33,9 @@ async fn it_pauses_before_the_event_whether_it_is_refused_or_panics() {
         ] {
             let (store, counting) = (Arc::new(MemoryStore::new()), Counting::new(failing));
             record(&*store, 0..40, &[20, 33]).await;
+            states.discard_all().unwrap();
             let runner = runner(&store, &states, &counting);
-            runner.rebuild(&mut |_| ()).await.unwrap();
+            runner.catch_up(&mut |_| ()).await.unwrap();
             let pause = runner.checkpoint().unwrap().unwrap().paused.unwrap();
             assert_eq!((pause.position, &*pause.why), (Position::new(21), why));
             assert_eq!(runner.state().unwrap().unwrap(), counts(20, 0), "all before it is there");
@@ -60,6 +61,10 @@ async fn it_pauses_before_the_event_whether_it_is_refused_or_panics() {
             assert_eq!(again.resume().unwrap(), None, "nothing to resume");
             let (digest, checkpoint) = again.digest().unwrap().unwrap();
             assert_eq!(again.digest_anew(&checkpoint, &|_| ()).await.unwrap(), digest);
+
+            // Built anew it is the same: the choice stands.
+            assert_eq!(again.rebuild(&mut |_| ()).await.unwrap(), checkpoint);
+            assert_eq!(again.digest().unwrap().unwrap(), (digest, checkpoint));
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The writer's thread: it checks, writes as a group, answers and publishes.
 
 use std::collections::{HashMap, HashSet};
+use std::error::Error;
+use std::fmt;
 use std::sync::{Arc, mpsc};
 
 use chrono::{DateTime, Utc};
@@ -12,7 +14,7 @@ use crate::event::{Envelope, NewEvent, Salt};
 use crate::id::{EventId, StreamId};
 use crate::store::append::{AppendBatch, Appended, Known, StoredAt};
 use crate::store::capability::Limits;
-use crate::store::error::{AppendError, Mismatch, ReadError, RedactError};
+use crate::store::error::{AppendError, BoxError, Mismatch, ReadError, RedactError};
 use crate::store::head::{Head, HeadWatch};
 use crate::store::position::Version;
 
@@ -39,7 +41,7 @@ pub(super) struct Committer<E> {
     head: Head,
     recorded_at: DateTime<Utc>,
     group: Group,
-    failed: Option<Arc<str>>,
+    failed: Option<WriteFailed>,
 }
 
 /// What the present group adds to what the engine has.
@@ -87,7 +89,7 @@ impl<E: Engine> Committer<E> {
 
     fn redact(&mut self, ids: &[EventId]) -> Result<(), RedactError> {
         if let Some(cause) = &self.failed {
-            return Err(RedactError::Unavailable { cause: cause.to_string().into() });
+            return Err(RedactError::Unavailable { cause: cause.clone().into() });
         }
         let mut unknown = Vec::new();
         for id in ids {
@@ -110,8 +112,7 @@ impl<E: Engine> Committer<E> {
 
     fn take(&mut self, batch: &AppendBatch, import: bool) -> Result<Appended, AppendError> {
         if let Some(cause) = &self.failed {
-            let cause = cause.to_string().into();
-            return Err(AppendError::Unavailable { cause });
+            return Err(AppendError::Unavailable { cause: cause.clone().into() });
         }
         if batch.len() > self.limits.batch_events {
             return Err(AppendError::TooLarge { limit: self.limits.batch_events, unit: "events" });
@@ -243,19 +244,18 @@ impl<E: Engine> Committer<E> {
                     answer.send(result).ok();
                 }
             }
-            Err(cause) => self.fail(&*cause, answers),
+            Err(cause) => self.fail(cause, answers),
         }
     }
 
     /// What the engine holds now is unknown. Nothing more is written until the store is opened anew.
-    fn fail(&mut self, cause: &dyn std::error::Error, answers: Vec<Answer>) {
-        let cause: Arc<str> =
-            format!("a write failed ({}): open the store again", chain(cause)).into();
+    fn fail(&mut self, cause: BoxError, answers: Vec<Answer>) {
+        let cause = WriteFailed(cause.into());
         for (result, answer) in answers {
             let result = match result {
                 Err(error) => Err(error),
                 Ok(Appended { .. }) => {
-                    Err(AppendError::OutcomeUnknown { cause: cause.to_string().into() })
+                    Err(AppendError::OutcomeUnknown { cause: cause.clone().into() })
                 }
             };
             answer.send(result).ok();
@@ -280,6 +280,22 @@ impl<E: Engine> Committer<E> {
     }
 }
 
+/// Why nothing more is written. By hand, as the cause is shared: callers get at it, whatever its type.
+#[derive(Debug, Clone)]
+struct WriteFailed(Arc<dyn Error + Send + Sync>);
+
+impl fmt::Display for WriteFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a write has failed, and no more are taken until the store is opened again")
+    }
+}
+
+impl Error for WriteFailed {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.0)
+    }
+}
+
 type Answer = (Result<Appended, AppendError>, oneshot::Sender<Result<Appended, AppendError>>);
 
 impl Group {
@@ -301,16 +317,6 @@ fn unreadable(error: ReadError) -> AppendError {
         ReadError::Unavailable { cause } => AppendError::Unavailable { cause },
         ReadError::Corrupt { position } => AppendError::Corrupt { position },
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// A group is written when it holds this many events …

@@ -29,7 +29,7 @@ impl Engine for Failing {
 
     fn commit(&mut self, group: &[Envelope]) -> Result<(), BoxError> {
         if self.fails.load(Ordering::Acquire) {
-            return Err("the disk is full".into());
+            return Err(std::io::Error::from(std::io::ErrorKind::StorageFull).into());
         }
         self.stored.extend_from_slice(group);
         Ok(())
@@ -65,7 +65,9 @@ fn after_a_failed_write_nothing_more_becomes_visible() {
     fails.store(false, Ordering::Release);
     for number in [2, 3, 1] {
         let refused = block_on(writer.append(batch(number)));
-        assert!(matches!(refused, Err(AppendError::Unavailable { .. })), "{refused:?}");
+        let Err(AppendError::Unavailable { cause }) = refused else { panic!("{refused:?}") };
+        let why = cause.source().and_then(|why| why.downcast_ref::<std::io::Error>()).unwrap();
+        assert_eq!(why.kind(), std::io::ErrorKind::StorageFull, "callers get at the cause");
         assert_eq!(writer.watch().head(), head, "after batch {number}");
     }
 }
