@@ -21,9 +21,15 @@
 
 mod classifier;
 mod code;
+mod example;
+mod explain;
 mod reply;
 mod rules;
+mod shadow;
 
 pub use classifier::{Classifier, Verdict};
+pub use example::Example;
+pub use explain::Ground;
 pub use reply::Reply;
 pub use rules::RulesError;
+pub use shadow::Shadowed;
