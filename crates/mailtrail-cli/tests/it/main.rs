@@ -3,6 +3,7 @@
 
 mod audit;
 mod log;
+mod rules;
 mod sharing;
 
 use std::collections::BTreeMap;
