@@ -5,6 +5,7 @@ use mailtrail_core::reason::{Group, Reason};
 use sha2::{Digest, Sha256};
 
 use crate::code;
+use crate::example::Example;
 use crate::fragments::Fragments;
 use crate::reply::Reply;
 use crate::rules::{AnyCode, CodePattern, Over, Rule, RulesError, RulesFile};
@@ -17,7 +18,8 @@ use crate::rules::{AnyCode, CodePattern, Over, Rule, RulesError, RulesFile};
 /// 3. A rule for a text.
 /// 4. The reply code.
 ///
-/// Among rules of the same rank the first decides; users' rules stand before ours.
+/// Among rules of the same rank the first decides. Users' rules stand before all of this: who writes
+/// one wants it to decide, unless it names the codes that it goes [over](Self::with_own).
 ///
 /// # Example
 /// ```
@@ -40,10 +42,11 @@ pub struct Classifier {
     version: Box<str>,
     sequence: u64,
     digest: Box<str>,
+    examples: Vec<Example>,
 }
 
 #[derive(Debug, Clone)]
-struct Compiled {
+pub(crate) struct Compiled {
     name: Box<str>,
     reason: Reason,
     fault: Option<Fault>,
@@ -51,6 +54,7 @@ struct Compiled {
     code: Vec<CodePattern>,
     host: Vec<String>,
     over: Option<Over>,
+    pub(crate) source: Box<str>,
 }
 
 /// What a fragment is to its rule.
@@ -94,7 +98,8 @@ impl Classifier {
     }
 
     /// By a user's own rules, in the same form, and where they don't hold by those of this crate.
-    /// A verdict of theirs has the name of its rule after `own/`.
+    /// A verdict of theirs has the name of its rule after `own/`. An own rule goes over any code and over
+    /// our rules; with `over = ["5.1.1"]` over that code only.
     ///
     /// ```
     /// use mailtrail_classify::{Classifier, Reply};
@@ -118,13 +123,13 @@ impl Classifier {
     /// # Errors
     /// [`RulesError`] names the rule that is wrong.
     pub fn with_own(text: &str) -> Result<Self, RulesError> {
-        Self::compile(&[(text, "own"), (Self::BUILTIN, "text")])
+        Self::compile(&[(text, OWN), (Self::BUILTIN, "text")])
     }
 
     fn compile(files: &[(&str, &str)]) -> Result<Self, RulesError> {
         let (mut patterns, mut fragments, mut rules) = (Vec::new(), Vec::new(), Vec::new());
         let (mut textless, mut versions, mut sequence) = (Vec::new(), Vec::new(), 0_u64);
-        let mut digest = Sha256::new();
+        let (mut digest, mut own, mut examples) = (Sha256::new(), String::new(), Vec::new());
         for (text, prefix) in files {
             let file = RulesFile::parse(text)?;
             for rule in file.rule {
@@ -140,6 +145,10 @@ impl Classifier {
                 }
                 rules.push(Compiled::of(rule, prefix));
             }
+            examples.extend(file.test);
+            if *prefix == OWN {
+                own = rank(&file.version);
+            }
             versions.push(file.version);
             sequence = file.sequence;
             digest.update(text.as_bytes());
@@ -152,19 +161,15 @@ impl Classifier {
             textless,
             version: versions.join("+").into(),
             sequence,
-            digest: data_encoding::HEXLOWER.encode(&digest.finalize()).into(),
+            digest: (own + &data_encoding::HEXLOWER.encode(&digest.finalize())).into(),
+            examples,
         })
     }
 
     /// Reads a reply.
     pub fn classify(&self, reply: &Reply) -> Verdict {
         let mut verdict = self.decide(reply);
-        // What may pass is no proof that a domain does not exist, or takes no mail (RFC 3463 §2).
-        let of_domain = matches!(verdict.reason, Reason::HostUnknown | Reason::DomainAcceptsNoMail);
-        if of_domain && reply.is_transient() {
-            verdict.reason = Reason::DnsError;
-            verdict.fault = fault(Reason::DnsError);
-        }
+        verdict.soften(reply);
         verdict
     }
 
@@ -178,13 +183,8 @@ impl Classifier {
         let by_enhanced = reply.enhanced_code.and_then(code::enhanced);
         let by_reply = reply.reply_code.and_then(code::reply);
         if let Some(reason) = by_enhanced {
-            // A code for any policy says less than a text that names it; and servers give a domain
-            // that does not exist the code of one that can't be looked up (Postfix: 5.4.4).
-            let final_code = reply.enhanced_code.is_some_and(|code| code.class() == 5);
-            let vague = matches!(reason, Reason::PolicyRejected | Reason::SystemError)
-                || (reason == Reason::DnsError && final_code);
             return match by_text {
-                Some(rule) if vague => rule.verdict(),
+                Some(rule) if code::is_vague(reason, reply) => rule.verdict(),
                 Some(_) | None => Verdict::by_code(reason, "enhanced_code"),
             };
         }
@@ -217,7 +217,9 @@ impl Classifier {
         self.sequence
     }
 
-    /// SHA-256 of the rules.
+    /// Names the rules: their SHA-256. With own rules their version stands before it: of two readings by
+    /// rules of one [sequence](Self::sequence) that with the higher digest counts, and so that of the
+    /// newer own rules, if their versions are numbers or dates.
     pub fn digest(&self) -> &str {
         &self.digest
     }
@@ -227,8 +229,17 @@ impl Classifier {
         self.rules.iter().map(|rule| &*rule.name)
     }
 
+    /// The examples that the rules' own files give.
+    pub fn examples(&self) -> &[Example] {
+        &self.examples
+    }
+
+    pub(crate) fn rule(&self, index: usize) -> Option<&Compiled> {
+        self.rules.get(index)
+    }
+
     /// The rules that hold, in the order of the table: one pass over the text.
-    fn holding(&self, reply: &Reply) -> Vec<usize> {
+    pub(crate) fn holding(&self, reply: &Reply) -> Vec<usize> {
         let text = normalise(&reply.text);
         let found = self.matcher.find(&text);
         let mut hits: Vec<(usize, Role)> =
@@ -250,6 +261,7 @@ impl Classifier {
 
 impl Compiled {
     fn of(rule: Rule, prefix: &str) -> Self {
+        let by_default = (prefix == OWN).then_some(Over::Any(AnyCode::Code));
         Self {
             name: format!("{prefix}/{}", rule.name).into(),
             reason: rule.reason,
@@ -257,7 +269,8 @@ impl Compiled {
             needs_and: !rule.and.is_empty(),
             code: rule.code,
             host: rule.host,
-            over: rule.over,
+            over: rule.over.or(by_default),
+            source: rule.source.into(),
         }
     }
 
@@ -275,7 +288,7 @@ impl Compiled {
             && (self.host.is_empty() || self.host.iter().any(is_host))
     }
 
-    fn goes_over_code(&self, reply: &Reply) -> bool {
+    pub(crate) fn goes_over_code(&self, reply: &Reply) -> bool {
         match &self.over {
             Some(Over::Any(AnyCode::Code)) => true,
             Some(Over::Codes(codes)) => {
@@ -285,15 +298,41 @@ impl Compiled {
         }
     }
 
-    fn verdict(&self) -> Verdict {
+    pub(crate) fn verdict(&self) -> Verdict {
         let fault = self.fault.unwrap_or_else(|| fault(self.reason));
         Verdict { reason: self.reason, fault, rule: self.name.clone() }
     }
 }
 
 impl Verdict {
-    fn by_code(reason: Reason, rule: &str) -> Self {
+    /// Whether a rule of this name is a classifier's: what a port decided by itself, such as that it
+    /// was tried for too long, no classifier can read again.
+    ///
+    /// ```
+    /// use mailtrail_classify::Verdict;
+    /// assert!(Verdict::is_rule("text/full") && Verdict::is_rule("reply_code"));
+    /// assert!(!Verdict::is_rule("provider_class"));
+    /// ```
+    pub fn is_rule(rule: &str) -> bool {
+        Self::is_by_text(rule) || matches!(rule, "enhanced_code" | "reply_code" | "none")
+    }
+
+    /// Whether a rule of this name is one of a rules file, and not a code alone.
+    pub fn is_by_text(rule: &str) -> bool {
+        rule.starts_with("text/") || rule.starts_with("own/")
+    }
+
+    pub(crate) fn by_code(reason: Reason, rule: &str) -> Self {
         Self { reason, fault: fault(reason), rule: rule.into() }
+    }
+
+    /// What may pass is no proof that a domain does not exist, or takes no mail (RFC 3463 §2).
+    pub(crate) fn soften(&mut self, reply: &Reply) {
+        let of_domain = matches!(self.reason, Reason::HostUnknown | Reason::DomainAcceptsNoMail);
+        if of_domain && reply.is_transient() {
+            self.reason = Reason::DnsError;
+            self.fault = fault(Reason::DnsError);
+        }
     }
 }
 
@@ -315,6 +354,13 @@ fn fault(reason: Reason) -> Fault {
     }
 }
 
+/// What stands before the digest of own rules of a version: higher for the newer one, and than none.
+fn rank(version: &str) -> String {
+    let is_number = version.bytes().all(|byte| byte.is_ascii_digit());
+    // As wide as any number of 64 bits; a text that is no number sorts as it is.
+    if is_number { format!("{OWN}-{version:0>20}-") } else { format!("{OWN}-{version}-") }
+}
+
 /// Lower case, with single spaces.
 pub(crate) fn normalise(text: &str) -> String {
     let mut normal = String::with_capacity(text.len());
@@ -331,3 +377,6 @@ pub(crate) fn normalise(text: &str) -> String {
         normal.to_lowercase()
     }
 }
+
+/// What stands before the names of users' rules.
+const OWN: &str = "own";

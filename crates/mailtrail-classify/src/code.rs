@@ -3,6 +3,8 @@
 use mailtrail_core::diagnosis::{EnhancedCode, ReplyCode};
 use mailtrail_core::reason::Reason;
 
+use crate::reply::Reply;
+
 /// The reason that an enhanced code states, if it states one.
 #[expect(clippy::match_same_arms, reason = "in the registry's order")]
 pub(crate) fn enhanced(code: EnhancedCode) -> Option<Reason> {
@@ -34,6 +36,15 @@ pub(crate) fn enhanced(code: EnhancedCode) -> Option<Reason> {
         (7, _) => Reason::PolicyRejected,
         _ => return None,
     })
+}
+
+/// Whether a text that says more goes before what the enhanced code says.
+pub(crate) fn is_vague(by_enhanced: Reason, reply: &Reply) -> bool {
+    // A code for any policy says less than a text that names it; and servers give a domain that does
+    // not exist the code of one that can't be looked up (Postfix: 5.4.4).
+    let final_code = reply.enhanced_code.is_some_and(|code| code.class() == 5);
+    matches!(by_enhanced, Reason::PolicyRejected | Reason::SystemError)
+        || (by_enhanced == Reason::DnsError && final_code)
 }
 
 /// The reason that a reply code alone states, if it states one.

@@ -21,11 +21,17 @@
 
 mod classifier;
 mod code;
+mod example;
+mod explain;
 mod fragments;
 mod reply;
 mod rules;
+mod shadow;
 
 pub use classifier::{Classifier, Verdict};
+pub use example::Example;
+pub use explain::Ground;
 pub use fragments::{Fragments, Hit};
 pub use reply::Reply;
 pub use rules::RulesError;
+pub use shadow::Shadowed;

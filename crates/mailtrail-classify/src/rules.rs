@@ -4,6 +4,8 @@ use mailtrail_core::diagnosis::{EnhancedCode, Fault, ReplyCode};
 use mailtrail_core::reason::Reason;
 use serde::Deserialize;
 
+use crate::example::Example;
+
 /// A file of rules.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -13,6 +15,29 @@ pub(crate) struct RulesFile {
     #[serde(default)]
     pub(crate) sequence: u64,
     pub(crate) rule: Vec<Rule>,
+    /// How texts are to be read: tried by `mailtrail rules test`.
+    #[serde(default)]
+    pub(crate) test: Vec<Example>,
+}
+
+/// A file that holds examples only.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExamplesFile {
+    test: Vec<Example>,
+}
+
+pub(crate) fn examples(text: &str) -> Result<Vec<Example>, RulesError> {
+    let file: ExamplesFile = toml::from_str(text).map_err(RulesError::Syntax)?;
+    checked(&file.test)?;
+    Ok(file.test)
+}
+
+fn checked(examples: &[Example]) -> Result<(), RulesError> {
+    match examples.iter().find(|example| example.reason == Reason::Foreign) {
+        Some(example) => Err(RulesError::UnknownReasonInTest { text: example.text.clone() }),
+        None => Ok(()),
+    }
 }
 
 /// One rule: where all of its conditions hold it gives its reason.
@@ -34,8 +59,7 @@ pub(crate) struct Rule {
     pub(crate) fault: Option<Fault>,
     pub(crate) over: Option<Over>,
     /// Where servers are known to say so: for people.
-    #[serde(rename = "source")]
-    _source: String,
+    pub(crate) source: String,
 }
 
 /// What a text goes before.
@@ -115,6 +139,7 @@ impl RulesFile {
                 return Err(RulesError::Repeated { rule: name() });
             }
         }
+        checked(&rules.test)?;
         Ok(rules)
     }
 }
@@ -131,6 +156,14 @@ pub enum RulesError {
     UnknownReason {
         /// The rule.
         rule: String,
+    },
+    /// A reason that a test expects has no such name.
+    #[error(
+        "the test of “{text}” expects a reason that does not exist: docs/statuses.md lists them"
+    )]
+    UnknownReasonInTest {
+        /// The text of the test.
+        text: String,
     },
     /// A fragment could never match.
     #[error("rule {rule} has a fragment or host that is not in lower case with single spaces")]

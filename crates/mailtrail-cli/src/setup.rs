@@ -28,6 +28,9 @@ pub(crate) struct Setup {
     /// The keys file; made on first use.
     #[arg(long, global = true, env = "MAILTRAIL_KEYS", value_name = "FILE")]
     keys: Option<PathBuf>,
+    /// Rules of your own, which go before ours.
+    #[arg(long, global = true, env = "MAILTRAIL_RULES", value_name = "FILE")]
+    rules: Option<PathBuf>,
     /// The configuration file.
     #[arg(
         long,
@@ -48,6 +51,7 @@ pub(crate) struct Setup {
 pub(crate) struct Config {
     store: Option<String>,
     keys: Option<PathBuf>,
+    rules: Option<PathBuf>,
     pub(crate) return_path_domain: Option<String>,
     pub(crate) tracking_url: Option<String>,
     pub(crate) webhook: Vec<Webhook>,
@@ -71,6 +75,7 @@ pub(crate) struct Opened {
     pub(crate) tracker: Tracker,
     pub(crate) raw: Arc<dyn RawStore>,
     pub(crate) keys: Keys,
+    rules: Option<PathBuf>,
     access: Access,
 }
 
@@ -86,6 +91,11 @@ enum Access {
 }
 
 impl Opened {
+    /// The rules that read replies and bounces: ours, and before them the user's own.
+    pub(crate) fn classifier(&self) -> Result<Classifier, Failure> {
+        classifier(self.rules.as_deref())
+    }
+
     /// What the store calls itself.
     pub(crate) fn name(&self) -> String {
         match &self.access {
@@ -138,7 +148,7 @@ impl Opened {
 impl Setup {
     /// A setup of these places.
     pub(crate) fn of(store: String, keys: PathBuf, json: bool) -> Self {
-        Self { store: Some(store), keys: Some(keys), config: PathBuf::new(), json }
+        Self { store: Some(store), keys: Some(keys), rules: None, config: PathBuf::new(), json }
     }
 
     /// Reads the configuration file; one that isn't there says nothing.
@@ -162,6 +172,11 @@ impl Setup {
         if path.exists() { Ok(Some(mailtrail::keys_file(path)?)) } else { Ok(None) }
     }
 
+    /// The rules that read replies and bounces: ours, and before them the user's own.
+    pub(crate) fn classifier(&self) -> Result<Classifier, Failure> {
+        classifier(self.rules()?.as_deref())
+    }
+
     /// The same, with another store.
     pub(crate) fn at(&self, spec: &str) -> Self {
         Self { store: Some(spec.to_owned()), ..self.clone() }
@@ -172,6 +187,10 @@ impl Setup {
         let spec = self.spec()?;
         let folder = spec.strip_prefix("sled:").unwrap_or(&spec);
         Ok((spec != "memory:").then(|| PathBuf::from(folder)))
+    }
+
+    fn rules(&self) -> Result<Option<PathBuf>, Failure> {
+        Ok(self.rules.clone().or(self.config()?.rules))
     }
 
     fn spec(&self) -> Result<String, Failure> {
@@ -188,7 +207,7 @@ impl Setup {
         let keys = self.keys.clone().or(config.keys).unwrap_or_else(|| "keys.toml".into());
         let keys = mailtrail::keys_file(keys)?;
         let tracker = Tracker::shared(store).states(states).open();
-        let opened = Opened { tracker, raw, keys, access };
+        let opened = Opened { tracker, raw, keys, rules: self.rules()?, access };
         if let Access::Owner(_) = opened.access {
             let now = opened.tracker.clock().now();
             Judge::default().run(&**opened.tracker.store(), now).await?;
@@ -239,9 +258,20 @@ fn open_sled(path: &Path) -> Result<Stores, Failure> {
     Ok((store, Arc::new(SledRaw::open(path.join("raw"))?), states, access))
 }
 
-/// The rules that read replies and bounces.
-pub(crate) fn classifier() -> Result<Classifier, Failure> {
-    Ok(Classifier::builtin()?)
+fn classifier(rules: Option<&Path>) -> Result<Classifier, Failure> {
+    rules.map_or_else(|| Ok(Classifier::builtin()?), own_rules)
+}
+
+/// A user's own rules, and ours behind them.
+pub(crate) fn own_rules(path: &Path) -> Result<Classifier, Failure> {
+    let wrong = |error| Failure::data(format!("{}: {error}", path.display()));
+    Classifier::with_own(&rules_text(path)?).map_err(wrong)
+}
+
+/// The text of a rules file.
+pub(crate) fn rules_text(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path)
+        .map_err(|error| Failure::input(format!("{}: {error}", path.display())))
 }
 
 /// Ten bytes of the operating system's randomness.

@@ -63,7 +63,7 @@ impl Projection for EmailLog {
     }
 
     fn revision(&self) -> u32 {
-        1
+        2
     }
 
     fn filter(&self) -> Filter {
@@ -87,6 +87,13 @@ impl EmailLogState {
             Ok(())
         })?;
         Ok(rows)
+    }
+
+    /// The row of a delivery, as it is among those; none if it was never planned.
+    pub fn row(&self, delivery: DeliveryId) -> Result<Option<EmailLogRow>, StateError> {
+        let Some(planned) = self.held_row(delivery)? else { return Ok(None) };
+        let evidence = self.deliveries.of(delivery)?;
+        Ok(Some(EmailLogRow::of(&planned, &evidence, self)?))
     }
 
     /// The counts of the rows that a query asks for.

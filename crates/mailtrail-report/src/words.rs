@@ -35,9 +35,10 @@ pub(crate) fn why(evidence: &Evidence) -> String {
 
 /// What to do about it; empty where there is nothing to do.
 pub(crate) fn what_to_do(evidence: &Evidence) -> &'static str {
-    let reason = evidence.corrected_reason().or_else(|| evidence.why()?.reason);
     match evidence.status() {
-        Status::Bounced | Status::Failed => reason.map_or("", |reason| reason.advice()),
+        Status::Bounced | Status::Failed => {
+            evidence.current_reason().map_or("", |reason| reason.advice())
+        }
         Status::NoEmailSelected => "Ask the contact for an address for this type of broadcast.",
         Status::Blocked => "Unblock the address if the contact agrees.",
         Status::Unsent if evidence.in_doubt().next().is_some() => {

@@ -13,6 +13,7 @@
 //! | `bounce` | [`bounce`], [`classify`]: bounce mails and reply texts |
 //! | `log` | [`log`], [`classify`]: what Postfix, Exim and OpenSMTPD log |
 //! | `webhook` | [`webhook`]: provider webhooks, the pixel |
+//! | `bounce` and `report` | [`reclassify`]: old facts, read again by newer rules |
 //! | `smtp` | [`smtp`]: sending, bounce intake |
 //!
 //! # Example
@@ -36,6 +37,8 @@ mod keys;
 mod policy;
 pub mod projection;
 mod queue;
+#[cfg(all(feature = "bounce", feature = "report"))]
+pub mod reclassify;
 #[cfg(feature = "report")]
 mod reports;
 mod tracker;

@@ -2,4 +2,5 @@
 #![cfg(test)]
 
 mod corpora;
+mod examples;
 mod replies;

@@ -18,7 +18,7 @@ use crate::command::ingest_log::Log;
 use crate::command::serve::provider_of;
 use crate::failure::Failure;
 use crate::output;
-use crate::setup::{Opened, Setup, Webhook, classifier};
+use crate::setup::{Opened, Setup, Webhook};
 
 /// What came back.
 #[derive(Debug, Subcommand)]
@@ -152,7 +152,7 @@ impl Mail {
 impl Bodies {
     async fn run(&self, opened: &Opened, setup: &Setup) -> Result<Counts, Failure> {
         let provider = self.provider(setup)?;
-        let (store, classifier) = (opened.tracker.store(), classifier()?);
+        let (store, classifier) = (opened.tracker.store(), opened.classifier()?);
         let reader = Reader::new(&opened.keys, store.namespace(), &classifier);
         let mut counts = Counts::default();
         for file in self.files.all()? {
@@ -244,8 +244,8 @@ impl Files {
 /// The intake of a store, for return paths of a domain.
 pub(crate) fn intake(opened: &Opened, domain: &str) -> Result<Intake, Failure> {
     let (store, clock) = (Arc::clone(opened.tracker.store()), Arc::clone(opened.tracker.clock()));
-    let intake =
-        Intake::new(store, opened.keys.clone(), ReturnPath::new(domain), classifier()?, clock);
+    let (path, classifier) = (ReturnPath::new(domain), opened.classifier()?);
+    let intake = Intake::new(store, opened.keys.clone(), path, classifier, clock);
     Ok(intake.raw(Arc::clone(&opened.raw)))
 }
 

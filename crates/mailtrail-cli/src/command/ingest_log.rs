@@ -12,7 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::failure::Failure;
 use crate::lines::{self, Follow, Lines, Next, Pipe};
 use crate::output;
-use crate::setup::{Opened, classifier};
+use crate::setup::Opened;
 
 #[derive(Debug, Args)]
 pub(crate) struct Log {
@@ -76,7 +76,7 @@ impl Log {
     pub(crate) async fn run(self, opened: &Opened, as_json: bool) -> Result<(), Failure> {
         // It may take long: others use the store meanwhile.
         let _share = opened.share()?;
-        let classifier = classifier()?;
+        let classifier = opened.classifier()?;
         let reader = self.what.reader(&classifier, &opened.keys);
         let mut run = Run { opened, reader, batch: Vec::new(), sums: Sums::default() };
         let outcome = run.files(&self.what.files, self.follow).await;

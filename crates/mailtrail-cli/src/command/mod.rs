@@ -13,6 +13,7 @@ pub(crate) mod plan;
 mod projection;
 mod rebuild;
 pub(crate) mod report;
+mod rules;
 pub(crate) mod send;
 pub(crate) mod serve;
 mod tail;
@@ -52,6 +53,9 @@ pub(crate) enum Command {
     Projection(projection::Projection),
     /// Build the states of the reports anew from the events.
     Rebuild(rebuild::Rebuild),
+    /// Rules of your own: check them, and see which rule decides.
+    #[command(subcommand)]
+    Rules(rules::Rules),
     /// Whether a log is what was stored: an export, or a store.
     Verify(verify::Verify),
     /// Write the log as lines that prove themselves.
@@ -81,6 +85,7 @@ impl Command {
             Self::Block(block) => block.run(setup).await,
             Self::Projection(projection) => projection.run(setup).await,
             Self::Rebuild(rebuild) => rebuild.run(setup).await,
+            Self::Rules(rules) => rules.run(setup),
             Self::Verify(verify) => verify.run(setup).await,
             Self::Export(export) => export.run(setup).await,
             Self::Import(import) => import.run(setup).await,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use mailtrail::bounce::Reader as BounceReader;
+use mailtrail::classify::Classifier;
 use mailtrail::core::correlation::Correlation;
 use mailtrail::core::diagnosis::Diagnosis;
 use mailtrail::core::event::{Authenticity, Event};
@@ -22,7 +23,7 @@ use crate::command::serve::provider_of;
 use crate::failure::Failure;
 use crate::lines::{self, Lines};
 use crate::output;
-use crate::setup::{Setup, Webhook, classifier};
+use crate::setup::{Setup, Webhook};
 
 /// What is to be read.
 #[derive(Debug, Subcommand)]
@@ -57,20 +58,20 @@ impl Parse {
             // Without keys no token is ours: everything correlates by its ids.
             None => Keys::new(Key::new(0, random_secret()?)),
         };
+        let classifier = setup.classifier()?;
         match self {
-            Self::Mail(mail) => mail.run(&keys),
-            Self::Log(what) => log(&what, &keys),
-            Self::Webhook(webhook) => webhook.run(&keys),
+            Self::Mail(mail) => mail.run(&keys, &classifier),
+            Self::Log(what) => log(&what, &keys, &classifier),
+            Self::Webhook(webhook) => webhook.run(&keys, &classifier),
         }
     }
 }
 
 impl MailFiles {
-    fn run(&self, keys: &Keys) -> Result<(), Failure> {
-        let classifier = classifier()?;
+    fn run(&self, keys: &Keys, classifier: &Classifier) -> Result<(), Failure> {
         let mut unreadable = 0;
         for file in &self.files {
-            let reading = BounceReader::new(&classifier, keys).read(&read(file)?, None, now());
+            let reading = BounceReader::new(classifier, keys).read(&read(file)?, None, now());
             match reading {
                 Err(error) => {
                     unreadable += 1;
@@ -91,9 +92,8 @@ impl MailFiles {
     }
 }
 
-fn log(what: &What, keys: &Keys) -> Result<(), Failure> {
-    let classifier = classifier()?;
-    let mut reader = what.reader(&classifier, keys);
+fn log(what: &What, keys: &Keys, classifier: &Classifier) -> Result<(), Failure> {
+    let mut reader = what.reader(classifier, keys);
     for file in what.files() {
         let mut lines = Lines::new(lines::open(file)?, MOST_LINE_BYTES + 1);
         while let Some(text) = lines.next_or_rest().map_err(Failure::data)? {
@@ -106,16 +106,16 @@ fn log(what: &What, keys: &Keys) -> Result<(), Failure> {
 }
 
 impl WebhookFile {
-    fn run(&self, keys: &Keys) -> Result<(), Failure> {
+    fn run(&self, keys: &Keys, classifier: &Classifier) -> Result<(), Failure> {
         let webhook = Webhook {
             endpoint: self.provider.clone(),
             provider: self.provider.clone(),
             basic_auth: Vec::new(),
             public_key: Vec::new(),
         };
-        let (provider, classifier) = (provider_of(&webhook)?, classifier()?);
+        let provider = provider_of(&webhook)?;
         let body = read(&self.file)?;
-        let reader = Reader::new(keys, Namespace::from_bytes([0; 16]), &classifier);
+        let reader = Reader::new(keys, Namespace::from_bytes([0; 16]), classifier);
         let request = Request::new(&body, now());
         let feedback = read_verified(&*provider, &request, &reader, Authenticity::None, None);
         for feedback in feedback.map_err(Failure::data)? {
@@ -141,6 +141,8 @@ fn line(file: &Path, feedback: &Feedback) -> Value {
         "reply_code": reply_code,
         "enhanced_code": enhanced_code,
         "reason": diagnosis.map(|diagnosis| diagnosis.reason),
+        "rule": diagnosis.and_then(|diagnosis| diagnosis.rule.as_deref()),
+        "rules_version": diagnosis.and_then(|diagnosis| diagnosis.rules_version.as_deref()),
         "diagnostic": feedback.private.text,
         "correlation": correlation(&feedback.correlation),
         "occurred_at": feedback.occurred_at,

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::failure::Failure;
 use crate::output;
-use crate::setup::{Opened, Setup, classifier};
+use crate::setup::{Opened, Setup};
 
 /// Which report.
 #[derive(Debug, Subcommand)]
@@ -114,7 +114,7 @@ where
 pub(crate) async fn footer(opened: &Opened, as_of: &AsOf) -> Result<Footer, Failure> {
     let head = opened.tracker.store().head().await?;
     let program = concat!("mailtrail ", env!("CARGO_PKG_VERSION"));
-    let rules = classifier()?.version().to_owned();
+    let rules = opened.classifier()?.version().to_owned();
     Ok(Footer::new(head, as_of.to_string(), program).versions(Some(rules), None))
 }
 

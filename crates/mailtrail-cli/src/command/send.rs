@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::output;
-use crate::setup::{Opened, Setup, classifier, random};
+use crate::setup::{Opened, Setup, random};
 
 /// Sends a planned broadcast.
 #[derive(Debug, Args)]
@@ -184,8 +184,8 @@ impl Sending {
             (Arc::clone(opened.tracker.store()), Arc::clone(opened.tracker.clock()));
         let path = ReturnPath::new(domain);
         let keys = opened.keys.clone();
-        let sender =
-            Sender::new(store, keys.clone(), path, relay, classifier()?, clock, Box::new(random));
+        let (classifier, random) = (opened.classifier()?, Box::new(random));
+        let sender = Sender::new(store, keys.clone(), path, relay, classifier, clock, random);
         Ok(Self { sender, keys, tracking })
     }
 

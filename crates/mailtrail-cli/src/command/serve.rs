@@ -21,7 +21,7 @@ use crate::command::ingest::intake;
 use crate::command::rebuild::runner;
 use crate::failure::Failure;
 use crate::output;
-use crate::setup::{Opened, Setup, Webhook, classifier, random};
+use crate::setup::{Opened, Setup, Webhook, random};
 
 /// Serves until it is stopped.
 #[derive(Debug, Args)]
@@ -148,7 +148,7 @@ fn webhook_intake(opened: &Opened, webhooks: &[Webhook]) -> Result<Intake, Failu
     let mut intake = Intake::new(
         store,
         opened.keys.clone(),
-        classifier()?,
+        opened.classifier()?,
         move || clock.now(),
         || random().unwrap_or_default(),
     )

@@ -96,7 +96,9 @@ impl Evidence {
             let why = Why::of(&fact.event);
             grew |= self.decisive.join(Decisive::of(floor, moment, why));
             if matches!(floor, Status::Blocked | Status::Bounced | Status::Failed) {
-                grew |= self.trouble.grow().refusals.insert(id);
+                // Read again it is still one refusal.
+                let refusal = why.reread.unwrap_or(id);
+                grew |= self.trouble.grow().refusals.insert(refusal);
             }
             grew |= self.add_raising(moment, fact, floor);
         }
@@ -274,11 +276,17 @@ impl Evidence {
 
     /// The current reason of the event that decided the status, where it differs from the first.
     pub fn corrected_reason(&self) -> Option<Reason> {
-        let first = self.why()?.reason;
-        match self.current_reading(self.decided_by()?.event)? {
-            Reading::Reason(reason) => (first != Some(reason)).then_some(reason),
+        let why = self.why()?;
+        let event = why.reread.unwrap_or(self.decided_by()?.event);
+        match self.current_reading(event)? {
+            Reading::Reason(reason) => (why.reason != Some(reason)).then_some(reason),
             Reading::Agent(_) => None,
         }
+    }
+
+    /// The reason of the event that decided the status, as it is read at present.
+    pub fn current_reason(&self) -> Option<Reason> {
+        self.corrected_reason().or(self.why()?.reason)
     }
 
     fn current_agent(&self, event: EventId) -> Option<Agent> {

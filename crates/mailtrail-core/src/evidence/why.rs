@@ -7,6 +7,7 @@ use crate::diagnosis::{Diagnosis, EnhancedCode, ReplyCode};
 use crate::event::{
     Agent, BlockCause, Event, Reading, Reclassified, SuppressedBy, UnsubscribedHow,
 };
+use crate::id::EventId;
 use crate::lattice::{Join, Moment};
 use crate::reason::Reason;
 use crate::status::Status;
@@ -25,6 +26,8 @@ pub struct Why {
     pub blocked: Option<(SuppressedBy, BlockCause, Option<DateTime<Utc>>)>,
     /// Who opened it.
     pub agent: Option<Agent>,
+    /// The event that was read again, if a newer reading of it decided.
+    pub reread: Option<EventId>,
 }
 
 /// The highest floor, with the fact that decided it: at one floor a fact that knows its reason goes
@@ -76,11 +79,11 @@ impl Why {
             Event::Malformed(event) => Self { reason: Some(event.reason), ..Self::default() },
             Event::Opened(event) => Self { agent: Some(event.agent), ..Self::default() },
             Event::Clicked(event) => Self { agent: Some(event.agent), ..Self::default() },
-            Event::Reclassified(Reclassified { reading: Reading::Reason(reason), .. }) => {
-                Self { reason: Some(*reason), ..Self::default() }
+            Event::Reclassified(Reclassified { of, reading: Reading::Reason(reason), .. }) => {
+                Self { reason: Some(*reason), reread: Some(*of), ..Self::default() }
             }
-            Event::Reclassified(Reclassified { reading: Reading::Agent(agent), .. }) => {
-                Self { agent: Some(*agent), ..Self::default() }
+            Event::Reclassified(Reclassified { of, reading: Reading::Agent(agent), .. }) => {
+                Self { agent: Some(*agent), reread: Some(*of), ..Self::default() }
             }
             Event::Unsubscribed(event) if event.how == UnsubscribedHow::Page => {
                 Self { agent: Some(Agent::Human), ..Self::default() }
