@@ -5,6 +5,7 @@ mod audit;
 mod bad_days;
 mod log;
 mod projection;
+mod reproduction;
 mod sharing;
 
 use std::collections::BTreeMap;
