@@ -3,6 +3,7 @@
 
 mod audit;
 mod bad_days;
+mod damage;
 mod log;
 mod projection;
 mod reproduction;
