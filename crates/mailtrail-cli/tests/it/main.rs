@@ -4,6 +4,7 @@
 mod audit;
 mod bad_days;
 mod damage;
+mod large;
 mod log;
 mod projection;
 mod reproduction;
