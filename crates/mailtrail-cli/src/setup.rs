@@ -201,18 +201,23 @@ impl Setup {
     /// Opens the store and the keys. Opens whose window has passed since the last run get their verdicts;
     /// where another process owns the store, it does so.
     pub(crate) async fn open(&self) -> Result<Opened, Failure> {
+        let opened = self.open_as_it_is()?;
+        if let Access::Owner(_) = opened.access {
+            let now = opened.tracker.clock().now();
+            Judge::default().run(&**opened.tracker.store(), now).await?;
+        }
+        Ok(opened)
+    }
+
+    /// Opens the store and the keys, and stores nothing.
+    pub(crate) fn open_as_it_is(&self) -> Result<Opened, Failure> {
         let config = self.config()?;
         let spec = self.spec()?;
         let (store, raw, states, access) = open_store(&spec)?;
         let keys = self.keys.clone().or(config.keys).unwrap_or_else(|| "keys.toml".into());
         let keys = mailtrail::keys_file(keys)?;
         let tracker = Tracker::shared(store).states(states).open();
-        let opened = Opened { tracker, raw, keys, rules: self.rules()?, access };
-        if let Access::Owner(_) = opened.access {
-            let now = opened.tracker.clock().now();
-            Judge::default().run(&**opened.tracker.store(), now).await?;
-        }
-        Ok(opened)
+        Ok(Opened { tracker, raw, keys, rules: self.rules()?, access })
     }
 }
 

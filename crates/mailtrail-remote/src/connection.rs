@@ -194,3 +194,60 @@ const RUNNING: usize = 1_024;
 const PAGE_EVENTS: usize = 16_384;
 /// … or its bytes: the event that reaches this is its last.
 const PAGE_BYTES: usize = 16 << 20;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use mailtrail_core::event::Source;
+    use mailtrail_core::id::Category;
+    use mailtrail_core::store::{EventStoreExt, Position};
+    use mailtrail_core::{EventId, NewEvent, StreamId};
+    use mailtrail_memory::MemoryStore;
+
+    use super::*;
+    use crate::{RemoteStore, Share, socket};
+
+    fn large(number: u8) -> (StreamId, NewEvent) {
+        let (id, data) = (EventId::from_bytes([number; 16]), Bytes::from(vec![number; 1 << 20]));
+        let event = NewEvent::from_bytes(id, "large".into(), 1, data, Source::known("test"));
+        (StreamId::from_parts(Category::DELIVERY, [1; 16]), event)
+    }
+
+    /// The socket takes far less than one answer: whoever serves this user waits for it.
+    #[test]
+    fn a_user_that_never_reads_holds_up_nobody_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let store: Arc<dyn EventStore> = Arc::new(MemoryStore::new());
+        block_on(store.record((0..8).map(large).collect())).unwrap();
+        let share = Share::start(Arc::clone(&store), folder.path()).unwrap();
+        let everything = Request::ReadAll {
+            categories: Vec::new(),
+            event_types: Vec::new(),
+            after: Position::START,
+            limit: 1_000,
+        };
+        let idle: Vec<UnixStream> =
+            (0..4).map(|_| socket::connect(folder.path()).unwrap()).collect();
+        for mut user in &idle {
+            user.set_write_timeout(Some(Duration::from_secs(10))).unwrap();
+            for request in (0..).take(WAITING) {
+                Frame::new(request, &everything, Vec::new()).unwrap().write(&mut user).unwrap();
+            }
+        }
+
+        let other = RemoteStore::connect(folder.path()).unwrap();
+        block_on(other.record((8..16).map(large).collect())).unwrap();
+        block_on(store.record((16..24).map(large).collect())).unwrap();
+        assert_eq!(block_on(other.head()).unwrap().position, Position::new(24));
+        // Nor does the owner's end wait for them.
+        let (ended, end) = std::sync::mpsc::channel();
+        thread::spawn(move || {
+            drop(share);
+            ended.send(()).ok();
+        });
+        end.recv_timeout(Duration::from_secs(10)).unwrap();
+        drop(idle);
+    }
+}

@@ -287,8 +287,10 @@ pub(crate) fn guarded_open(config: &sled::Config) -> Result<sled::Db, OpenError>
         Ok(Err(sled::Error::Io(cause))) if !is_damage(&cause) => {
             Err(OpenError::Io(as_it_was(cause)))
         }
-        Ok(Err(cause)) => Err(OpenError::Corrupt { cause: cause.into() }),
-        Err(_) => Err(OpenError::Corrupt { cause: "sled could not read its files".into() }),
+        // Its other errors are texts for whoever works on sled.
+        Ok(Err(_)) | Err(_) => {
+            Err(OpenError::Corrupt { cause: "sled can't read its files".into() })
+        }
     }
 }
 

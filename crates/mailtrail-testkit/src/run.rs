@@ -15,6 +15,20 @@ type Apply<'a, S> = Box<dyn FnMut(&mut S, &Envelope) -> Result<(), ApplyError> +
 /// A check that fails writes what was brought so far as JSON Lines and names the file: see
 /// [`reproduction`](crate::reproduction). proptest shrinks by running the test again, and the last
 /// run that fails is the one that it reports; so after shrinking the file holds the least history.
+///
+/// # Example
+/// ```
+/// use mailtrail_testkit::Feeder;
+/// use mailtrail_testkit::proptest::prelude::*;
+/// use mailtrail_testkit::strategy::{Shape, history};
+/// # let config = ProptestConfig { cases: 4, failure_persistence: None, ..Default::default() };
+/// proptest!(config, |(h in history(Shape::realistic()))| {
+///     let counted = || Feeder::new(&h).shuffled().into_fold(0, |count, _| *count += 1);
+///     counted().assert_each_step(|before, after| *after == before + 1)?;
+///     counted().assert_end(|count| *count == h.events.len())?;
+///     prop_assert_eq!(counted().state()?, h.events.len());
+/// });
+/// ```
 pub struct Run<'a, S> {
     start: S,
     envelopes: Vec<Envelope>,
@@ -29,6 +43,7 @@ impl<'a, S> Run<'a, S> {
         seed: u64,
         apply: impl FnMut(&mut S, &Envelope) -> Result<(), ApplyError> + 'a,
     ) -> Self {
+        reproduction::begin();
         Self { start, envelopes, seed, apply: Box::new(apply) }
     }
 

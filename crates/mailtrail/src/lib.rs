@@ -48,7 +48,7 @@ pub use keys::{KeysError, keys_file};
 pub use policy::PolicyError;
 pub use queue::{Delivery, Queue};
 #[cfg(feature = "report")]
-pub use reports::ReportError;
+pub use reports::{ReportError, Reported};
 pub use tracker::{Builder, RecordError, Tracker};
 
 pub use mailtrail_core as core;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use mailtrail_core::projection::{
     AsOf, Checkpoint, Parted, Pause, Projection, ReplayError, replay,
 };
+use mailtrail_core::store::{Filter, Head, ReadError};
 use mailtrail_core::{DeliveryId, Position, Status};
 use mailtrail_report::{BroadcastSummary, BroadcastSummaryState, EmailLog, EmailLogState};
 
@@ -18,7 +19,7 @@ impl Tracker {
     /// # Errors
     /// [`ReportError`].
     pub async fn email_log(&self) -> Result<EmailLogState, ReportError> {
-        self.current(EmailLog, &mut |_| ()).await
+        Ok(self.current(EmailLog, &mut |_| ()).await?.state)
     }
 
     /// The state of the Email Log as it was at a position, as this store knew it at a time, or of what had
@@ -29,7 +30,7 @@ impl Tracker {
     pub async fn email_log_as_of(&self, as_of: &AsOf) -> Result<EmailLogState, ReportError> {
         match as_of {
             AsOf::Now => self.email_log().await,
-            bound => self.replayed(&EmailLog, bound).await,
+            bound => Ok(self.as_of(&EmailLog, bound).await?.state),
         }
     }
 
@@ -38,7 +39,7 @@ impl Tracker {
     /// # Errors
     /// As of [`email_log`](Self::email_log).
     pub async fn broadcast_summary(&self) -> Result<BroadcastSummaryState, ReportError> {
-        self.current(BroadcastSummary, &mut |_| ()).await
+        Ok(self.current(BroadcastSummary, &mut |_| ()).await?.state)
     }
 
     /// The status of a delivery: from the kept summary where the tracker keeps states, else from its events.
@@ -80,13 +81,13 @@ impl Tracker {
         &self,
         projection: P,
         progress: &mut (dyn FnMut(Progress) + Send),
-    ) -> Result<P::State, ReportError>
+    ) -> Result<Reported<P::State>, ReportError>
     where
         P: Projection,
         P::State: Parted,
     {
         let Some(states) = self.states() else {
-            return self.replayed(&projection, &AsOf::Now).await;
+            return self.as_of(&projection, &AsOf::Now).await;
         };
         let runner = Runner::parted(Arc::clone(self.store()), Arc::clone(states), projection);
         loop {
@@ -100,23 +101,54 @@ impl Tracker {
                 }
                 Ok(_) => {
                     // One that was discarded since is built again.
-                    if let Some(state) = runner.state().map_err(RunError::from)? {
-                        return Ok(state);
+                    let kept = runner.state_and_checkpoint().map_err(RunError::from)?;
+                    if let Some((state, at)) = kept {
+                        let head = Head::new(at.position, at.hash.unwrap_or_default());
+                        return Ok(Reported { state, head });
                     }
                 }
             }
         }
     }
 
-    async fn replayed<P: Projection>(
+    /// The state of a projection as it was at a position, as this store knew it at a time, or of what had happened by
+    /// a time: built from the events.
+    ///
+    /// # Errors
+    /// [`ReportError::Replay`].
+    pub async fn as_of<P: Projection>(
         &self,
         projection: &P,
         as_of: &AsOf,
-    ) -> Result<P::State, ReportError> {
-        let mut state = P::State::default();
-        replay(&**self.store(), projection, &mut state, Checkpoint::default(), as_of).await?;
-        Ok(state)
+    ) -> Result<Reported<P::State>, ReportError> {
+        let (mut state, from) = (P::State::default(), Checkpoint::default());
+        let reached = replay(&**self.store(), projection, &mut state, from, as_of).await?.position;
+        let position = match as_of {
+            AsOf::Position(bound) => reached.min(*bound),
+            _ => reached,
+        };
+        let head = self.head_at(position).await.map_err(ReplayError::from)?;
+        Ok(Reported { state, head })
     }
+
+    /// The end of the log as it was at a position.
+    async fn head_at(&self, position: Position) -> Result<Head, ReadError> {
+        let before = Position::new(position.get().saturating_sub(1));
+        let page = self.store().read_all(&Filter::all(), before, 1).await?;
+        let record = page.events.first().filter(|record| record.position == position);
+        Ok(record.map_or_else(Head::default, |record| Head::new(position, record.hash)))
+    }
+}
+
+/// The state of a report, and where it comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reported<S> {
+    /// The state.
+    pub state: S,
+    /// The log up to here is in it. A kept state is read entry by entry: where another process keeps it up to date,
+    /// what came since may be in it too.
+    pub head: Head,
 }
 
 /// Why a report can't be made.

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use mailtrail::Reported;
 use mailtrail::core::projection::{AsOf, Parted, Projection};
+use mailtrail::core::store::Head;
 use mailtrail::core::{BroadcastId, Status};
 use mailtrail::projection::Progress;
 use mailtrail::report::render::{
@@ -76,26 +78,28 @@ impl Report {
             Self::EmailLog(log) => log.rows.as_of,
             Self::Summary(rows) => rows.as_of,
         };
-        let footer = footer(&opened, &as_of).await?;
         match self {
             Self::EmailLog(log) => {
-                let state = email_log(&opened, &as_of).await?;
-                log.print(&state, &footer, setup.json)
+                let Reported { state, head, .. } = email_log(&opened, &as_of).await?;
+                log.print(&state, &footer(head, &as_of)?, setup.json)
             }
-            Self::Summary(rows) => rows.print_summary(&opened, &footer, setup.json).await,
+            Self::Summary(rows) => rows.print_summary(&opened, setup.json).await,
         }
     }
 }
 
-async fn email_log(opened: &Opened, as_of: &AsOf) -> Result<EmailLogState, Failure> {
+async fn email_log(opened: &Opened, as_of: &AsOf) -> Result<Reported<EmailLogState>, Failure> {
     match as_of {
         AsOf::Now => current(opened, report::EmailLog).await,
-        bound => Ok(opened.tracker.email_log_as_of(bound).await?),
+        bound => Ok(opened.tracker.as_of(&report::EmailLog, bound).await?),
     }
 }
 
 /// The state of a report of everything that is stored now, with a progress bar where it has to be built.
-async fn current<P>(opened: &Opened, projection: P) -> Result<P::State, Failure>
+pub(crate) async fn current<P>(
+    opened: &Opened,
+    projection: P,
+) -> Result<Reported<P::State>, Failure>
 where
     P: Projection,
     P::State: Parted,
@@ -105,14 +109,13 @@ where
         bar.set_length(progress.head.get());
         bar.set_position(progress.position.get());
     };
-    let state = opened.tracker.current(projection, &mut told).await?;
+    let reported = opened.tracker.current(projection, &mut told).await?;
     bar.finish_and_clear();
-    Ok(state)
+    Ok(reported)
 }
 
-/// Where a report of this store comes from.
-pub(crate) async fn footer(opened: &Opened, as_of: &AsOf) -> Result<Footer, Failure> {
-    let head = opened.tracker.store().head().await?;
+/// Where a report comes from whose state is of the log up to here.
+pub(crate) fn footer(head: Head, as_of: &AsOf) -> Result<Footer, Failure> {
     let program = concat!("mailtrail ", env!("CARGO_PKG_VERSION"));
     let rules = opened.classifier()?.version().to_owned();
     Ok(Footer::new(head, as_of.to_string(), program).versions(Some(rules), None))
@@ -129,13 +132,8 @@ impl Rows {
         Ok(query)
     }
 
-    async fn print_summary(
-        &self,
-        opened: &Opened,
-        footer: &Footer,
-        as_json: bool,
-    ) -> Result<(), Failure> {
-        let (groups, unmatched) = self.groups(opened).await?;
+    async fn print_summary(&self, opened: &Opened, as_json: bool) -> Result<(), Failure> {
+        let (groups, unmatched, head) = self.groups(opened).await?;
         if as_json {
             for (value, summary) in &groups {
                 output::json(&summary_json(self.by.as_deref(), value, summary))?;
@@ -146,28 +144,32 @@ impl Rows {
         if unmatched > 0 {
             output::line(format!("{unmatched} pieces of feedback match no delivery"))?;
         }
-        Ok(output::bytes(footer.lines().as_bytes())?)
+        Ok(output::bytes(footer(head, &self.as_of)?.lines().as_bytes())?)
     }
 
-    /// The counts, and how much feedback matches no delivery. Those of a broadcast are kept; what is asked of
+    /// The counts, how much feedback matches no delivery, and of which log that is. The counts of a broadcast are kept; what is asked of
     /// labels or statuses is counted from the rows.
-    async fn groups(&self, opened: &Opened) -> Result<(BTreeMap<String, Summary>, u64), Failure> {
+    async fn groups(
+        &self,
+        opened: &Opened,
+    ) -> Result<(BTreeMap<String, Summary>, u64, Head), Failure> {
         let one = |summary| BTreeMap::from([(String::new(), summary)]);
         let kept = self.labels.is_empty() && self.status.is_empty() && self.by.is_none();
         if kept && self.as_of == AsOf::Now {
-            let state = current(opened, report::BroadcastSummary).await?;
+            let Reported { state, head, .. } = current(opened, report::BroadcastSummary).await?;
             let summary = match &self.broadcast {
                 Some(broadcast) => state.of(broadcast)?,
                 None => state.of_all()?,
             };
-            return Ok((one(summary), state.unmatched()?));
+            return Ok((one(summary), state.unmatched()?, head));
         }
-        let (state, query) = (email_log(opened, &self.as_of).await?, self.query()?);
+        let query = self.query()?;
+        let Reported { state, head, .. } = email_log(opened, &self.as_of).await?;
         let groups = match &self.by {
             Some(label) => state.summary_by(&query, label)?,
             None => one(state.summary(&query)?),
         };
-        Ok((groups, state.unmatched()?))
+        Ok((groups, state.unmatched()?, head))
     }
 }
 

@@ -9,16 +9,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use mailtrail::Reported;
 use mailtrail::core::projection::AsOf;
 use mailtrail::core::store::Filter;
 use mailtrail::core::suppression::Scope;
 use mailtrail::core::{BroadcastId, EmailAddress, Position};
-use mailtrail::report::Query;
 use mailtrail::report::render::{email_log_json, email_log_table, summary_table};
+use mailtrail::report::{EmailLog, Query};
 use mailtrail::smtp::message::Message;
 
 use crate::command::plan::Plan;
-use crate::command::report::footer;
+use crate::command::report::{current, footer};
 use crate::command::send::{Sending, relay};
 use crate::command::serve::Ports;
 use crate::failure::Failure;
@@ -169,7 +170,7 @@ async fn settled(opened: &Opened) -> Result<(), Failure> {
 }
 
 async fn show(opened: &Opened, broadcast: &BroadcastId, as_json: bool) -> Result<(), Failure> {
-    let state = opened.tracker.email_log().await?;
+    let Reported { state, head, .. } = current(opened, EmailLog).await?;
     let query = Query::of(broadcast.clone());
     let rows = state.rows(&query)?;
     if as_json {
@@ -180,7 +181,7 @@ async fn show(opened: &Opened, broadcast: &BroadcastId, as_json: bool) -> Result
     output::line("")?;
     let whole = std::collections::BTreeMap::from([(String::new(), state.summary(&query)?)]);
     output::bytes(summary_table(&whole, None).as_bytes())?;
-    let footer = footer(opened, &AsOf::Now).await?;
+    let footer = footer(head, &AsOf::Now)?;
     Ok(output::bytes(footer.lines().as_bytes())?)
 }
 

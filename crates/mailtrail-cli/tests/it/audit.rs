@@ -93,6 +93,20 @@ fn an_export_proves_itself_and_shows_what_was_done_to_it() {
     // As it was before the last two rows were planned.
     let early = ["report", "email-log", "--json", "--as-of", "3"];
     assert_eq!(lines(&mailtrail(folder, &early)).len(), 1);
+    // A report names the log that is in it: the end of the whole, or where it was then.
+    let footer = |more: &[&str]| -> Value {
+        let report = ["report", "email-log", "--format", "csv"];
+        let printed = mailtrail(folder, &[&report[..], more].concat());
+        serde_json::from_slice(&printed.stderr).unwrap()
+    };
+    let last: Value = serde_json::from_str(export.lines().last().unwrap()).unwrap();
+    let third: Value = serde_json::from_str(export.lines().nth(3).unwrap()).unwrap();
+    for (footer, record) in [(footer(&[]), last), (footer(&["--as-of", "3"]), third)] {
+        assert_eq!(
+            (&footer["position"], &footer["chain_head"]),
+            (&record["position"], &record["hash"])
+        );
+    }
     let never = ["report", "email-log", "--json", "--as-of", "2001-01-01T00:00:00Z"];
     assert!(lines(&mailtrail(folder, &never)).is_empty());
 

@@ -3,8 +3,11 @@
 
 mod audit;
 mod bad_days;
+mod damage;
+mod large;
 mod log;
 mod projection;
+mod reproduction;
 mod rules;
 mod sharing;
 

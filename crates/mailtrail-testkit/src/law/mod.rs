@@ -36,6 +36,15 @@ pub fn join<T: Join + Clone + PartialEq + Debug>(a: &T, b: &T, c: &T) -> Result<
 
 /// A status is a homomorphism of the join, and so it is monotone.
 ///
+/// ```
+/// use mailtrail_core::Status;
+/// use mailtrail_testkit::law;
+/// law::homomorphism(|status: &Status| *status, &Status::Delivered, &Status::Bounced)?;
+/// let backwards = |status: &Status| if *status == Status::Opened { Status::Sent } else { *status };
+/// assert!(law::homomorphism(backwards, &Status::Delivered, &Status::Opened).is_err());
+/// # Ok::<(), mailtrail_testkit::proptest::test_runner::TestCaseError>(())
+/// ```
+///
 /// # Errors
 /// The values for which it is none.
 pub fn homomorphism<T: Join + Clone + Debug>(
@@ -49,6 +58,16 @@ pub fn homomorphism<T: Join + Clone + Debug>(
 }
 
 /// Any split into batches, and starting over, give the same state.
+///
+/// With the `Confirmed` of the [laws of a projection](self::projection):
+///
+/// ```
+/// # mod confirmed { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/law/confirmed.rs")); }
+/// # use confirmed::Confirmed;
+/// use mailtrail_testkit::law;
+/// law::projection::examine(|log, number, _| law::projection(&Confirmed, log, number))?;
+/// # Ok::<(), String>(())
+/// ```
 ///
 /// # Errors
 /// The split for which they don't, or the event that can't be applied.

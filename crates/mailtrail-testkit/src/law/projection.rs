@@ -2,6 +2,12 @@
 //!
 //! An event that can't be applied is skipped, as an operator may choose to; so each check fails for
 //! its own law only.
+//!
+//! The examples hold this projection to them:
+//!
+//! ```
+#![doc = include_str!("confirmed.rs")]
+//! ```
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -16,6 +22,14 @@ use proptest::test_runner::TestCaseError;
 use crate::strategy::{Shape, history};
 
 /// The same log gives the same state, however often the same projection reads it.
+///
+/// ```
+/// # mod confirmed { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/law/confirmed.rs")); }
+/// # use confirmed::Confirmed;
+/// use mailtrail_testkit::law::projection as law;
+/// law::examine(|log, _, _| law::deterministic(&Confirmed, log))?;
+/// # Ok::<(), String>(())
+/// ```
 ///
 /// # Errors
 /// The two states.
@@ -32,6 +46,14 @@ where
 }
 
 /// Going on from a kept state, in batches of any size, gives the same as building it anew.
+///
+/// ```
+/// # mod confirmed { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/law/confirmed.rs")); }
+/// # use confirmed::Confirmed;
+/// use mailtrail_testkit::law::projection as law;
+/// law::examine(|log, number, _| law::batches(|| Confirmed, log, number))?;
+/// # Ok::<(), String>(())
+/// ```
 ///
 /// # Errors
 /// The two states.
@@ -57,6 +79,14 @@ where
 
 /// What the filter excludes never changes the state: a log without those events gives the same.
 /// (So a state holds no positions; its checkpoint does.)
+///
+/// ```
+/// # mod confirmed { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/law/confirmed.rs")); }
+/// # use confirmed::Confirmed;
+/// use mailtrail_testkit::law::projection as law;
+/// law::examine(|log, _, _| law::filter(|| Confirmed, log))?;
+/// # Ok::<(), String>(())
+/// ```
 ///
 /// # Errors
 /// The two states.
@@ -84,6 +114,14 @@ where
 /// Bounded by a position, it gives what the log gave when it ended there: also if the same
 /// projection has read what came later.
 ///
+/// ```
+/// # mod confirmed { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/law/confirmed.rs")); }
+/// # use confirmed::Confirmed;
+/// use mailtrail_testkit::law::projection as law;
+/// law::examine(|log, number, _| law::as_of(|| Confirmed, log, number))?;
+/// # Ok::<(), String>(())
+/// ```
+///
 /// # Errors
 /// The two states.
 pub fn as_of<P: Projection>(
@@ -106,6 +144,14 @@ where
 }
 
 /// An event of a type that nobody knows can be applied.
+///
+/// ```
+/// # mod confirmed { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/law/confirmed.rs")); }
+/// # use confirmed::Confirmed;
+/// use mailtrail_testkit::law::projection as law;
+/// law::examine(|log, _, _| law::unknown_types(&Confirmed, log))?;
+/// # Ok::<(), String>(())
+/// ```
 ///
 /// # Errors
 /// The event that can't.
@@ -131,6 +177,14 @@ pub fn unknown_types<P: Projection>(
 
 /// An event that can't be applied leaves the state as it was.
 ///
+/// ```
+/// # mod confirmed { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/law/confirmed.rs")); }
+/// # use confirmed::Confirmed;
+/// use mailtrail_testkit::law::projection as law;
+/// law::examine(|log, _, _| law::refusal(&Confirmed, log))?;
+/// # Ok::<(), String>(())
+/// ```
+///
 /// # Errors
 /// The two states.
 pub fn refusal<P: Projection>(projection: &P, envelopes: &[Envelope]) -> Result<(), TestCaseError>
@@ -150,6 +204,14 @@ where
 
 /// Two orders of the same events, with repetitions, give the same state.
 ///
+/// ```
+/// # mod confirmed { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/law/confirmed.rs")); }
+/// # use confirmed::Confirmed;
+/// use mailtrail_testkit::law::projection as law;
+/// law::examine(|log, _, shuffled| law::order_free(|| Confirmed, log, shuffled))?;
+/// # Ok::<(), String>(())
+/// ```
+///
 /// # Errors
 /// The two states.
 pub fn order_free<P: Projection>(
@@ -166,6 +228,14 @@ where
 }
 
 /// Partitioned by stream and joined, it gives what one fold gives.
+///
+/// ```
+/// # mod confirmed { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/law/confirmed.rs")); }
+/// # use confirmed::Confirmed;
+/// use mailtrail_testkit::law::projection as law;
+/// law::examine(|log, number, _| law::partitioned(|| Confirmed, log, number))?;
+/// # Ok::<(), String>(())
+/// ```
 ///
 /// # Errors
 /// The two states.
@@ -283,13 +353,24 @@ pub fn hold(check: impl Fn(&[Envelope], usize, &[Envelope]) -> Result<(), TestCa
     }
 }
 
-/// As [`hold`], for those who want the failure.
+/// Holds a check to generated histories: as stored, with a number from 1 to 39, and shuffled with repetitions.
+///
+/// ```
+/// use mailtrail_testkit::law::projection::examine;
+/// use mailtrail_testkit::proptest::prelude::*;
+/// examine(|log, number, shuffled| {
+///     prop_assert!(number > 0 && shuffled.len() >= log.len());
+///     Ok(())
+/// })?;
+/// # Ok::<(), String>(())
+/// ```
 ///
 /// # Errors
 /// The law that is broken, and where the history is.
 pub fn examine(
     check: impl Fn(&[Envelope], usize, &[Envelope]) -> Result<(), TestCaseError>,
 ) -> Result<(), String> {
+    crate::reproduction::begin();
     // Every run draws other histories; what fails is kept as a file, not as a seed.
     let config = ProptestConfig { cases: 64, failure_persistence: None, ..Default::default() };
     let mut runner = proptest::test_runner::TestRunner::new(config);

@@ -48,6 +48,16 @@ pub fn address_text() -> impl Strategy<Value = String> {
 }
 
 /// Contacts with none to four addresses, some for some kinds only, with labels.
+///
+/// ```
+/// use mailtrail_testkit::proptest::prelude::*;
+/// use mailtrail_testkit::strategy::contacts;
+/// # let config = ProptestConfig { cases: 16, failure_persistence: None, ..Default::default() };
+/// proptest!(config, |(people in contacts(0..=3))| {
+///     prop_assert!(people.len() <= 3);
+///     prop_assert!(people.iter().all(|contact| contact.addresses.len() <= 4));
+/// });
+/// ```
 pub fn contacts(
     count: impl Into<proptest::collection::SizeRange>,
 ) -> impl Strategy<Value = Vec<Contact>> {
@@ -74,6 +84,25 @@ pub fn contacts(
 }
 
 /// Broadcasts of the kinds `emergency` and `general`.
+///
+/// ```
+/// use mailtrail_core::plan::Planner;
+/// use mailtrail_testkit::VirtualClock;
+/// use mailtrail_testkit::proptest::prelude::*;
+/// use mailtrail_testkit::strategy::{broadcast, contacts};
+/// # let config = ProptestConfig { cases: 16, failure_persistence: None, ..Default::default() };
+/// proptest!(config, |(broadcast in broadcast(), people in contacts(1..=5))| {
+///     let (store, clock, contacts) = (mailtrail_memory::MemoryStore::new(), VirtualClock::default(), people.len());
+///     let report = futures_executor::block_on(async {
+///         let mut planner = Planner::open(&store, broadcast, &clock).await?;
+///         for contact in people {
+///             planner.add(contact).await?;
+///         }
+///         planner.finish().await
+///     });
+///     prop_assert!(report?.added() >= contacts as u64, "every contact has a row");
+/// });
+/// ```
 pub fn broadcast() -> impl Strategy<Value = Broadcast> {
     let kind = prop_oneof![Just("emergency"), Just("general")];
     ("[a-z]{3,8}", kind, "[A-Z][a-z ]{0,12}").prop_filter_map(

@@ -68,6 +68,26 @@ fn the_shrunk_history_is_left_as_json_lines_and_fails_again() {
     assert!(states.windows(2).any(|step| step[1] < step[0]), "it goes back again: {states:?}");
 }
 
+#[test]
+fn what_an_earlier_run_failed_with_is_gone_after_one_that_passes() {
+    let file = reproduction::file();
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let left = || std::fs::write(&file, "of an earlier run").unwrap();
+    left();
+    let config = ProptestConfig { cases: 4, failure_persistence: None, ..Default::default() };
+    let run = |holds: bool| {
+        TestRunner::new(config.clone()).run(&history(Shape::realistic()), |h| {
+            Feeder::new(h).into(GoesBack).assert_end(|_| holds)
+        })
+    };
+    run(true).unwrap();
+    assert!(!file.exists());
+    // What the same run has failed with stays, also if something else passes after it.
+    run(false).unwrap_err();
+    run(true).unwrap();
+    assert!(file.exists());
+}
+
 proptest! {
     #[test]
     fn what_is_fed_is_what_a_store_holds(h in history(Shape::adversarial().repeats(1..=4).broadcasts(2))) {

@@ -105,8 +105,17 @@ where
     /// # Errors
     /// [`StateError`].
     pub fn state(&self) -> Result<Option<P::State>, StateError> {
-        let pages = self.pages()?;
-        pages.map(|(pages, _)| P::State::attach(&pages)).transpose()
+        Ok(self.state_and_checkpoint()?.map(|(state, _)| state))
+    }
+
+    /// The kept state, and how far it is at least: its entries are read when they are asked for, and another one may
+    /// save newer ones meanwhile.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn state_and_checkpoint(&self) -> Result<Option<(P::State, Checkpoint)>, StateError> {
+        let attach = |(pages, checkpoint): (Pages, _)| Ok((P::State::attach(&pages)?, checkpoint));
+        self.pages()?.map(attach).transpose()
     }
 
     /// How far the kept state is that [`state`](Self::state) gives.

@@ -1,0 +1,113 @@
+//! Damaged files: what a user is told, and that nobody is told anything wrong.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::{audit, lines, mailtrail, text};
+
+/// A store that can be damaged again and again.
+struct Damaged {
+    folder: tempfile::TempDir,
+    database: PathBuf,
+    whole: Vec<u8>,
+    head: Value,
+    rows: Vec<Value>,
+}
+
+impl Damaged {
+    fn new() -> Self {
+        let folder = audit::planned();
+        let mut contacts = "contact_id,address\n".to_owned();
+        for number in 0..300 {
+            writeln!(contacts, "m{number},m{number}@a.example").unwrap();
+        }
+        fs::write(folder.path().join("more.csv"), contacts).unwrap();
+        text(&mailtrail(folder.path(), &["plan", "more", "more.csv", "--kind", "general"]));
+        let rows = lines(&mailtrail(folder.path(), &["report", "email-log", "--json"]));
+        let head = lines(&mailtrail(folder.path(), &["verify", "--json"]))[0]["head"].clone();
+        fs::rename(folder.path().join("trail"), folder.path().join("whole")).unwrap();
+        let whole = fs::read(folder.path().join("whole/log/db")).unwrap();
+        let database = folder.path().join("trail/log/db");
+        Self { folder, database, whole, head, rows }
+    }
+
+    /// How much of the database is in use: behind it there are zeros.
+    fn used(&self) -> usize {
+        self.whole.iter().rposition(|byte| *byte != 0).unwrap() + 1
+    }
+
+    /// Looks at a store whose database is this one. Says whether anything was noticed.
+    fn look(&self, database: &[u8], what: &str) -> bool {
+        let folder = self.folder.path();
+        fs::remove_dir_all(folder.join("trail")).ok();
+        copy(&folder.join("whole"), &folder.join("trail"));
+        fs::write(&self.database, database).unwrap();
+
+        let verified = mailtrail(folder, &["verify", "--json"]);
+        let said = String::from_utf8_lossy(&verified.stderr).into_owned();
+        match verified.status.code() {
+            Some(0) => assert_eq!(lines(&verified)[0]["head"], self.head, "{what}"),
+            Some(3) => {
+                assert!(said.contains("damaged") || said.contains("altered"), "{what}: {said}");
+            }
+            Some(4) => assert!(said.contains("missing"), "{what}: {said}"),
+            code => panic!("{what}: exit code {code:?}: {said}"),
+        }
+        let report = mailtrail(folder, &["report", "email-log", "--json"]);
+        let told = String::from_utf8_lossy(&report.stderr).into_owned();
+        match report.status.code() {
+            Some(0) => assert_eq!(lines(&report), self.rows, "{what}"),
+            Some(1) => assert!(
+                told.contains("run verify") || told.contains("restore it from a copy"),
+                "{what}: {told}"
+            ),
+            code => panic!("{what}: exit code {code:?}: {told}"),
+        }
+        for text in [&said, &told] {
+            assert!(!text.contains("panicked") && !text.contains("backtrace"), "{what}: {text}");
+        }
+        // What verify says is intact can be read.
+        assert!(!verified.status.success() || report.status.success(), "{what}: {told}");
+        !verified.status.success()
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// A thousand places with `MAILTRAIL_SOAK`.
+#[test]
+fn a_flipped_byte_is_told_as_damage_or_changes_no_answer() {
+    let store = Damaged::new();
+    let (used, mut noticed) = (store.used(), 0);
+    let turns = if std::env::var_os("MAILTRAIL_SOAK").is_some() { 1_000 } else { 24 };
+    for turn in 0..turns {
+        // Spread over what is used, by a step that shares no factor with it.
+        let (at, mut database) = ((turn * 1_000_003 + 13) % used, store.whole.clone());
+        database[at] ^= 1 << (turn % 8);
+        noticed += u32::from(store.look(&database, &format!("byte {at}")));
+    }
+    assert!(noticed > 0, "some of it was noticed");
+}
+
+#[test]
+fn a_file_that_was_cut_is_told_as_damage() {
+    let store = Damaged::new();
+    let used = store.used();
+    for eighth in 0..8 {
+        let what = format!("cut to {eighth}/8");
+        assert!(store.look(&store.whole[..used * eighth / 8], &what), "{what}: nobody noticed");
+    }
+}
