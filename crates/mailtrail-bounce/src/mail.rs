@@ -49,7 +49,10 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Message<'_>, ReadError> {
             .header_address(HeaderName::To)
             .default_header_ignore()
     });
-    let message = PARSER.parse(bytes).ok_or(ReadError::NoHeader)?;
+    // Built with debug assertions the parser stops at some broken structures, where it otherwise takes
+    // what it has (mail-parser 0.11: "could not find multipart").
+    let parsed = std::panic::catch_unwind(|| PARSER.parse(bytes)).map_err(|_| ReadError::Broken)?;
+    let message = parsed.ok_or(ReadError::NoHeader)?;
     if message.headers().is_empty() { Err(ReadError::NoHeader) } else { Ok(message) }
 }
 

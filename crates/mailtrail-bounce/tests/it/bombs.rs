@@ -102,3 +102,10 @@ fn a_report_that_returns_itself() {
     let reading = timed(inner.repeat(500).as_bytes());
     assert_ne!(reading.kind, Kind::Complaint);
 }
+
+/// The mail parser stops at this one where it is built with debug assertions.
+#[test]
+fn a_part_of_no_multipart_is_an_error_or_a_mail() {
+    let mail = include_bytes!("../mails/no-such-multipart.eml");
+    assert!(matches!(read(mail, None), Ok(_) | Err(ReadError::Broken)));
+}

@@ -81,7 +81,7 @@ impl Report {
         match self {
             Self::EmailLog(log) => {
                 let Reported { state, head, .. } = email_log(&opened, &as_of).await?;
-                log.print(&state, &footer(head, &as_of)?, setup.json)
+                log.print(&state, &footer(&opened, head, &as_of)?, setup.json)
             }
             Self::Summary(rows) => rows.print_summary(&opened, setup.json).await,
         }
@@ -115,7 +115,7 @@ where
 }
 
 /// Where a report comes from whose state is of the log up to here.
-pub(crate) fn footer(head: Head, as_of: &AsOf) -> Result<Footer, Failure> {
+pub(crate) fn footer(opened: &Opened, head: Head, as_of: &AsOf) -> Result<Footer, Failure> {
     let program = concat!("mailtrail ", env!("CARGO_PKG_VERSION"));
     let rules = opened.classifier()?.version().to_owned();
     Ok(Footer::new(head, as_of.to_string(), program).versions(Some(rules), None))
@@ -144,7 +144,7 @@ impl Rows {
         if unmatched > 0 {
             output::line(format!("{unmatched} pieces of feedback match no delivery"))?;
         }
-        Ok(output::bytes(footer(head, &self.as_of)?.lines().as_bytes())?)
+        Ok(output::bytes(footer(opened, head, &self.as_of)?.lines().as_bytes())?)
     }
 
     /// The counts, how much feedback matches no delivery, and of which log that is. The counts of a broadcast are kept; what is asked of

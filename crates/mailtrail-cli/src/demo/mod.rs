@@ -181,7 +181,7 @@ async fn show(opened: &Opened, broadcast: &BroadcastId, as_json: bool) -> Result
     output::line("")?;
     let whole = std::collections::BTreeMap::from([(String::new(), state.summary(&query)?)]);
     output::bytes(summary_table(&whole, None).as_bytes())?;
-    let footer = footer(head, &AsOf::Now)?;
+    let footer = footer(opened, head, &AsOf::Now)?;
     Ok(output::bytes(footer.lines().as_bytes())?)
 }
 
