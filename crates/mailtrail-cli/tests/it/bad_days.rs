@@ -215,7 +215,8 @@ async fn a_disk_that_becomes_read_only_while_events_are_written_loses_none_that_
         thread::yield_now();
     }
     assert!(disk.fail());
-    input.write_all(events[STEP..].concat().as_bytes()).unwrap();
+    // It may end before it has read all of them.
+    input.write_all(events[STEP..].concat().as_bytes()).ok();
     drop(input);
     let refused = process.wait_with_output().unwrap();
     assert_tells(&refused, &["Read-only file system", "make its folder writable again"]);

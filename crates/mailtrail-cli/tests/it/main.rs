@@ -6,6 +6,7 @@ mod bad_days;
 mod damage;
 mod large;
 mod log;
+mod older;
 mod projection;
 mod reproduction;
 mod rules;

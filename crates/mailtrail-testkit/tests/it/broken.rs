@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use mailtrail_memory::MemoryStore;
 use mailtrail_testkit::broken::{BrokenStore, Fault};
-use mailtrail_testkit::conformance::{CASES, Case, what_is_acknowledged_survives};
+use mailtrail_testkit::conformance::{
+    CASES, Case, it_answers_as_the_reference_store, what_is_acknowledged_survives,
+};
 
 /// The promises that a store with this fault breaks.
 fn broken_promises(fault: Fault) -> &'static [&'static str] {
@@ -78,6 +80,12 @@ fn a_store_that_does_nothing_fails_every_case() {
     let content = CASES.iter().filter(|case| !breaks(case, Fault::DoesNothing));
     let content: Vec<&str> = content.map(|case| case.name).collect();
     assert!(content.is_empty(), "content with a store that does nothing: {content:?}");
+}
+
+#[test]
+#[should_panic(expected = "every store answers as the reference store")]
+fn a_store_that_does_nothing_does_not_answer_as_the_reference() {
+    it_answers_as_the_reference_store(|| BrokenStore::new(Fault::DoesNothing));
 }
 
 #[test]
