@@ -75,6 +75,9 @@ fn the_demo_shows_all_ten_statuses_each_with_its_reason() {
     audit::verifies_without_mailtrail(&folder.path().join("demo.jsonl"));
     let trail = text(&run(&["explain", "bob@parents.example"]));
     assert!(trail.contains("→ Delivered") && trail.contains("\n  !"), "{trail}");
+    // Whatever port brought a failure, the same rules read it the same once more.
+    let again = text(&run(&["reclassify", "--yes"]));
+    assert!(again.starts_with("no row changes\n") && !again.contains("changes show"), "{again}");
     let summary = lines(&run(&["report", "summary", "--json"]));
     assert_eq!(summary[0]["reached"], serde_json::json!({ "count": 3, "of": 13 }));
     // Whoever has a file may have written it: no return path vouches for it.
