@@ -177,3 +177,21 @@ fn old_facts_are_read_again_by_newer_rules_when_told() {
     let both = reclassify(&["--yes", "--dry-run"]);
     assert_eq!(both.status.code(), Some(2));
 }
+
+/// The fenced blocks of the chapter that are in this language.
+fn blocks(language: &str) -> Vec<&'static str> {
+    let chapter = include_str!("../../../../docs/rules.md");
+    let parts = chapter.split("```").skip(1).step_by(2);
+    parts.filter_map(|block| block.strip_prefix(language)?.strip_prefix('\n')).collect()
+}
+
+#[test]
+fn the_chapter_on_rules_shows_what_the_program_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("own.toml"), blocks("toml")[0]).unwrap();
+    let tried = text(&mailtrail(folder, &["rules", "test", "own.toml"]));
+    assert_eq!(tried, "1 rules; 1 of 1 tests as expected\n");
+    let explain = ["rules", "explain", "550 5.1.1 too many messages per hour"];
+    assert_eq!(text(&mailtrail(folder, &explain)), blocks("text")[0]);
+}
