@@ -54,6 +54,9 @@ fn print(delivery: DeliveryId, explanation: &Explanation) -> Result<(), Failure>
     output::line(format!("  {}", explanation.status.sentence()))?;
     for step in &explanation.steps {
         output::line(line(step, explanation))?;
+        if let Some(read) = reading(step) {
+            output::line(read)?;
+        }
         if let Some(text) = &step.text {
             output::line(format!("        “{}”", safe(text)))?;
         }
@@ -95,4 +98,14 @@ fn line(step: &Step, explanation: &Explanation) -> String {
     };
     let (position, name, source) = (step.position, &step.event_type, &step.source);
     format!("  {mark} {position:>6} {when} {name:<12} by {source} ({how}){moved}")
+}
+
+/// How it was read, and by which rule of which version.
+fn reading(step: &Step) -> Option<String> {
+    let reason = step.reason?;
+    let rule = step.rule.as_deref().map_or_else(String::new, |rule| {
+        let version = step.rules_version.as_deref().map(|version| format!(", rules {version}"));
+        format!(" by rule {}{}", safe(rule), safe(version.as_deref().unwrap_or_default()))
+    });
+    Some(format!("        read as {reason}{rule}"))
 }

@@ -131,12 +131,9 @@ impl Mail {
                 Ok(Recorded::Feedback(appended) | Recorded::Unread(appended)) => {
                     counts.add(&appended);
                 }
-                Ok(Recorded::Refused) => {
+                Ok(Recorded::Refused(why)) => {
                     counts.refused += 1;
-                    output::note(format!(
-                        "{}: refused: not to a signed return path",
-                        file.display()
-                    ));
+                    output::note(format!("{}: refused: {why}", file.display()));
                 }
                 Ok(_) => counts.not_feedback += 1,
                 Err(error @ mailtrail::smtp::intake::IntakeError::Read(_)) => {

@@ -12,6 +12,7 @@ mod parse;
 pub(crate) mod plan;
 mod projection;
 mod rebuild;
+mod reclassify;
 pub(crate) mod report;
 mod rules;
 pub(crate) mod send;
@@ -56,6 +57,8 @@ pub(crate) enum Command {
     /// Rules of your own: check them, and see which rule decides.
     #[command(subcommand)]
     Rules(rules::Rules),
+    /// Read old failures again by today's rules: show what would move, and apply it with --yes.
+    Reclassify(reclassify::Reclassify),
     /// Whether a log is what was stored: an export, or a store.
     Verify(verify::Verify),
     /// Write the log as lines that prove themselves.
@@ -86,6 +89,7 @@ impl Command {
             Self::Projection(projection) => projection.run(setup).await,
             Self::Rebuild(rebuild) => rebuild.run(setup).await,
             Self::Rules(rules) => rules.run(setup),
+            Self::Reclassify(reclassify) => reclassify.run(setup).await,
             Self::Verify(verify) => verify.run(setup).await,
             Self::Export(export) => export.run(setup).await,
             Self::Import(import) => import.run(setup).await,

@@ -81,11 +81,17 @@ fn the_demo_shows_all_ten_statuses_each_with_its_reason() {
     audit::verifies_without_mailtrail(&folder.path().join("demo.jsonl"));
     let trail = text(&run(&["explain", "bob@parents.example"]));
     assert!(trail.contains("→ Delivered") && trail.contains("\n  !"), "{trail}");
+    // Whatever port brought a failure, the same rules read it the same once more.
+    let again = text(&run(&["reclassify", "--yes"]));
+    assert!(again.starts_with("no row changes\n") && !again.contains("changes show"), "{again}");
     let summary = lines(&run(&["report", "summary", "--json"]));
     assert_eq!(summary[0]["reached"], serde_json::json!({ "count": 3, "of": 13 }));
     // Whoever has a file may have written it: no return path vouches for it.
     let files = ["ingest", "mail", "demo/mails", "--json"];
-    let strict = lines(&run(&[&files[..], &["--require-token"]].concat()));
+    let strict = run(&[&files[..], &["--require-token"]].concat());
+    let said = String::from_utf8_lossy(&strict.stderr).into_owned();
+    assert!(said.contains(".eml: refused: it"), "each with its cause: {said}");
+    let strict = lines(&strict);
     assert_eq!(strict[0]["new_events"], 0);
     assert!(strict[0]["refused"].as_u64().unwrap() > 0, "{strict:?}");
     // The same mails again change nothing.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use mailtrail::core::token::Purpose;
 use serde_json::Value;
 
 use super::{lines, mailtrail, text};
@@ -131,4 +132,66 @@ fn a_text_is_explained_by_the_rule_that_decides_and_by_those_behind_it() {
     let at = |host| text(&mailtrail(folder, &[&hotmail[..], &["--host", host]].concat()));
     assert!(at("mx1.hotmail.com").contains("text/microsoft-unavailable"));
     assert!(!at("mx1.a.example").contains("text/microsoft-unavailable"));
+}
+
+#[test]
+fn old_facts_are_read_again_by_newer_rules_when_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("contacts.csv"), "contact_id,address\nc1,ann@a.example\n").unwrap();
+    text(&mailtrail(folder, &["plan", "b", "contacts.csv", "--kind", "general"]));
+    text(&mailtrail(folder, &["export", "log.jsonl"]));
+    let log = fs::read_to_string(folder.join("log.jsonl")).unwrap();
+    let delivery = log.split("delivery/").nth(1).and_then(|rest| rest.get(..36)).unwrap();
+    let keys = mailtrail::keys_file(folder.join("keys.toml")).unwrap();
+    let token = keys.sign(Purpose::ReturnPath, delivery.parse().unwrap());
+    let to = format!("b+{token}@bounces.example");
+    fs::write(folder.join("mailtrail.toml"), "return_path_domain = \"bounces.example\"\n").unwrap();
+    report(folder, "ann@a.example", "550 house rule 12");
+    text(&mailtrail(folder, &["ingest", "mail", "bounce.eml", "--recipient", &to]));
+    let none = text(&mailtrail(folder, &["reclassify"]));
+    assert_eq!(none, "no row changes\n");
+
+    let rules = OWN.replace("mailbox full", "house rule 12").replace("system_full", "user_unknown");
+    fs::write(folder.join("own.toml"), rules).unwrap();
+    let reclassify = |options: &[&str]| {
+        mailtrail(folder, &[&["--rules", "own.toml", "reclassify"], options].concat())
+    };
+    let dry = reclassify(&[]);
+    let said = text(&dry);
+    let row = "c1 b ann@a.example: bounced unknown → user_unknown (none → own/campus-quota); Bounced → Failed";
+    assert_eq!(said, format!("{row}\n1 row moves from Bounced to Failed\n"));
+    assert!(String::from_utf8_lossy(&dry.stderr).contains("--yes"));
+    assert_eq!(text(&reclassify(&["--dry-run"])), said, "a dry run changes nothing");
+    assert_eq!(lines(&reclassify(&["--json"]))[1]["applied"], 0);
+    assert_eq!(text(&reclassify(&["--yes"])), said);
+    assert_eq!(text(&reclassify(&["--yes"])), "no row changes\n");
+
+    let trail = text(&mailtrail(folder, &["explain", "ann@a.example"]));
+    assert!(trail.starts_with("Failed"), "{trail}");
+    assert!(trail.contains("read as unknown by rule none, rules 1\n"), "{trail}");
+    assert!(
+        trail.contains("read as user_unknown by rule own/campus-quota, rules 7+1\n"),
+        "{trail}"
+    );
+    let both = reclassify(&["--yes", "--dry-run"]);
+    assert_eq!(both.status.code(), Some(2));
+}
+
+/// The fenced blocks of the chapter that are in this language.
+fn blocks(language: &str) -> Vec<&'static str> {
+    let chapter = include_str!("../../../../docs/rules.md");
+    let parts = chapter.split("```").skip(1).step_by(2);
+    parts.filter_map(|block| block.strip_prefix(language)?.strip_prefix('\n')).collect()
+}
+
+#[test]
+fn the_chapter_on_rules_shows_what_the_program_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("own.toml"), blocks("toml")[0]).unwrap();
+    let tried = text(&mailtrail(folder, &["rules", "test", "own.toml"]));
+    assert_eq!(tried, "1 rules; 1 of 1 tests as expected\n");
+    let explain = ["rules", "explain", "550 5.1.1 too many messages per hour"];
+    assert_eq!(text(&mailtrail(folder, &explain)), blocks("text")[0]);
 }

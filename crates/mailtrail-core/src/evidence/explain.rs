@@ -4,8 +4,11 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::Evidence;
-use crate::event::{Authenticity, Envelope, EventType, Source};
+use super::why::Why;
+use crate::Fact;
+use crate::event::{Authenticity, Envelope, Event, EventType, NewEvent, Source};
 use crate::id::{EventId, StreamId};
+use crate::reason::Reason;
 use crate::status::Status;
 use crate::store::Position;
 
@@ -55,8 +58,12 @@ pub struct Step {
     pub source: Source,
     /// How it was authenticated.
     pub authenticity: Authenticity,
-    /// The rule that read it.
+    /// The rule that read it: of a failure that which gave its reason.
     pub rule: Option<Box<str>>,
+    /// The version of the rules.
+    pub rules_version: Option<Box<str>>,
+    /// The reason that it gives, of a failure or of one that was read again.
+    pub reason: Option<Reason>,
     /// The least status of a delivery that holds it.
     pub floor: Option<Status>,
     /// The status before it.
@@ -99,6 +106,8 @@ impl Step {
         let before = evidence.status();
         evidence.add_envelope(envelope);
         let fact = envelope.fact();
+        let why = fact.as_ref().map(|fact| Why::of(&fact.event)).unwrap_or_default();
+        let (rule, rules_version) = rule(event, fact.as_ref().ok());
         Self {
             position: envelope.position,
             stream: envelope.stream,
@@ -108,13 +117,29 @@ impl Step {
             recorded_at: envelope.recorded_at,
             source: event.source.clone(),
             authenticity: event.provenance.authenticity.clone(),
-            rule: event.provenance.rule.clone(),
-            floor: fact.as_ref().ok().and_then(crate::Fact::floor),
+            rule,
+            rules_version,
+            reason: why.reason,
+            floor: fact.as_ref().ok().and_then(Fact::floor),
             before,
             after: evidence.status(),
             contradicts: false,
             foreign: fact.is_err(),
             text: envelope.private().text,
         }
+    }
+}
+
+/// The rule of a failure's diagnosis says more than that which found the failure in its source.
+fn rule(event: &NewEvent, fact: Option<&Fact>) -> (Option<Box<str>>, Option<Box<str>>) {
+    let diagnosis = match fact.map(|fact| &fact.event) {
+        Some(Event::Bounced(bounced)) => Some(&bounced.diagnosis),
+        Some(Event::Deferred(deferred)) => Some(&deferred.diagnosis),
+        Some(Event::Suppressed(suppressed)) => suppressed.diagnosis.as_ref(),
+        _ => None,
+    };
+    match diagnosis.filter(|diagnosis| diagnosis.rule.is_some()) {
+        Some(diagnosis) => (diagnosis.rule.clone(), diagnosis.rules_version.clone()),
+        None => (event.provenance.rule.clone(), event.provenance.rules_version.clone()),
     }
 }

@@ -4,4 +4,4 @@ mod lmtp;
 mod record;
 
 pub use lmtp::LmtpIntake;
-pub use record::{Intake, IntakeError, Recorded};
+pub use record::{Intake, IntakeError, Recorded, Unproven};

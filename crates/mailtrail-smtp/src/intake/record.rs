@@ -10,7 +10,7 @@ use mailtrail_core::correlation::Correlation;
 use mailtrail_core::event::{Authenticity, Custom, EncodeError, Private, RawHash, Source};
 use mailtrail_core::id::Identity;
 use mailtrail_core::store::{AppendError, Appended, RawError, RawStore};
-use mailtrail_core::token::{Keys, SeenIn, Verified};
+use mailtrail_core::token::{Keys, Purpose, SeenIn, TokenError, Verified};
 use mailtrail_core::{EventId, EventStore, EventStoreExt, Feedback};
 
 use crate::return_path::ReturnPath;
@@ -35,9 +35,41 @@ pub enum Recorded {
     /// A mail to a delivery's return path that is no feedback: kept unread.
     Unread(Appended),
     /// Feedback without the token that this intake [requires](Intake::require_token): no evidence.
-    Refused,
+    Refused(Unproven),
     /// Neither feedback nor addressed to a delivery: nothing to keep.
     NotFeedback,
+}
+
+/// Why nothing proves that feedback follows from a message of ours.
+///
+/// ```
+/// use mailtrail_smtp::intake::Unproven;
+/// assert_eq!(Unproven::Quoted.to_string(), "its token is only quoted: whoever saw the message has it");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unproven {
+    /// It did not come to a return path, and names no delivery.
+    #[error("it has no token of ours")]
+    NoToken,
+    /// Its return path was signed by a key that is not configured.
+    #[error("its token was signed by key {key_id}, which is not configured")]
+    UnknownKey {
+        /// The id in the token.
+        key_id: u8,
+    },
+    /// Its return path was signed by a key that is retired.
+    #[error("its token was signed by key {key_id}, which is retired")]
+    RetiredKey {
+        /// The id in the token.
+        key_id: u8,
+    },
+    /// The token of its return path is not ours, or was made for another purpose.
+    #[error("its token is forged, or made for another purpose")]
+    Forged,
+    /// It did not come to a return path, and a valid token stands in its text.
+    #[error("its token is only quoted: whoever saw the message has it")]
+    Quoted,
 }
 
 /// Why a mail was not recorded: keep it, and bring it again.
@@ -112,7 +144,9 @@ impl Intake {
             if self.require_token {
                 reading.feedback.retain(is_authenticated);
                 if reading.feedback.is_empty() {
-                    return Ok(Recorded::Refused);
+                    return Ok(Recorded::Refused(
+                        self.unproven(envelope_recipient, reading.seen_in),
+                    ));
                 }
             }
             let raw = self.keep(mail).await?;
@@ -135,6 +169,19 @@ impl Intake {
         feedback.private = Private::default();
         feedback.fact.raw = raw;
         Ok(Recorded::Unread(self.append(vec![feedback]).await?))
+    }
+
+    /// What the return path lacks; where the mail came to none of ours, what the mail itself does.
+    fn unproven(&self, envelope_recipient: Option<&str>, seen_in: Option<SeenIn>) -> Unproven {
+        let local = envelope_recipient.and_then(|to| to.rsplit_once('@')).map(|(local, _)| local);
+        let word = local.and_then(|local| local.rsplit(['+', '=', '-']).next());
+        match word.map(|word| self.keys.verify(Purpose::ReturnPath, word)) {
+            Some(Err(TokenError::UnknownKey { key_id })) => Unproven::UnknownKey { key_id },
+            Some(Err(TokenError::RetiredKey { key_id })) => Unproven::RetiredKey { key_id },
+            Some(Err(TokenError::Forged)) => Unproven::Forged,
+            Some(Ok(_) | Err(_)) | None if seen_in.is_some() => Unproven::Quoted,
+            Some(Ok(_) | Err(_)) | None => Unproven::NoToken,
+        }
     }
 
     async fn keep(&self, mail: Bytes) -> Result<Option<RawHash>, RawError> {

@@ -5,8 +5,11 @@
 mod support;
 
 mod auditor;
+mod better_rule;
 mod early_feedback;
 mod every_order;
+mod fix_your_addresses;
+mod forged_bounce;
 mod forgotten;
 mod liars_week;
 mod no_email_selected;

@@ -2,4 +2,5 @@
 
 pub(crate) mod postfix;
 pub(crate) mod provider;
+pub(crate) mod report;
 pub(crate) mod skip;
