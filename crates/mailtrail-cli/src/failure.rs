@@ -59,18 +59,23 @@ impl Failure {
         if is_closed_pipe(&*self.error) {
             return ExitCode::SUCCESS;
         }
-        let mut text = self.error.to_string();
-        let mut cause = self.error.source();
-        while let Some(error) = cause {
-            text = format!("{text}: {error}");
-            cause = error.source();
-        }
-        output::note(format!("mailtrail: {text}"));
+        output::note(format!("mailtrail: {}", in_full(&*self.error)));
         if let Some(advice) = advice(&*self.error) {
             output::note(format!("mailtrail: {advice}"));
         }
         ExitCode::from(self.code)
     }
+}
+
+/// What an error says, each cause behind a colon.
+pub(crate) fn in_full(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 /// Whoever read our output has gone: nothing is wrong.

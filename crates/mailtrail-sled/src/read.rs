@@ -4,6 +4,8 @@ use std::io;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use mailtrail_core::event::Envelope;
@@ -281,18 +283,39 @@ pub(crate) fn guarded<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, Re
 }
 
 /// Opens sled's files. What it can't read is damage, also where it panics.
+///
+/// The folder is ours, so whoever still locks the files is on its way out: threads of sled hold them for a moment after
+/// a store is dropped.
 pub(crate) fn guarded_open(config: &sled::Config) -> Result<sled::Db, OpenError> {
-    match catch_unwind(AssertUnwindSafe(|| config.open())) {
-        Ok(Ok(db)) => Ok(db),
-        Ok(Err(sled::Error::Io(cause))) if !is_damage(&cause) => {
-            Err(OpenError::Io(as_it_was(cause)))
-        }
-        // Its other errors are texts for whoever works on sled.
-        Ok(Err(_)) | Err(_) => {
-            Err(OpenError::Corrupt { cause: "sled can't read its files".into() })
+    let since = Instant::now();
+    loop {
+        match catch_unwind(AssertUnwindSafe(|| config.open())) {
+            Ok(Ok(db)) => return Ok(db),
+            Ok(Err(sled::Error::Io(cause))) if is_locked(&cause) => {
+                if since.elapsed() > PATIENCE {
+                    return Err(OpenError::InUse { owner: None });
+                }
+                thread::sleep(LOOK_AGAIN);
+            }
+            Ok(Err(sled::Error::Io(cause))) if !is_damage(&cause) => {
+                return Err(OpenError::Io(as_it_was(cause)));
+            }
+            // Its other errors are texts for whoever works on sled.
+            Ok(Err(_)) | Err(_) => {
+                return Err(OpenError::Corrupt { cause: "sled can't read its files".into() });
+            }
         }
     }
 }
+
+/// Whether sled says that someone locks its file: it has no other word for that.
+fn is_locked(cause: &io::Error) -> bool {
+    cause.to_string().starts_with("could not acquire lock")
+}
+
+/// How long another's lock of sled's files is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// What the operating system said: sled gives every error but the first as the text of a debugger.
 pub(crate) fn as_it_was(cause: io::Error) -> io::Error {

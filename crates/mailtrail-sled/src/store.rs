@@ -82,12 +82,13 @@ impl Options {
 /// A folder that is open: taken, checked, its end found.
 #[derive(Debug)]
 pub(crate) struct Opened {
-    pub(crate) lock: Lock,
     pub(crate) reads: Reads,
     pub(crate) namespace: Namespace,
     pub(crate) head: Head,
     last_recorded_at: Option<chrono::DateTime<Utc>>,
     pub(crate) engine: SledEngine,
+    /// Dropped last: the folder is let go when sled has closed its files.
+    pub(crate) lock: Lock,
 }
 
 impl Opened {
@@ -120,7 +121,7 @@ impl Opened {
         }
         let engine =
             SledEngine::new(reads.clone(), path, namespace, head).map_err(OpenError::Io)?;
-        Ok(Self { lock, reads, namespace, head, last_recorded_at, engine })
+        Ok(Self { reads, namespace, head, last_recorded_at, engine, lock })
     }
 }
 

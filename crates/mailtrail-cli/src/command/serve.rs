@@ -1,13 +1,16 @@
 //! `serve`: webhooks, the pixel, and the intake of bounce mails.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use mailtrail::core::id::Endpoint;
+use mailtrail::core::projection::Projection;
 use mailtrail::core::store::AppendError;
 use mailtrail::core::{AppendBatch, EventStore};
+use mailtrail::projection::Live;
 use mailtrail::report::{BroadcastSummary, EmailLog};
 use mailtrail::smtp::intake::LmtpIntake;
 use mailtrail::smtp::server::{Protocol, Running, Server};
@@ -19,7 +22,7 @@ use tokio::task::JoinHandle;
 
 use crate::command::ingest::intake;
 use crate::command::rebuild::runner;
-use crate::failure::Failure;
+use crate::failure::{Failure, in_full};
 use crate::output;
 use crate::setup::{Opened, Setup, Webhook, random};
 
@@ -52,6 +55,7 @@ impl Serve {
         let ended = tokio::select! {
             stopped = tokio::signal::ctrl_c() => stopped.map_err(Failure::other),
             error = taken_no_more(&**opened.tracker.store()) => Err(error.into()),
+            never = tell_what_stands_still(&live.0, &live.1) => match never {},
         };
         output::note("stopping: what was accepted is recorded");
         ports.close().await;
@@ -69,6 +73,34 @@ async fn taken_no_more(store: &dyn EventStore) -> AppendError {
         if let Err(error) = store.append(AppendBatch::new()).await {
             return error;
         }
+    }
+}
+
+/// Says where a report is not kept up to date, when that begins and when it changes.
+async fn tell_what_stands_still(
+    log: &Live<EmailLog>,
+    summary: &Live<BroadcastSummary>,
+) -> Infallible {
+    let mut told = [None, None];
+    loop {
+        for (told, (name, progress)) in told
+            .iter_mut()
+            .zip([(EmailLog.name(), log.progress()), (BroadcastSummary.name(), summary.progress())])
+        {
+            let now = match (progress.paused, progress.error) {
+                (Some(pause), _) => Some(format!(
+                    "{name} stands still at position {}: {}: see `mailtrail projection status`",
+                    pause.position, pause.why
+                )),
+                (None, Some(error)) => Some(format!("{name} is not kept up to date: {error}")),
+                (None, None) => None,
+            };
+            if *told != now {
+                output::note(now.clone().unwrap_or_else(|| format!("{name} goes on")));
+                *told = now;
+            }
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
@@ -95,7 +127,7 @@ impl Ports {
         let service = app.into_make_service_with_connect_info::<SocketAddr>();
         let server = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, service).await {
-                output::note(format!("the HTTP server has ended: {error}"));
+                output::note(format!("the HTTP server has ended: {}", in_full(&error)));
             }
         });
         let handler = LmtpIntake::new(Arc::new(intake(opened, domain)?));
@@ -119,7 +151,7 @@ async fn judge(opened: Opened) {
     let mut judge = Judge::default();
     loop {
         if let Err(error) = judge.run(&**store, clock.now()).await {
-            output::note(format!("verdicts on opens wait: {error}"));
+            output::note(format!("verdicts on opens wait: {}", in_full(&error)));
         }
         tokio::time::sleep(JUDGE_EVERY).await;
     }
@@ -131,10 +163,12 @@ async fn block(opened: Opened) {
     loop {
         match opened.tracker.store().changed(seen).await {
             Ok(head) => seen = head,
-            Err(error) => return output::note(format!("the blocking policy has ended: {error}")),
+            Err(error) => {
+                return output::note(format!("the blocking policy has ended: {}", in_full(&error)));
+            }
         }
         if let Err(error) = opened.tracker.apply_blocking_policy().await {
-            output::note(format!("the blocking policy waits: {error}"));
+            output::note(format!("the blocking policy waits: {}", in_full(&error)));
         }
         tokio::time::sleep(BLOCK_EVERY).await;
     }
@@ -184,7 +218,7 @@ pub(crate) fn provider_of(webhook: &Webhook) -> Result<Arc<dyn Provider>, Failur
     }
 }
 
-/// How often it is asked whether the store takes writes.
+/// How often it is asked whether the store takes writes, and the reports are up to date.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long the blocking policy rests: it reads the whole log.
 const BLOCK_EVERY: Duration = Duration::from_secs(30);

@@ -10,6 +10,7 @@ use mailtrail::sled::{SledStates, SledStore};
 use serde_json::json;
 
 use super::audit::planned;
+use super::sharing::Serve;
 use super::{lines, mailtrail, text};
 
 /// A folder whose Email Log stands still: three rows are in it, and the first event of the fourth is beyond it.
@@ -77,6 +78,17 @@ async fn a_report_that_stands_still_says_what_to_do() {
     let before = (pause.position.get() - 1).to_string();
     let as_of = ["report", "email-log", "--json", "--as-of", &before];
     assert_eq!(lines(&mailtrail(folder, &as_of)).len(), 3);
+}
+
+#[tokio::test]
+async fn a_server_says_that_a_report_stands_still_and_that_it_goes_on() {
+    let (folder, pause) = paused().await;
+    let folder = folder.path();
+    let mut serve = Serve::start(folder);
+    serve.says(&format!("email_log stands still at position {}", pause.position));
+    text(&mailtrail(folder, &["projection", "resume", "email_log"]));
+    serve.says("email_log goes on");
+    assert_eq!(rows(folder), 4);
 }
 
 #[tokio::test]

@@ -20,12 +20,23 @@ impl Serve {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        // Its first line comes when the store is open and shared.
+        let said = BufReader::new(child.stderr.take().unwrap());
+        let mut serve = Self(child, said);
+        // It says so when the store is open and shared.
+        serve.says("http://");
+        serve
+    }
+
+    /// Waits until it says something of this.
+    pub(crate) fn says(&mut self, words: &str) {
         let mut line = String::new();
-        let mut said = BufReader::new(child.stderr.take().unwrap());
-        said.read_line(&mut line).unwrap();
-        assert!(line.contains("http://"), "{line}");
-        Self(child, said)
+        while !line.contains(words) {
+            line.clear();
+            assert!(
+                self.1.read_line(&mut line).unwrap() > 0,
+                "it has ended and never said {words}"
+            );
+        }
     }
 
     /// Waits until it ends by itself: its exit code, and what it said.
@@ -126,6 +137,26 @@ async fn a_broadcast_is_sent_by_one_process_at_a_time() {
     let rows = lines(&mailtrail(folder, &["report", "email-log", "--json"]));
     assert!(rows.iter().all(|row| row["delivery_results"] == "Soft Bounced"));
     sink.stop().await;
+}
+
+#[test]
+fn tail_prints_what_is_stored_while_it_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let _serve = Serve::start(folder);
+    let mut tail = Command::new(env!("CARGO_BIN_EXE_mailtrail"))
+        .current_dir(folder)
+        .args(["tail", "--after", "0", "--type", "address_blocked", "--count", "3", "--json"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut printed = BufReader::new(tail.stdout.take().unwrap()).lines();
+    // Each one only after the one before was printed: so it waits between them.
+    for address in ["ann@a.example", "bob@a.example", "eve@a.example"] {
+        text(&mailtrail(folder, &["block", "add", address]));
+        assert!(printed.next().unwrap().unwrap().contains(address));
+    }
+    assert!(printed.next().is_none() && tail.wait().unwrap().success());
 }
 
 /// What a mail server says that took the message and could not deliver it.

@@ -42,6 +42,23 @@ fn a_store_that_is_open_is_not_opened_twice() {
     assert!(matches!(again, Err(OpenError::InUse { owner: Some(pid) }) if pid == owner));
 }
 
+/// Threads of sled lock its file for a moment after a store is dropped.
+#[test]
+fn a_store_that_is_still_closing_is_waited_for() {
+    use mailtrail_core::store::OpenError;
+    let folder = tempfile::tempdir().unwrap();
+    drop(SledStore::open(folder.path()).unwrap());
+    let closing = std::fs::File::open(folder.path().join("log/db")).unwrap();
+    closing.lock().unwrap();
+    let refused = SledStore::open(folder.path());
+    assert!(matches!(refused, Err(OpenError::InUse { owner: None })), "{refused:?}");
+    std::thread::scope(|scope| {
+        let opening = scope.spawn(|| SledStore::open(folder.path()));
+        drop(closing);
+        opening.join().unwrap().unwrap();
+    });
+}
+
 #[test]
 fn a_folder_of_something_else_is_left_alone() {
     use mailtrail_core::store::OpenError;
