@@ -64,7 +64,9 @@ fn flufl(mails: &[Vec<u8>], reader: &Reader<'_>) {
     let theirs: f64 = text.trim().parse().unwrap_or_else(|_| {
         panic!("flufl.bounce printed {text:?}: {}", String::from_utf8_lossy(&printed.stderr))
     });
-    let ours = timed(mails, |mail| _ = black_box(reader.read(mail, None, now())));
+    // The best of three rounds, as there.
+    let round = || timed(mails, |mail| _ = black_box(reader.read(mail, None, now())));
+    let ours = (0..3).map(|_| round()).min().unwrap_or_default();
     Figure::new("bounce.flufl", mails.len() as f64 / ours.as_secs_f64(), "mails/s")
         .against("flufl.bounce, parsing included as with us", theirs)
         .at_least(20.0)

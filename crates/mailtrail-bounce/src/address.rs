@@ -78,7 +78,7 @@ pub(crate) fn found(line: &str) -> impl Iterator<Item = Found<'_>> {
     let mut from = 0_usize;
     std::iter::from_fn(move || {
         loop {
-            let at = line.get(from..)?.find('@')?.saturating_add(from);
+            let at = memchr::memchr(b'@', line.as_bytes().get(from..)?)?.saturating_add(from);
             let next = at.saturating_add(1);
             let (mut start, end) = (local_start(line, from, at), domain_end(line, next));
             // An apostrophe in front belongs to the text where one stands behind, too.
@@ -157,7 +157,8 @@ fn is_letter(c: char) -> bool {
 
 /// Whether two texts are the same address, as far as reports are concerned.
 pub(crate) fn same(one: &str, other: &str) -> bool {
-    one.eq_ignore_ascii_case(other) || one.to_lowercase() == other.to_lowercase()
+    one.eq_ignore_ascii_case(other)
+        || (!(one.is_ascii() && other.is_ascii()) && one.to_lowercase() == other.to_lowercase())
 }
 
 /// Names that stand before an address with an equals sign.

@@ -6,10 +6,11 @@ use mailtrail_classify::{Classifier, Reply};
 
 use crate::address;
 use crate::fields::Fields;
+use crate::head::Head;
 use crate::mail::Mail;
 use crate::notice::{Entry, Notice, host};
 use crate::original::Original;
-use crate::phrases::{Phrases, Says, normal};
+use crate::phrases::{Phrases, Says};
 use crate::recipient::{Action, Recipient};
 use crate::status::{self, bounded};
 
@@ -28,9 +29,9 @@ pub(crate) fn is_complete(recipient: &Recipient) -> bool {
 pub(crate) fn with_notice(
     mut recipients: Vec<Recipient>,
     notice: &Notice<'_>,
-    by_system: bool,
+    by_system: impl FnOnce() -> bool,
 ) -> Vec<Recipient> {
-    if recipients.is_empty() && by_system {
+    if recipients.is_empty() && by_system() {
         recipients = notice.status().map(|text| status::recipients(&text)).unwrap_or_default();
     }
     let alone = recipients.len() == 1;
@@ -91,21 +92,15 @@ fn complete(recipient: &mut Recipient, text: &str) {
 ///
 /// It needs both: that a mail system wrote it, and that it speaks of a delivery.
 pub(crate) fn free_form(
-    mail: Mail<'_>,
+    head: &Head<'_>,
     notice: &Notice<'_>,
     returned: &Fields,
     classifier: &Classifier,
     phrases: &Phrases,
 ) -> Vec<Recipient> {
-    let failed = failed_recipients(mail);
-    let subject = normal(mail.subject());
-    let said = phrases.find(&subject);
-    let in_subject = |what| said.iter().any(|hit| hit.says == what);
-    let by_hand =
-        ["re:", "fw:", "fwd:", "aw:", "wg:", "tr:"].iter().any(|mark| subject.starts_with(mark));
-    let by_mailer = mail.from().is_none_or(|from| phrases.is_mailer(from));
-    let from_nobody = is_from_nobody(mail, phrases);
-    let of_subject = !by_hand && (in_subject(Says::Failed) || in_subject(Says::Delayed));
+    let failed = failed_recipients(head.mail);
+    let by_hand = head.by_hand();
+    let of_subject = !by_hand && (head.says(Says::Failed) || head.says(Says::Delayed));
     let judged = |text: &str| {
         let reply = Reply::parse(text);
         let is_known = reply.reply_code.is_some_and(|code| !code.is_positive())
@@ -113,12 +108,12 @@ pub(crate) fn free_form(
             || classifier.classify(&reply).reason.is_known();
         (reply, is_known)
     };
-    let replied = notice.entries.iter().any(|entry| judged(&entry.text).1);
-    let of_delivery = notice.is_of_delivery() || replied;
+    let of_delivery =
+        notice.is_of_delivery() || notice.entries.iter().any(|entry| judged(&entry.text).1);
     // In a language that nobody here knows: a mail system returns a message, and names someone.
-    let returns = by_mailer && from_nobody && !by_hand && !notice.entries.is_empty();
+    let returns = head.by_mailer && head.from_nobody && !by_hand && !notice.entries.is_empty();
     let about_a_message = of_subject || (of_delivery && !returned.is_empty());
-    let by_system = by_mailer || !failed.is_empty() || (about_a_message && from_nobody);
+    let by_system = head.by_mailer || !failed.is_empty() || (about_a_message && head.from_nobody);
     let speaks =
         !failed.is_empty() || of_subject || of_delivery || (returns && !returned.is_empty());
     if !(by_system && speaks) {
@@ -126,16 +121,16 @@ pub(crate) fn free_form(
     }
     let by_subject = || match () {
         () if by_hand => None,
-        () if in_subject(Says::Delayed) => Some(Action::Delayed),
-        () if in_subject(Says::Failed) || !failed.is_empty() => Some(Action::Failed),
+        () if head.says(Says::Delayed) => Some(Action::Delayed),
+        () if head.says(Says::Failed) || !failed.is_empty() => Some(Action::Failed),
         () => None,
     };
     let overall = notice.action().or_else(by_subject);
     let reporting_host = host::reporting(&notice.shared).or_else(|| {
-        let from = mail.from().filter(|from| phrases.is_mailer(from))?;
+        let from = head.from.filter(|_| head.by_mailer)?;
         from.rsplit_once('@').map(|(_, host)| host.to_ascii_lowercase())
     });
-    let entries = entries(mail, notice, &failed, returned, phrases);
+    let entries = entries(head.mail, notice, &failed, returned, phrases);
     let recipients = entries.into_iter().map(|entry| {
         let (mut reply, is_known) = judged(&entry.text);
         // Where no word is known that says so, only a final reply proves that it was given up.
@@ -221,22 +216,4 @@ fn failed_recipients(mail: Mail<'_>) -> Vec<String> {
         }
     }
     failed
-}
-
-/// Whether a mail system wrote it, as far as its header says.
-pub(crate) fn is_by_system(mail: Mail<'_>, phrases: &Phrases) -> bool {
-    mail.from().is_none_or(|from| phrases.is_mailer(from)) || is_from_nobody(mail, phrases)
-}
-
-/// Whether nobody could answer to it, or it says that a program sent it.
-fn is_from_nobody(mail: Mail<'_>, phrases: &Phrases) -> bool {
-    let nobody = |value: &str| {
-        let sender = value.trim().trim_matches(['<', '>']).trim();
-        sender.is_empty() || phrases.is_mailer(sender)
-    };
-    mail.headers("Return-Path").any(nobody)
-        || mail
-            .header("Auto-Submitted")
-            .is_some_and(|value| value.to_ascii_lowercase().starts_with("auto-"))
-        || mail.from().is_some_and(|from| from.to_ascii_lowercase().starts_with("no-reply@"))
 }

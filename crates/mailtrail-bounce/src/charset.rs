@@ -34,13 +34,16 @@ pub(crate) fn corrected<'p>(
 fn is_contradicted(text: &str) -> bool {
     let bytes = text.as_bytes();
     memchr::memchr(ESCAPE, bytes).is_some()
-        || (!text.is_ascii() && memchr::memmem::find(bytes, "\u{FFFD}".as_bytes()).is_some())
+        || (!text.is_ascii() && memchr::memmem::find(bytes, REPLACED).is_some())
 }
 
 const ESCAPE: u8 = 0x1B;
+const REPLACED: &[u8] = "\u{FFFD}".as_bytes();
 
 fn errors(text: &str) -> usize {
-    text.chars().filter(|c| matches!(c, '\u{FFFD}' | '\u{1B}')).count()
+    let bytes = text.as_bytes();
+    let replaced = memchr::memmem::find_iter(bytes, REPLACED).count();
+    replaced.saturating_add(memchr::memchr_iter(ESCAPE, bytes).count())
 }
 
 fn guess(bytes: &[u8]) -> String {

@@ -24,9 +24,14 @@ impl Fields {
         (!value.is_empty()).then_some(value)
     }
 
+    /// Room for the fields of one recipient, or of half a header.
+    fn with_room() -> Self {
+        Self { text: String::with_capacity(ROOM), spans: Vec::with_capacity(ROOM_FIELDS) }
+    }
+
     /// The header of a parsed mail.
     pub(crate) fn of_header(message: &mail_parser::Message<'_>) -> Self {
-        let mut fields = Self::default();
+        let mut fields = Self::with_room();
         for (name, value) in message.headers_raw() {
             let mut lines = lines(value);
             fields.push(name, lines.next().unwrap_or_default());
@@ -117,7 +122,7 @@ pub(crate) fn blocks(text: &str) -> impl Iterator<Item = Fields> {
     let mut lines = lines(text).skip_while(|line| line.trim().is_empty()).peekable();
     std::iter::from_fn(move || {
         lines.peek()?;
-        let mut block = Fields::default();
+        let mut block = Fields::with_room();
         for line in lines.by_ref().take_while(|line| !line.trim().is_empty()) {
             if line.starts_with([' ', '\t']) {
                 block.fold(line);
@@ -157,6 +162,9 @@ pub(crate) fn lossy(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
         Err(_) => String::from_utf8_lossy(bytes),
     }
 }
+
+const ROOM: usize = 512;
+const ROOM_FIELDS: usize = 12;
 
 #[cfg(test)]
 mod tests {

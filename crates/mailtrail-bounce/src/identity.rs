@@ -1,6 +1,6 @@
 //! What names a report, whoever took it in.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use mailtrail_core::id::Identity;
@@ -16,7 +16,7 @@ pub(crate) struct Report {
     date: String,
     pub(crate) date_parsed: Option<DateTime<Utc>>,
     body: [u8; 32],
-    seen: HashMap<String, u32>,
+    seen: BTreeMap<String, u32>,
 }
 
 impl Report {
@@ -28,7 +28,7 @@ impl Report {
             date: header("Date").to_owned(),
             date_parsed: mail.date(),
             body: body_hash(bytes),
-            seen: HashMap::new(),
+            seen: BTreeMap::new(),
         }
     }
 

@@ -25,6 +25,7 @@ mod bounce;
 mod charset;
 mod complaint;
 mod fields;
+mod head;
 mod identity;
 mod mail;
 mod notice;

@@ -216,19 +216,21 @@ impl<'m> Mail<'m> {
         }
         let shown = self.message.text_body.iter().any(|shown| usize_of(*shown) == index);
         let is_text = matches!(part.body, PartType::Text(_) | PartType::Html(_));
-        if index > 0 && (is_text || part.contents().len() < MOST_FRONT) {
-            let text = text(part, self.message);
-            if status::is_status(&text) {
-                parts.unnamed_status.push(text);
-                return;
-            }
-            if !shown && is_text {
-                let header = first_block(&text).filter(Fields::is_mail_header);
-                parts.returned = parts.returned.take().or(header);
-            }
+        let is_small = part.contents().len() < MOST_FRONT;
+        let is_told = shown && is_text && parts.notice.len() < MOST_NOTICE;
+        if !is_told && (index == 0 || !(is_text || is_small)) {
+            return;
         }
-        if shown && is_text && parts.notice.len() < MOST_NOTICE {
-            let text = text(part, self.message);
+        let text = text(part, self.message);
+        if index > 0 && status::is_status(&text) {
+            parts.unnamed_status.push(text);
+            return;
+        }
+        if index > 0 && !shown && is_text {
+            let header = first_block(&text).filter(Fields::is_mail_header);
+            parts.returned = parts.returned.take().or(header);
+        }
+        if is_told {
             let text = match &part.body {
                 PartType::Html(_) => {
                     Cow::Owned(mail_parser::decoders::html::html_to_text(cut(&text, MOST_HTML)))

@@ -1,6 +1,7 @@
 //! A mail as a whole: what it is, which delivery it names, which events it is evidence of.
 
 use std::borrow::Cow;
+use std::cell::LazyCell;
 
 use chrono::{DateTime, Utc};
 use mailtrail_classify::Classifier;
@@ -11,11 +12,12 @@ use serde::Serialize;
 
 use crate::complaint::{self, Complaint};
 use crate::fields::Fields;
+use crate::head::Head;
 use crate::identity::Report;
 use crate::mail::{MOST_NOTICE, Mail, Parts, parse, without_returned_body};
 use crate::notice::Notice;
 use crate::original::{self, Original};
-use crate::phrases::{Phrases, Says, normal};
+use crate::phrases::{Phrases, Says};
 use crate::recipient::{Action, Recipient};
 use crate::ses::Notification;
 use crate::{bounce, receipt, reply, status};
@@ -211,8 +213,8 @@ impl<'a> Reader<'a> {
     /// What a mail says. What a machine wrote for machines goes before what it wrote for people.
     fn find(&self, mail: Mail<'_>, depth: usize) -> Found {
         let mut parts = mail.parts();
-        let by_system = bounce::is_by_system(mail, self.phrases);
-        if parts.status.is_empty() && by_system {
+        let head = LazyCell::new(|| Head::of(mail, self.phrases));
+        if parts.status.is_empty() && head.by_system() {
             parts.status = std::mem::take(&mut parts.unnamed_status);
         }
         let reported = bounce::reported(&parts.status);
@@ -230,8 +232,11 @@ impl<'a> Reader<'a> {
         if let Some(notification) = Notification::find(&parts.notice) {
             return of_notification(&notification);
         }
-        let reported = bounce::with_notice(reported, &notice, by_system);
-        let (kind, recipients) = self.kind(mail, &parts, reported, &notice, &returned);
+        let reported = bounce::with_notice(reported, &notice, || head.by_system());
+        let (kind, recipients) = match reported.is_empty() {
+            true => self.kind(&head, &parts, &notice, &returned),
+            false => (Kind::Report, reported),
+        };
         let is_structured = recipients.iter().any(|recipient| recipient.rule != "text");
         if !is_structured && depth < MOST_FORWARDS {
             // Only what is a report by its structure: people forward notices to ask about them.
@@ -249,15 +254,11 @@ impl<'a> Reader<'a> {
 
     fn kind(
         &self,
-        mail: Mail<'_>,
+        head: &Head<'_>,
         parts: &Parts<'_>,
-        reported: Vec<Recipient>,
         notice: &Notice<'_>,
         returned: &Fields,
     ) -> (Kind, Vec<Recipient>) {
-        if !reported.is_empty() {
-            return (Kind::Report, reported);
-        }
         if let Some(report) = &parts.complaint {
             return match complaint::read(report, returned) {
                 Complaint::Of(recipients) => (Kind::Complaint, recipients),
@@ -269,16 +270,15 @@ impl<'a> Reader<'a> {
         if let Some(receipt) = parts.receipt.as_ref().and_then(receipt::read) {
             return (Kind::Receipt, vec![receipt]);
         }
-        let complained =
-            complaint::by_returned(returned).or_else(|| opt_out(mail, notice, self.phrases));
+        let complained = complaint::by_returned(returned).or_else(|| opt_out(head, notice));
         if let Some(complained) = complained {
             return (Kind::Complaint, complained);
         }
-        let bounced = bounce::free_form(mail, notice, returned, self.classifier, self.phrases);
+        let bounced = bounce::free_form(head, notice, returned, self.classifier, self.phrases);
         if !bounced.is_empty() {
             return (Kind::Report, bounced);
         }
-        match reply::read(mail, notice, self.phrases) {
+        match reply::read(head, notice, self.phrases) {
             Some(replied) => (Kind::AutoReply, vec![replied]),
             None => (Kind::NotFeedback, Vec::new()),
         }
@@ -296,10 +296,9 @@ fn of_notification(notification: &Notification) -> Found {
 }
 
 /// A mail program that opts out in its user's name: there is no other complaint then.
-fn opt_out(mail: Mail<'_>, notice: &Notice<'_>, phrases: &Phrases) -> Option<Vec<Recipient>> {
-    let says = notice.says(Says::OptOut)
-        || phrases.find(&normal(mail.subject())).iter().any(|hit| hit.says == Says::OptOut);
-    let from = mail.from().filter(|from| says && !phrases.is_mailer(from))?;
+fn opt_out(head: &Head<'_>, notice: &Notice<'_>) -> Option<Vec<Recipient>> {
+    let says = notice.says(Says::OptOut) || head.says(Says::OptOut);
+    let from = head.from.filter(|_| says && !head.by_mailer)?;
     Some(complaint::of("opt-out", "opt_out", vec![from.to_owned()]))
 }
 

@@ -1,6 +1,7 @@
 //! Automatic answers: those that follow RFC 3834, and those that only sound like it.
 
 use crate::address;
+use crate::head::Head;
 use crate::mail::Mail;
 use crate::notice::Notice;
 use crate::phrases::{Phrases, Says, normal};
@@ -8,35 +9,30 @@ use crate::recipient::{Action, Recipient};
 use crate::status::bounded;
 
 /// Reads a mail as an automatic answer. None if it is none.
-pub(crate) fn read(mail: Mail<'_>, notice: &Notice<'_>, phrases: &Phrases) -> Option<Recipient> {
-    let subject = normal(mail.subject());
-    let subject = subject.trim_start_matches(|c: char| !c.is_alphanumeric());
-    let said = phrases.find(subject);
+pub(crate) fn read(head: &Head<'_>, notice: &Notice<'_>, phrases: &Phrases) -> Option<Recipient> {
+    let mail = head.mail;
     let answers = ["In-Reply-To", "References"].iter().any(|name| mail.raw_header(name).is_some());
     let by_nobody =
         mail.headers("Return-Path").any(|path| path.trim().trim_matches(['<', '>']).is_empty());
     let by_program = by_nobody || is_generated(mail);
     // A person who answers writes of holidays, too: below `Re:`, or with nothing that answers.
-    let by_hand = ["re:", "fw:", "fwd:"].iter().any(|mark| subject.starts_with(mark));
-    let of_answer = |what| matches!(what, Says::Automatic | Says::Away);
-    let in_subject = |what| said.iter().any(|hit| hit.says == what);
-    let labelled = subject.contains(':') || (in_subject(Says::Automatic) && in_subject(Says::Away));
-    let headed = said
-        .iter()
-        .any(|hit| hit.start == 0 && of_answer(hit.says) && (answers || by_program || labelled));
-    let says = |what| notice.says(what) || in_subject(what);
-    let told = (answers && !by_hand && notice.says(Says::Automatic))
+    let labelled =
+        head.subject.contains(':') || (head.says(Says::Automatic) && head.says(Says::Away));
+    let headed =
+        head.starts_with(&[Says::Automatic, Says::Away]) && (answers || by_program || labelled);
+    let says = |what| notice.says(what) || head.says(what);
+    let told = (answers && !head.by_hand() && notice.says(Says::Automatic))
         || (answers && by_program && (says(Says::Away) || says(Says::Moved)));
     let challenges = says(Says::Challenge) && (by_program || replies(mail));
     if !(replies(mail) || headed || told || challenges) {
         return None;
     }
     let moved = notice.says(Says::Moved);
-    let from = mail.from().map(str::to_owned);
+    let from = head.from.map(str::to_owned);
     let is_new = |address: &&str| from.as_ref().is_none_or(|own| !address::same(own, address));
     // A machine that asks writes from an address of its own, and names the one that it guards.
     let asked_for = || {
-        let domain = mail.from()?.rsplit_once('@')?.1;
+        let domain = head.from?.rsplit_once('@')?.1;
         let named = notice.mentioned(phrases, &mail.to()).into_iter().map(|(address, _)| address);
         let beside = |address: &&str| {
             is_new(address)

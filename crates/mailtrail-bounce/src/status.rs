@@ -23,12 +23,11 @@ pub(crate) fn recipients(text: &str) -> Vec<Recipient> {
             _ => blocks.push(block),
         }
     }
-    let message = blocks.iter().find(|block| !is_of_recipient(block)).cloned().unwrap_or_default();
+    let message = blocks.iter().find(|block| !is_of_recipient(block));
     // Some also put the fields of the message and of its first recipient into one block.
-    let message =
-        if message.is_empty() { blocks.first().cloned().unwrap_or_default() } else { message };
+    let Some(message) = message.or(blocks.first()) else { return Vec::new() };
     let of_recipients = blocks.iter().filter(|block| is_of_recipient(block));
-    of_recipients.take(MOST_RECIPIENTS).filter_map(|block| of_block(block, &message)).collect()
+    of_recipients.take(MOST_RECIPIENTS).filter_map(|block| of_block(block, message)).collect()
 }
 
 /// Whether a text begins with such fields, whatever its part calls itself.
@@ -49,8 +48,11 @@ pub(crate) fn is_field(line: &str) -> bool {
 
 /// Whether a text starts with another, in any case.
 pub(crate) fn starts_with(text: &str, start: &str) -> bool {
-    let head = text.as_bytes().get(..start.len());
-    head.is_some_and(|head| head.eq_ignore_ascii_case(start.as_bytes()))
+    let (text, start) = (text.as_bytes(), start.as_bytes());
+    // The first letter alone rules out most lines.
+    let begins =
+        text.first().map(u8::to_ascii_lowercase) == start.first().map(u8::to_ascii_lowercase);
+    begins && text.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start))
 }
 
 const FIELDS: [&str; 5] =
@@ -153,6 +155,6 @@ pub(crate) fn bounded(text: &str) -> String {
 /// More recipients of one report are not read.
 pub(crate) const MOST_RECIPIENTS: usize = 10_000;
 /// Bytes of one diagnostic text that are kept.
-const MOST_DIAGNOSTIC: usize = 8_192;
+pub(crate) const MOST_DIAGNOSTIC: usize = 8_192;
 /// Bytes of a part that show whether it holds such fields.
 const FRONT: usize = 2_048;

@@ -278,11 +278,13 @@ impl Compiled {
     fn is_of(&self, reply: &Reply) -> bool {
         let code = |pattern: &CodePattern| pattern.matches(reply.reply_code, reply.enhanced_code);
         let is_host = |host: &String| {
-            reply.host.as_deref().is_some_and(|own| {
-                let own = own.trim_end_matches('.').to_ascii_lowercase();
-                own.strip_suffix(host.as_str())
-                    .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-            })
+            let own = reply.host.as_deref().unwrap_or_default().trim_end_matches('.');
+            own.len()
+                .checked_sub(host.len())
+                .and_then(|rest| own.split_at_checked(rest))
+                .is_some_and(|(rest, end)| {
+                    end.eq_ignore_ascii_case(host) && (rest.is_empty() || rest.ends_with('.'))
+                })
         };
         (self.code.is_empty() || self.code.iter().any(code))
             && (self.host.is_empty() || self.host.iter().any(is_host))

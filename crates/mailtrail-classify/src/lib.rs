@@ -31,7 +31,7 @@ mod shadow;
 pub use classifier::{Classifier, Verdict};
 pub use example::Example;
 pub use explain::Ground;
-pub use fragments::{Fragments, Hit};
+pub use fragments::{Fragments, FragmentsError, Hit};
 pub use reply::Reply;
 pub use rules::RulesError;
 pub use shadow::Shadowed;

@@ -5,6 +5,7 @@ use mailtrail_core::reason::Reason;
 use serde::Deserialize;
 
 use crate::example::Example;
+use crate::fragments::FragmentsError;
 
 /// A file of rules.
 #[derive(Debug, Deserialize)]
@@ -185,5 +186,5 @@ pub enum RulesError {
     },
     /// The fragments are too many for one matcher.
     #[error("the rules are too many for one matcher")]
-    Matcher(#[source] aho_corasick::BuildError),
+    Matcher(#[source] FragmentsError),
 }

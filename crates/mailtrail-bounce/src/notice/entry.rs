@@ -3,9 +3,10 @@
 use super::Others;
 use super::lines::Lines;
 use crate::address::{self, Found};
+use crate::mail::cut;
 use crate::phrases::Says;
 use crate::recipient::Action;
-use crate::status::{bounded, is_field, starts_with};
+use crate::status::{MOST_DIAGNOSTIC, bounded, is_field, starts_with};
 
 /// What a notice says about one recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,7 +137,7 @@ fn push(text: &mut String, more: &str) {
         if !text.is_empty() {
             text.push(' ');
         }
-        text.push_str(&bounded(more));
+        text.push_str(cut(more, MOST_DIAGNOSTIC));
     }
 }
 

@@ -31,26 +31,32 @@ fn ends_with(text: &str, ends: &[&str]) -> bool {
 
 /// The first name or address of a host that stands right behind a word that announces it.
 fn behind(text: &str, announces: impl Fn(&str, &str) -> bool) -> Option<String> {
-    let mut at = 0_usize;
-    let mut before: Option<(&str, &str)> = None;
-    for piece in text.split_inclusive(char::is_whitespace) {
-        let word = piece.trim_end();
-        if word.is_empty() {
-            at = at.saturating_add(piece.len());
+    let mut done = 0_usize;
+    // Only a word with one of these can be a host, and most words have none.
+    for mark in memchr::memchr2_iter(b'.', b':', text.as_bytes()) {
+        if mark < done {
             continue;
         }
-        // Most words have no dot, so that nothing needs to be asked about what stands before them.
-        if word.contains(['.', ':'])
-            && let Some((head, last)) = before
+        let (head, tail) = text.split_at_checked(mark)?;
+        let (before, front) = at_last_word(head);
+        let rest = tail.split(char::is_whitespace).next().unwrap_or_default();
+        done = mark.saturating_add(rest.len());
+        let word = text.get(mark.saturating_sub(front.len())..done)?;
+        let (head, last) = at_last_word(before.trim_end());
+        if !last.is_empty()
             && let Some(host) = host_of(word)
-            && announces(head, last)
+            && announces(head, last.trim_end_matches(':'))
         {
             return Some(host);
         }
-        before = Some((text.get(..at)?, word.trim_end_matches(':')));
-        at = at.saturating_add(piece.len());
     }
     None
+}
+
+/// A text before and after its last blank.
+fn at_last_word(text: &str) -> (&str, &str) {
+    let word = text.rsplit(char::is_whitespace).next().unwrap_or_default();
+    text.split_at_checked(text.len().saturating_sub(word.len())).unwrap_or((text, ""))
 }
 
 /// The host at the front of a word.

@@ -138,9 +138,8 @@ impl<'t> Others<'t> {
 
 /// Whether what stands before an address says that it is someone to turn to, or the sender.
 fn is_contact(before: &str, phrases: &Phrases) -> bool {
-    let before = before.to_lowercase();
-    let words = before.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    words.rev().take(NEAR).any(|word| phrases.contacts.iter().any(|contact| contact == word))
+    let words = before.rsplit(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.take(NEAR).any(|word| phrases.contacts.iter().any(|contact| address::same(contact, word)))
 }
 
 /// What was quoted, without the lines that announce it.
