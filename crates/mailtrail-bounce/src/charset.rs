@@ -60,7 +60,7 @@ fn guess(bytes: &[u8]) -> String {
 }
 
 /// Bytes that show which charset it is.
-const ENOUGH: usize = 1_024;
+const ENOUGH: usize = 512;
 /// Bytes of a part that are decoded again.
 const MOST_BYTES: usize = 262_144;
 

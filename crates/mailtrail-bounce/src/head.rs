@@ -1,7 +1,9 @@
 //! What the header of a mail tells of who wrote it and what about: read once, asked often.
 
+use mailtrail_classify::normal;
+
 use crate::mail::Mail;
-use crate::phrases::{Hit, Phrases, Says, normal};
+use crate::phrases::{Hit, Phrases, Says};
 
 /// The sender and the subject of a mail.
 #[derive(Debug)]

@@ -21,8 +21,8 @@ pub(crate) struct Mail<'m> {
 /// What a mail consists of.
 #[derive(Debug, Default)]
 pub(crate) struct Parts<'m> {
-    /// What it tells people, cut at 64 KiB.
-    pub(crate) notice: String,
+    /// The parts that tell people something.
+    told: Vec<&'m MessagePart<'m>>,
     /// The texts of its `message/delivery-status` parts.
     pub(crate) status: Vec<Cow<'m, str>>,
     /// The texts of parts that look like such parts and call themselves something else.
@@ -187,14 +187,33 @@ impl<'m> Mail<'m> {
                 self.part(index, part, &mut parts);
             }
         }
-        if parts.notice.trim().is_empty() && parts.status.is_empty() {
+        parts
+    }
+
+    /// What it tells people, cut at 64 KiB: HTML as text, wrong charsets corrected.
+    pub(crate) fn notice(self, parts: &Parts<'_>) -> String {
+        let mut notice = String::new();
+        for part in &parts.told {
+            if notice.len() >= MOST_NOTICE {
+                break;
+            }
+            let text = text(part, self.message);
+            let text = match &part.body {
+                PartType::Html(_) => {
+                    Cow::Owned(mail_parser::decoders::html::html_to_text(cut(&text, MOST_HTML)))
+                }
+                _ => text,
+            };
+            notice.push_str(cut(&text, MOST_NOTICE));
+            notice.push('\n');
+        }
+        if notice.trim().is_empty() && parts.status.is_empty() {
             // A boundary that is never there: all of it is one text then.
             let body = self.message.parts.first().map_or(0, |root| usize_of(root.offset_body));
             let raw = self.message.raw_message().get(body..).unwrap_or_default();
-            let raw = raw.get(..MOST_NOTICE).unwrap_or(raw);
-            parts.notice = lossy(raw).into_owned();
+            notice = lossy(raw.get(..MOST_NOTICE).unwrap_or(raw)).into_owned();
         }
-        parts
+        notice
     }
 
     fn part(self, index: usize, part: &'m MessagePart<'m>, parts: &mut Parts<'m>) {
@@ -216,30 +235,34 @@ impl<'m> Mail<'m> {
         }
         let shown = self.message.text_body.iter().any(|shown| usize_of(*shown) == index);
         let is_text = matches!(part.body, PartType::Text(_) | PartType::Html(_));
-        let is_small = part.contents().len() < MOST_FRONT;
-        let is_told = shown && is_text && parts.notice.len() < MOST_NOTICE;
-        if !is_told && (index == 0 || !(is_text || is_small)) {
-            return;
+        if index > 0 && (is_text || part.contents().len() < MOST_FRONT) {
+            // Most of what is no text is a picture: its front is enough to see that.
+            let contents = part.contents();
+            let front = contents.get(..status::FRONT).unwrap_or(contents);
+            if status::is_status(&lossy(front)) {
+                parts.unnamed_status.push(text(part, self.message));
+                return;
+            }
+            if !shown && is_text {
+                let header = first_block(&text(part, self.message)).filter(Fields::is_mail_header);
+                parts.returned = parts.returned.take().or(header);
+            }
         }
-        let text = text(part, self.message);
-        if index > 0 && status::is_status(&text) {
-            parts.unnamed_status.push(text);
-            return;
+        if shown && is_text {
+            parts.told.push(part);
         }
-        if index > 0 && !shown && is_text {
-            let header = first_block(&text).filter(Fields::is_mail_header);
-            parts.returned = parts.returned.take().or(header);
+    }
+}
+
+impl Parts<'_> {
+    /// What it tells people as it came: enough to look for a token in it.
+    pub(crate) fn told(&self) -> String {
+        let mut told = String::new();
+        for text in self.told.iter().filter_map(|part| part.text_contents()) {
+            told.push_str(cut(text, MOST_NOTICE.saturating_sub(told.len())));
+            told.push('\n');
         }
-        if is_told {
-            let text = match &part.body {
-                PartType::Html(_) => {
-                    Cow::Owned(mail_parser::decoders::html::html_to_text(cut(&text, MOST_HTML)))
-                }
-                _ => text,
-            };
-            parts.notice.push_str(cut(&text, MOST_NOTICE));
-            parts.notice.push('\n');
-        }
+        told
     }
 }
 

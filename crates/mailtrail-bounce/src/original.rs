@@ -127,8 +127,8 @@ fn candidates(text: &str) -> impl Iterator<Item = &str> {
 /// stand before the digits in ASCII. All bytes at once: what is below has a borrow (Warren, Hacker's
 /// Delight, §6-1).
 fn goes_on(side: &[u8; 16]) -> bool {
-    const EACH: u128 = u128::from_ne_bytes([1; 16]);
-    let bytes = u128::from_ne_bytes(*side);
+    const EACH: u128 = u128::from_le_bytes([1; 16]);
+    let bytes = u128::from_le_bytes(*side);
     bytes.wrapping_sub(EACH.wrapping_mul(0x30)) & !bytes & EACH.wrapping_mul(0x80) == 0
 }
 

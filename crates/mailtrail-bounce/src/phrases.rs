@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use mailtrail_classify::{Fragments, FragmentsError};
+use mailtrail_classify::{Fragments, FragmentsError, normal};
 use serde::Deserialize;
 
 /// What a phrase says.
@@ -178,47 +178,8 @@ impl Phrases {
     }
 }
 
-/// Bytes that are written at once: most lines.
-const CHUNK: usize = 128;
 /// Characters of the tenant in Microsoft's addresses.
 const TENANT: usize = 32;
-
-/// Lower case, with single spaces.
-pub(crate) fn normal(text: &str) -> String {
-    let mut normal = String::with_capacity(text.len());
-    push_normal(&mut normal, text);
-    normal.truncate(normal.trim_end().len());
-    normal
-}
-
-/// Adds a text in lower case, with a space behind each word.
-pub(crate) fn push_normal(normal: &mut String, text: &str) {
-    if text.is_ascii() {
-        let mut between = true;
-        for chunk in text.as_bytes().chunks(CHUNK) {
-            // Written at once: a call for each word costs more than the word.
-            let (mut own, mut length) = ([0; CHUNK], 0_usize);
-            for byte in chunk {
-                let space = byte.is_ascii_whitespace();
-                if let Some(place) = own.get_mut(length) {
-                    *place = if space { b' ' } else { byte.to_ascii_lowercase() };
-                }
-                length = length.saturating_add(usize::from(!(space && between)));
-                between = space;
-            }
-            let own = own.get(..length).and_then(|own| std::str::from_utf8(own).ok());
-            normal.push_str(own.unwrap_or_default());
-        }
-        if !between {
-            normal.push(' ');
-        }
-        return;
-    }
-    for word in text.split_whitespace() {
-        normal.push_str(&word.to_lowercase());
-        normal.push(' ');
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -114,13 +114,10 @@ struct Found {
     kind: Kind,
     recipients: Vec<Recipient>,
     returned: Fields,
-    notice: String,
-}
-
-impl Found {
-    fn truncated(&self) -> bool {
-        self.recipients.len() >= status::MOST_RECIPIENTS || self.notice.len() >= MOST_NOTICE
-    }
+    /// What it tells people.
+    told: String,
+    /// Whether more is told than was read.
+    truncated: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -158,9 +155,11 @@ impl<'a> Reader<'a> {
         if found.recipients.is_empty() {
             return Ok(Reading { kind: found.kind, ..Reading::default() });
         }
-        let truncated = found.truncated();
+        let truncated = found.truncated
+            || found.recipients.len() >= status::MOST_RECIPIENTS
+            || mail.len() > MOST_PARSED;
         let reading = self.join(parsed, found, mail, envelope_recipient, now);
-        Ok(Reading { truncated: truncated || mail.len() > MOST_PARSED, ..reading })
+        Ok(Reading { truncated, ..reading })
     }
 
     /// Names the delivery, and makes feedback of what was found.
@@ -172,14 +171,14 @@ impl<'a> Reader<'a> {
         envelope_recipient: Option<&str>,
         now: DateTime<Utc>,
     ) -> Reading {
-        let Found { kind, recipients, returned, notice } = found;
+        let Found { kind, recipients, returned, told, .. } = found;
         let mut original = Original::of(&returned);
         if original.message_id.is_none() && kind == Kind::AutoReply {
             let answered = ["In-Reply-To", "References"].iter();
             original.message_id =
                 answered.filter_map(|name| parsed.raw_header(name)).find_map(Original::message_id);
         }
-        let texts = [parsed.own_header(), returned.text(), notice.as_str()];
+        let texts = [parsed.own_header(), returned.text(), told.as_str()];
         let token = original::token(self.keys, envelope_recipient, texts);
         let mut report = Report::of(parsed, mail);
         let source = Source::known(match kind {
@@ -221,21 +220,23 @@ impl<'a> Reader<'a> {
         // Nothing that people are told says more than a complete report.
         let complete = !reported.is_empty() && reported.iter().all(bounce::is_complete);
         if let Some(returned) = parts.returned.take_if(|_| complete) {
-            let (kind, recipients, notice) = (Kind::Report, reported, parts.notice);
-            return Found { kind, recipients, returned, notice };
+            let (kind, recipients, told) = (Kind::Report, reported, parts.told());
+            return Found { kind, recipients, returned, told, truncated: false };
         }
         // Beside a report only the recipients' own lines are of use, not what is said about them all.
         let unspoken = Phrases::default();
         let phrases = if reported.is_empty() { self.phrases } else { &unspoken };
-        let notice = Notice::read(&parts.notice, phrases, &mail.to());
+        let told = mail.notice(&parts);
+        let notice = Notice::read(&told, phrases, &mail.to());
         let returned = parts.returned.take().unwrap_or_else(|| notice.quoted.clone());
-        if let Some(notification) = Notification::find(&parts.notice) {
+        if let Some(notification) = Notification::find(&told) {
             return of_notification(&notification);
         }
         let reported = bounce::with_notice(reported, &notice, || head.by_system());
-        let (kind, recipients) = match reported.is_empty() {
-            true => self.kind(&head, &parts, &notice, &returned),
-            false => (Kind::Report, reported),
+        let (kind, recipients) = if reported.is_empty() {
+            self.kind(&head, &parts, &notice, &returned)
+        } else {
+            (Kind::Report, reported)
         };
         let is_structured = recipients.iter().any(|recipient| recipient.rule != "text");
         if !is_structured && depth < MOST_FORWARDS {
@@ -249,7 +250,8 @@ impl<'a> Reader<'a> {
                 }
             }
         }
-        Found { kind, recipients, returned, notice: parts.notice }
+        let truncated = told.len() >= MOST_NOTICE;
+        Found { kind, recipients, returned, told, truncated }
     }
 
     fn kind(
@@ -292,7 +294,7 @@ fn of_notification(notification: &Notification) -> Found {
         Some(_) => Kind::Report,
         None => Kind::NotFeedback,
     };
-    Found { kind, recipients, returned: notification.returned(), notice: String::new() }
+    Found { kind, recipients, returned: notification.returned(), ..Found::default() }
 }
 
 /// A mail program that opts out in its user's name: there is no other complaint then.

@@ -1,10 +1,12 @@
 //! Automatic answers: those that follow RFC 3834, and those that only sound like it.
 
+use mailtrail_classify::normal;
+
 use crate::address;
 use crate::head::Head;
 use crate::mail::Mail;
 use crate::notice::Notice;
-use crate::phrases::{Phrases, Says, normal};
+use crate::phrases::{Phrases, Says};
 use crate::recipient::{Action, Recipient};
 use crate::status::bounded;
 

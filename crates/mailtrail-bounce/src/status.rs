@@ -157,4 +157,4 @@ pub(crate) const MOST_RECIPIENTS: usize = 10_000;
 /// Bytes of one diagnostic text that are kept.
 pub(crate) const MOST_DIAGNOSTIC: usize = 8_192;
 /// Bytes of a part that show whether it holds such fields.
-const FRONT: usize = 2_048;
+pub(crate) const FRONT: usize = 2_048;

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::code;
 use crate::example::Example;
 use crate::fragments::Fragments;
+use crate::normal::normal;
 use crate::reply::Reply;
 use crate::rules::{AnyCode, CodePattern, Over, Rule, RulesError, RulesFile};
 
@@ -240,7 +241,7 @@ impl Classifier {
 
     /// The rules that hold, in the order of the table: one pass over the text.
     pub(crate) fn holding(&self, reply: &Reply) -> Vec<usize> {
-        let text = normalise(&reply.text);
+        let text = normal(&reply.text);
         let found = self.matcher.find(&text);
         let mut hits: Vec<(usize, Role)> =
             found.filter_map(|hit| self.fragments.get(hit.fragment).copied()).collect();
@@ -361,23 +362,6 @@ fn rank(version: &str) -> String {
     let is_number = version.bytes().all(|byte| byte.is_ascii_digit());
     // As wide as any number of 64 bits; a text that is no number sorts as it is.
     if is_number { format!("{OWN}-{version:0>20}-") } else { format!("{OWN}-{version}-") }
-}
-
-/// Lower case, with single spaces.
-pub(crate) fn normalise(text: &str) -> String {
-    let mut normal = String::with_capacity(text.len());
-    for word in text.split_whitespace() {
-        if !normal.is_empty() {
-            normal.push(' ');
-        }
-        normal.push_str(word);
-    }
-    if normal.is_ascii() {
-        normal.make_ascii_lowercase();
-        normal
-    } else {
-        normal.to_lowercase()
-    }
 }
 
 /// What stands before the names of users' rules.

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::example::Example;
 use crate::fragments::FragmentsError;
+use crate::normal::normal;
 
 /// A file of rules.
 #[derive(Debug, Deserialize)]
@@ -128,8 +129,7 @@ impl RulesFile {
             if rule.reason == Reason::Foreign {
                 return Err(RulesError::UnknownReason { rule: name() });
             }
-            let normal =
-                |text: &String| crate::classifier::normalise(text) == *text && !text.is_empty();
+            let normal = |text: &String| normal(text) == *text && !text.is_empty();
             if !rule.text.iter().chain(&rule.and).chain(&rule.not).chain(&rule.host).all(normal) {
                 return Err(RulesError::Fragment { rule: name() });
             }

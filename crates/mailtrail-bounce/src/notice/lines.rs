@@ -48,7 +48,7 @@ fn joined(lines: &[&str]) -> (String, Vec<usize>) {
     let mut starts = Vec::with_capacity(lines.len());
     for line in lines {
         starts.push(normal.len());
-        crate::phrases::push_normal(&mut normal, line);
+        mailtrail_classify::push_normal(&mut normal, line);
     }
     (normal, starts)
 }
