@@ -22,10 +22,11 @@ pub(crate) struct Report {
 impl Report {
     /// `bytes` are those of the mail, all of them.
     pub(crate) fn of(mail: Mail<'_>, bytes: &[u8]) -> Self {
-        let header = |name| mail.raw_header(name).unwrap_or_default();
+        // Unfolded: where a line is folded, and by which line end, is the transport's.
+        let header = |name| mail.header(name).unwrap_or_default();
         Self {
             message_id: header("Message-ID").trim_matches(['<', '>']).to_owned(),
-            date: header("Date").to_owned(),
+            date: header("Date").into_owned(),
             date_parsed: mail.date(),
             body: body_hash(bytes),
             seen: BTreeMap::new(),

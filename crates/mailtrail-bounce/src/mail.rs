@@ -100,7 +100,8 @@ impl<'m> Mail<'m> {
     pub(crate) fn header(self, name: &'static str) -> Option<Cow<'m, str>> {
         let value = self.raw_header(name)?;
         Some(if value.contains(['\r', '\n']) {
-            Cow::Owned(value.split(['\r', '\n']).map(str::trim).collect::<Vec<_>>().join(" "))
+            let lines = value.split(['\r', '\n']).map(str::trim).filter(|line| !line.is_empty());
+            Cow::Owned(lines.collect::<Vec<_>>().join(" "))
         } else {
             Cow::Borrowed(value)
         })
