@@ -66,7 +66,9 @@ pub(crate) struct Webhook {
     #[serde(default)]
     pub(crate) basic_auth: Vec<String>,
     #[serde(default)]
-    pub(crate) public_key: Vec<String>,
+    pub(crate) signing_key: Vec<String>,
+    #[serde(default)]
+    pub(crate) public_url: Option<String>,
 }
 
 /// A store that is open, with what belongs to it.

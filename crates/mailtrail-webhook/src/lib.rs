@@ -18,11 +18,11 @@
 //! use mailtrail_core::id::Endpoint;
 //! use mailtrail_core::token::{Key, Keys};
 //! use mailtrail_core::{Event, Namespace};
-//! use mailtrail_webhook::provider::{Access, Postmark, Reader, receive};
+//! use mailtrail_webhook::provider::{Access, Account, Reader, receive};
 //! use mailtrail_webhook::{Headers, Request, Secret};
 //!
 //! let access = Access::new().credential(Secret::basic("mail", "trail"));
-//! let postmark = Postmark::new(Endpoint::new("postmark")?, access);
+//! let postmark = Account::new(Endpoint::new("postmark")?, "postmark", access)?;
 //! let (keys, classifier) = (Keys::new(Key::new(1, [7; 32])), Classifier::builtin()?);
 //! let reader = Reader::new(&keys, Namespace::from_random([1; 16]), &classifier);
 //!

@@ -177,7 +177,8 @@ impl Bodies {
             endpoint: self.endpoint.clone(),
             provider: self.endpoint.clone(),
             basic_auth: Vec::new(),
-            public_key: Vec::new(),
+            signing_key: Vec::new(),
+            public_url: None,
         });
         provider_of(&webhook)
     }

@@ -45,7 +45,7 @@ pub(crate) struct MailFiles {
 
 #[derive(Debug, Args)]
 pub(crate) struct WebhookFile {
-    /// postmark or sendgrid.
+    /// Its name, as in `postmark`.
     provider: String,
     /// The file, or - for standard input.
     file: PathBuf,
@@ -111,7 +111,8 @@ impl WebhookFile {
             endpoint: self.provider.clone(),
             provider: self.provider.clone(),
             basic_auth: Vec::new(),
-            public_key: Vec::new(),
+            signing_key: Vec::new(),
+            public_url: None,
         };
         let provider = provider_of(&webhook)?;
         let body = read(&self.file)?;

@@ -14,7 +14,7 @@ use mailtrail::projection::Live;
 use mailtrail::report::{BroadcastSummary, EmailLog};
 use mailtrail::smtp::intake::LmtpIntake;
 use mailtrail::smtp::server::{Protocol, Running, Server};
-use mailtrail::webhook::provider::{Access, Postmark, Provider, SendGrid};
+use mailtrail::webhook::provider::{Access, Account, Provider};
 use mailtrail::webhook::track::Judge;
 use mailtrail::webhook::{Intake, Secret, router};
 use tokio::net::TcpListener;
@@ -203,19 +203,14 @@ pub(crate) fn provider_of(webhook: &Webhook) -> Result<Arc<dyn Provider>, Failur
             .ok_or_else(|| Failure::data("write basic_auth as user:password"))?;
         access = access.credential(Secret::basic(user, password));
     }
-    match webhook.provider.as_str() {
-        "postmark" => Ok(Arc::new(Postmark::new(endpoint, access))),
-        "sendgrid" => {
-            let mut sendgrid = SendGrid::new(endpoint, access);
-            for key in &webhook.public_key {
-                sendgrid = sendgrid.public_key(key.parse().map_err(Failure::data)?);
-            }
-            Ok(Arc::new(sendgrid))
-        }
-        other => {
-            Err(Failure::data(format!("no provider {other}: there are postmark and sendgrid")))
-        }
+    let mut account = Account::new(endpoint, &webhook.provider, access).map_err(Failure::data)?;
+    for key in &webhook.signing_key {
+        account = account.signing_key(key).map_err(Failure::data)?;
     }
+    if let Some(url) = &webhook.public_url {
+        account = account.public_url(url);
+    }
+    Ok(Arc::new(account))
 }
 
 /// How often it is asked whether the store takes writes, and the reports are up to date.

@@ -82,7 +82,8 @@ impl Demo {
             endpoint: "postmark".into(),
             provider: "postmark".into(),
             basic_auth: vec![people::BASIC_AUTH.into()],
-            public_key: Vec::new(),
+            signing_key: Vec::new(),
+            public_url: None,
         }];
         let any = || ([127, 0, 0, 1], 0).into();
         let ports = Ports::open(opened, &webhooks, DOMAIN, any(), any()).await?;

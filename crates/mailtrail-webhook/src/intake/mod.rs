@@ -40,7 +40,7 @@ pub use counters::{Counts, PixelCounts};
 /// use std::sync::Arc;
 /// use mailtrail_classify::Classifier;
 /// use mailtrail_core::{id::Endpoint, store::{EventStore, Position}, token::{Key, Keys}};
-/// use mailtrail_webhook::provider::{Access, Postmark};
+/// use mailtrail_webhook::provider::{Access, Account};
 /// use mailtrail_webhook::{Headers, Intake, Request, Secret};
 ///
 /// let store = Arc::new(mailtrail_memory::MemoryStore::new());
@@ -48,7 +48,7 @@ pub use counters::{Counts, PixelCounts};
 /// let keys = Keys::new(Key::new(1, [7; 32]));
 /// let access = Access::new().credential(Secret::basic("mail", "trail"));
 /// let intake = Intake::new(store.clone(), keys, Classifier::builtin()?, move || now, || [3; 10])
-///     .provider(Postmark::new(Endpoint::new("postmark")?, access));
+///     .provider(Account::new(Endpoint::new("postmark")?, "postmark", access)?);
 ///
 /// let body = br#"{"RecordType":"Delivery","MessageID":"m-1","Recipient":"ann@a.example"}"#;
 /// let request = Request::new(body, now);

@@ -1,13 +1,15 @@
 //! One element of a request: what stands for itself, in whatever batch it comes.
 
 use mailtrail_core::event::RawHash;
-use serde_json::{Map, Value};
+use serde_json_borrow::Value;
+
+use super::fields::Fields;
 
 /// One element of a request, as the provider wrote it.
 #[derive(Debug, Clone)]
 pub struct Element<'a> {
     bytes: &'a [u8],
-    value: Option<Value>,
+    value: Option<Value<'a>>,
 }
 
 impl<'a> Element<'a> {
@@ -21,14 +23,20 @@ impl<'a> Element<'a> {
     /// ```
     /// use mailtrail_webhook::provider::Element;
     /// let elements = Element::all(br#"[{"a":"],"}, {"b":nonsense}, {"c":[1]}]"#);
-    /// let read: Vec<bool> = elements.iter().map(|element| element.object().is_some()).collect();
+    /// let read: Vec<bool> = elements.iter().map(|element| element.is_object()).collect();
     /// assert_eq!(read, [true, false, true]);                  // one bad element does no harm
     /// ```
     pub fn all(body: &'a [u8]) -> Vec<Self> {
         match body.trim_ascii_start().strip_prefix(b"[") {
-            Some(items) => pieces(items).into_iter().map(Self::new).collect(),
+            Some(items) => items_of(items),
             None => vec![Self::new(body)],
         }
+    }
+
+    /// The elements of JSON Lines.
+    pub fn lines(body: &'a [u8]) -> Vec<Self> {
+        let lines = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+        lines.filter(|line| !line.is_empty()).take(ELEMENTS).map(Self::new).collect()
     }
 
     /// As it was written.
@@ -36,9 +44,14 @@ impl<'a> Element<'a> {
         self.bytes
     }
 
+    /// Whether it is a JSON object.
+    pub fn is_object(&self) -> bool {
+        self.value.as_ref().is_some_and(Value::is_object)
+    }
+
     /// Its members, if it is a JSON object.
-    pub fn object(&self) -> Option<&Map<String, Value>> {
-        self.value.as_ref()?.as_object()
+    pub(super) fn fields(&self) -> Option<Fields<'_>> {
+        self.value.as_ref().and_then(Fields::of)
     }
 
     /// What an id can be derived from: canonical JSON (RFC 8785), else a hash of the bytes.
@@ -48,26 +61,53 @@ impl<'a> Element<'a> {
     }
 
     /// The element as a `Custom` event keeps it: JSON, else text.
-    pub fn kept(&self) -> Value {
+    pub fn kept(&self) -> serde_json::Value {
         let fits = self.bytes.len() <= KEPT_BYTES && self.canonical().is_some();
-        self.value.clone().filter(|_| fits).unwrap_or_else(|| {
+        self.owned().filter(|_| fits).unwrap_or_else(|| {
             let (head, _) = self.bytes.split_at(self.bytes.len().min(KEPT_BYTES));
-            Value::String(String::from_utf8_lossy(head).into_owned())
+            serde_json::Value::String(String::from_utf8_lossy(head).into_owned())
         })
+    }
+
+    fn owned(&self) -> Option<serde_json::Value> {
+        self.value.as_ref()?;
+        serde_json::from_slice(self.bytes).ok()
     }
 
     /// Canonical JSON, unless that would lose something, as of integers over 2^53.
     fn canonical(&self) -> Option<Vec<u8>> {
-        let value = self.value.as_ref()?;
-        let bytes = serde_jcs::to_vec(value).ok()?;
-        let same = serde_json::from_slice::<Value>(&bytes).is_ok_and(|read| read == *value);
+        let value = self.owned()?;
+        let bytes = serde_jcs::to_vec(&value).ok()?;
+        let same =
+            serde_json::from_slice::<serde_json::Value>(&bytes).is_ok_and(|read| read == value);
         same.then_some(bytes)
     }
 }
 
-/// The items of an array, of which the opening bracket is gone. Looks at strings and brackets only,
-/// so that what is wrong inside of an item stays there.
-fn pieces(items: &[u8]) -> Vec<&[u8]> {
+/// The items of an array, of which the opening bracket is gone: read one by one, so that each costs
+/// one pass; from the first that can't be read on by their brackets.
+fn items_of(items: &[u8]) -> Vec<Element<'_>> {
+    let (mut elements, mut rest) = (Vec::new(), items.trim_ascii_start());
+    while elements.len() < ELEMENTS {
+        let mut values = serde_json::Deserializer::from_slice(rest).into_iter::<Value<'_>>();
+        let Some(Ok(value)) = values.next() else { break };
+        let Some((bytes, behind)) = rest.split_at_checked(values.byte_offset()) else { break };
+        let behind = behind.trim_ascii_start();
+        let Some((b',' | b']', next)) = behind.split_first() else { break };
+        elements.push(Element { bytes, value: Some(value) });
+        rest = next.trim_ascii_start();
+        if behind.starts_with(b"]") && rest.is_empty() {
+            return elements;
+        }
+    }
+    let room = ELEMENTS.saturating_sub(elements.len());
+    elements.extend(pieces(rest, room).into_iter().map(Element::new));
+    elements
+}
+
+/// The items of what is left of an array. Looks at strings and brackets only, so that what is wrong
+/// inside of an item stays there.
+fn pieces(items: &[u8], most: usize) -> Vec<&[u8]> {
     let (mut pieces, mut start, mut depth) = (Vec::new(), 0_usize, 0_usize);
     let (mut in_string, mut escaped) = (false, false);
     for (at, byte) in items.iter().enumerate() {
@@ -77,7 +117,7 @@ fn pieces(items: &[u8]) -> Vec<&[u8]> {
             b'"' => in_string = !in_string,
             _ if in_string => {}
             b'[' | b'{' => depth = depth.saturating_add(1),
-            b',' | b']' if depth == 0 && pieces.len() < ELEMENTS => {
+            b',' | b']' if depth == 0 && pieces.len() < most => {
                 pieces.extend(items.get(start..at));
                 start = at.saturating_add(1);
             }

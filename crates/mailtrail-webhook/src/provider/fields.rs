@@ -1,62 +1,199 @@
 //! Reading members of a JSON object: what has another form than documented is absent.
 
-use chrono::{DateTime, Utc};
-use serde_json::{Map, Value};
+use std::borrow::Cow;
 
-/// The members of an element.
+use chrono::{DateTime, NaiveDateTime, Utc};
+use serde_json_borrow::{ObjectAsVec, Value};
+
+/// The members of an object.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Fields<'a>(pub(super) &'a Map<String, Value>);
+pub(super) struct Fields<'a>(&'a ObjectAsVec<'a>);
 
 impl<'a> Fields<'a> {
-    /// A text that is not empty.
-    pub(super) fn text(self, name: &str) -> Option<&'a str> {
-        self.0.get(name)?.as_str().map(str::trim).filter(|text| !text.is_empty())
-    }
-
-    /// A text or an integer.
-    pub(super) fn text_or_number(self, name: &str) -> Option<String> {
-        match self.0.get(name)? {
-            Value::Number(number) => Some(number.to_string()),
-            _ => self.text(name).map(str::to_owned),
+    /// Those of a value, if it is an object.
+    pub(super) fn of(value: &'a Value<'a>) -> Option<Self> {
+        match value {
+            Value::Object(object) => Some(Self(object)),
+            _ => None,
         }
     }
 
-    /// A boolean, or a text that says the same.
-    pub(super) fn flag(self, name: &str) -> Option<bool> {
-        match self.0.get(name)? {
+    /// The value at a path: names of members, separated by slashes, with the numbers of items of
+    /// arrays, as in `delivery-status/code` or `msg/smtp_events/0/diag`.
+    pub(super) fn get(self, path: &str) -> Option<&'a Value<'a>> {
+        let (first, rest) =
+            path.split_once('/').map_or((path, None), |(first, rest)| (first, Some(rest)));
+        let mut value = self.0.get(first)?;
+        for name in rest.into_iter().flat_map(|rest| rest.split('/')) {
+            value = match value {
+                Value::Object(object) => object.get(name)?,
+                Value::Array(items) => items.get(name.parse::<usize>().ok()?)?,
+                _ => return None,
+            };
+        }
+        Some(value)
+    }
+
+    /// A text that is not empty.
+    pub(super) fn text(self, path: &str) -> Option<&'a str> {
+        text_of(self.get(path)?)
+    }
+
+    /// The first of these that is a text.
+    pub(super) fn first_text(self, paths: &[&str]) -> Option<&'a str> {
+        paths.iter().find_map(|path| self.text(path))
+    }
+
+    /// A text or a number.
+    pub(super) fn text_or_number(self, path: &str) -> Option<Cow<'a, str>> {
+        match self.get(path)? {
+            Value::Number(number) => Some(number.to_string().into()),
+            other => text_of(other).map(Cow::Borrowed),
+        }
+    }
+
+    /// A boolean, or a text or number that says the same.
+    pub(super) fn flag(self, path: &str) -> Option<bool> {
+        match self.get(path)? {
             Value::Bool(flag) => Some(*flag),
-            Value::String(text) if text.eq_ignore_ascii_case("true") => Some(true),
-            Value::String(text) if text.eq_ignore_ascii_case("false") => Some(false),
+            Value::Number(number) => number.as_i64().map(|number| number != 0),
+            Value::Str(text) if text.eq_ignore_ascii_case("true") => Some(true),
+            Value::Str(text) if text.eq_ignore_ascii_case("false") => Some(false),
             _ => None,
         }
     }
 
     /// A nested object.
-    pub(super) fn object(self, name: &str) -> Option<Self> {
-        self.0.get(name)?.as_object().map(Fields)
+    pub(super) fn object(self, path: &str) -> Option<Self> {
+        Self::of(self.get(path)?)
     }
 
-    /// A time of RFC 3339, with any number of fractional digits.
-    pub(super) fn rfc3339(self, name: &str) -> Claim {
-        self.claim(name, |text| DateTime::parse_from_rfc3339(text).ok().map(Into::into))
+    /// The items of a nested array; none if there is none.
+    pub(super) fn list(self, path: &str) -> impl Iterator<Item = &'a Value<'a>> {
+        let items = match self.get(path) {
+            Some(Value::Array(items)) => items.as_slice(),
+            _ => &[],
+        };
+        items.iter()
     }
 
-    /// A Unix time in seconds, as number or text.
-    pub(super) fn unix_seconds(self, name: &str) -> Claim {
-        self.claim(name, |text| DateTime::from_timestamp(text.parse().ok()?, 0))
+    /// The objects in a nested array; none if there is none.
+    pub(super) fn objects(self, path: &str) -> impl Iterator<Item = Self> {
+        self.list(path).filter_map(Self::of)
     }
 
-    fn claim(self, name: &str, parse: impl FnOnce(&str) -> Option<DateTime<Utc>>) -> Claim {
-        let text = self.text_or_number(name);
-        let at = text.as_deref().and_then(parse);
+    /// The member of this name in an array of `{name, value}` objects, as providers give headers.
+    pub(super) fn named(self, path: &str, name: &str) -> Option<&'a str> {
+        self.objects(path).find_map(|item| {
+            let own = item.first_text(&["name", "key"])?;
+            own.eq_ignore_ascii_case(name).then(|| item.text("value")).flatten()
+        })
+    }
+
+    /// The time at a path.
+    pub(super) fn time(self, path: &str, form: Time) -> Claim<'a> {
+        let text = self.text_or_number(path);
+        let at = text.as_deref().and_then(|text| form.read(text));
         Claim { at, text }
+    }
+
+    /// The time at the first of these paths that has a text.
+    pub(super) fn first_time(self, paths: &[&str], form: Time) -> Claim<'a> {
+        let claims = paths.iter().map(|path| self.time(path, form));
+        claims.into_iter().find(|claim| claim.text.is_some()).unwrap_or_default()
+    }
+}
+
+/// A value as a text that is not empty.
+pub(super) fn text_of<'a>(value: &'a Value<'a>) -> Option<&'a str> {
+    match value {
+        Value::Str(text) => Some(text.trim()).filter(|text| !text.is_empty()),
+        _ => None,
     }
 }
 
 /// The time that a provider claims.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Claim {
+pub(super) struct Claim<'a> {
     pub(super) at: Option<DateTime<Utc>>,
     /// As written.
-    pub(super) text: Option<String>,
+    pub(super) text: Option<Cow<'a, str>>,
+}
+
+/// How a provider writes times: known for each field, never guessed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Time {
+    /// Unix seconds, with or without a fraction, as number or text.
+    Seconds,
+    /// Unix milliseconds, as number or text. Less than 10^11 is taken for seconds: before 1973.
+    Milliseconds,
+    /// ISO 8601 with any number of fractional digits; without an offset it is UTC.
+    Iso,
+}
+
+impl Time {
+    /// The time that a text is.
+    pub(super) fn read(self, text: &str) -> Option<DateTime<Utc>> {
+        let text = text.trim();
+        match self {
+            Self::Seconds => seconds(text),
+            Self::Milliseconds => match text.parse::<i64>().ok()? {
+                few if few.unsigned_abs() < 100_000_000_000 => DateTime::from_timestamp(few, 0),
+                many => DateTime::from_timestamp_millis(many),
+            },
+            Self::Iso => iso(text),
+        }
+    }
+}
+
+/// Exact: a float would lose the microseconds.
+fn seconds(text: &str) -> Option<DateTime<Utc>> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = fraction.get(..fraction.len().min(9))?;
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let nanos = format!("{digits:0<9}").parse().ok()?;
+    DateTime::from_timestamp(whole.parse().ok()?, nanos)
+}
+
+fn iso(text: &str) -> Option<DateTime<Utc>> {
+    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+        return Some(time.to_utc());
+    }
+    // `2024-01-01 12:00:00.0+00`, and times that do not say that they are UTC.
+    let with_offset = ["%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M:%S%.f%#z"];
+    let parsed = with_offset.iter().find_map(|form| DateTime::parse_from_str(text, form).ok());
+    let naive = || {
+        let forms = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f"];
+        let text = text.trim_end_matches("UTC").trim_end();
+        forms.iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
+    };
+    parsed.map(|time| time.to_utc()).or_else(|| naive().map(|time| time.and_utc()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_in_their_own_form() {
+        let read =
+            |form: Time, text| form.read(text).map(|time| time.to_rfc3339()).unwrap_or_default();
+        for (form, text, expected) in [
+            (Time::Seconds, "1700000000", "2023-11-14T22:13:20+00:00"),
+            (Time::Seconds, "1700000000.123456", "2023-11-14T22:13:20.123456+00:00"),
+            (Time::Seconds, "1700000000.x", ""),
+            (Time::Milliseconds, "1700000000123", "2023-11-14T22:13:20.123+00:00"),
+            (Time::Milliseconds, "1700000000", "2023-11-14T22:13:20+00:00"),
+            (Time::Iso, "2023-11-14T17:13:20.1234567-05:00", "2023-11-14T22:13:20.123456700+00:00"),
+            (Time::Iso, "2023-11-14 22:13:20.0+00", "2023-11-14T22:13:20+00:00"),
+            (Time::Iso, "2023-11-14 22:13:20", "2023-11-14T22:13:20+00:00"),
+            (Time::Iso, "2023-11-14T22:13:20.5", "2023-11-14T22:13:20.500+00:00"),
+            (Time::Iso, "yesterday", ""),
+        ] {
+            assert_eq!(read(form, text), expected, "{form:?} {text}");
+        }
+    }
 }

@@ -1,12 +1,14 @@
 //! Providers: values that know how to verify, to split and to read what they send us.
 
 mod access;
+mod account;
 mod diagnose;
+mod dialect;
+mod dialects;
 mod element;
+mod events;
 mod fields;
-mod postmark;
 mod reader;
-mod sendgrid;
 mod signature;
 
 use std::fmt;
@@ -16,11 +18,10 @@ use mailtrail_core::event::{Authenticity, RawHash};
 use mailtrail_core::id::Endpoint;
 
 pub use access::Access;
+pub use account::{Account, AccountError};
 pub use element::Element;
-pub use postmark::Postmark;
 pub use reader::{Context, Reader};
-pub use sendgrid::SendGrid;
-pub use signature::{PublicKey, PublicKeyError};
+pub use signature::{KeyError, SigningKey};
 
 use crate::Request;
 
@@ -31,7 +32,7 @@ use crate::Request;
 /// [`Context::unparsed`]. Never look at a clock, a store or the network.
 pub trait Provider: Send + Sync + fmt::Debug {
     /// The provider's name, as in `webhook:postmark`.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
 
     /// The account.
     fn endpoint(&self) -> &Endpoint;
@@ -71,6 +72,13 @@ pub struct Answers {
     pub never: &'static [u16],
 }
 
+impl Answers {
+    /// What most providers need: 200 for what is durable, 401 for what does not verify, 429 with a
+    /// minute for a passing failure. 429 is the one status that no provider takes for final.
+    pub const DEFAULT: Self =
+        Self { stored: 200, unverified: 401, later: 429, retry_after: 60, never: &[] };
+}
+
 /// Why a request is no evidence. Nothing of it is recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
 #[non_exhaustive]
@@ -96,6 +104,11 @@ pub enum Refused {
     /// No configured key made the signature over this body.
     #[error("the signature of the request is by none of the configured keys, or for another body")]
     WrongSignature,
+    /// It was signed too long ago, or for a time to come.
+    #[error(
+        "the request was signed at another time than now: if it is the provider's, one of the clocks is wrong"
+    )]
+    Stale,
     /// It belongs to another URL.
     #[error("the request is not about events: give the provider another URL for it")]
     WrongEndpoint,
@@ -114,6 +127,7 @@ impl Refused {
         Self::MissingSignature,
         Self::MalformedSignature,
         Self::WrongSignature,
+        Self::Stale,
         Self::WrongEndpoint,
         Self::TooLarge,
     ];
@@ -128,6 +142,7 @@ impl Refused {
             Self::MissingSignature => "missing_signature",
             Self::MalformedSignature => "malformed_signature",
             Self::WrongSignature => "wrong_signature",
+            Self::Stale => "stale",
             Self::WrongEndpoint => "wrong_endpoint",
             Self::TooLarge => "too_large",
         }

@@ -1,5 +1,7 @@
 //! From what an element says to feedback: correlation, trust, diagnosis, identity.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 use mailtrail_classify::Classifier;
 use mailtrail_core::correlation::{Attribution, Correlation, CorrelationKey};
@@ -8,6 +10,7 @@ use mailtrail_core::id::{Endpoint, Identity};
 use mailtrail_core::token::{Keys, Purpose, SeenIn, Verified};
 use mailtrail_core::{Event, Feedback, Namespace, StreamId};
 
+use super::dialect::Said;
 use super::fields::Claim;
 use super::{Element, Provider};
 use crate::text::cut;
@@ -41,7 +44,7 @@ impl<'a> Reader<'a> {
 #[derive(Debug, Clone)]
 pub struct Context<'a> {
     reader: Reader<'a>,
-    provider: &'static str,
+    provider: &'a str,
     endpoint: &'a Endpoint,
     authenticity: Authenticity,
     raw: Option<RawHash>,
@@ -54,16 +57,16 @@ pub(super) struct Stated<'a> {
     /// The provider's own name of the event.
     pub(super) event: &'a str,
     /// Its own id of the event, if that is the same whenever it tries again.
-    pub(super) event_id: Option<String>,
+    pub(super) event_id: Option<Cow<'a, str>>,
     /// The one recipient.
     pub(super) recipient: Option<&'a str>,
     /// The provider's message id, normalised.
-    pub(super) message_id: Option<&'a str>,
+    pub(super) message_id: Option<Cow<'a, str>>,
     /// The RFC 5322 Message-ID.
     pub(super) header_id: Option<&'a str>,
     /// What may be our token.
     pub(super) token: Option<&'a str>,
-    pub(super) occurred: Claim,
+    pub(super) occurred: Claim<'a>,
     /// A server's words.
     pub(super) text: Option<&'a str>,
     pub(super) ip: Option<&'a str>,
@@ -92,13 +95,17 @@ impl<'a> Context<'a> {
         self.reader.classifier
     }
 
+    /// What an element says.
+    pub(super) fn said(&self, element: &Element<'_>, said: Said<'_>) -> Feedback {
+        let Said { stated, event, rule } = said;
+        match event {
+            Some(event) => self.feedback(element, &stated, event, &rule),
+            None => self.custom(element, &stated, &rule),
+        }
+    }
+
     /// Something that is no event of ours: kept whole, raises nothing.
-    pub(super) fn custom(
-        &self,
-        element: &Element<'_>,
-        stated: &Stated<'_>,
-        custom_type: &str,
-    ) -> Feedback {
+    fn custom(&self, element: &Element<'_>, stated: &Stated<'_>, custom_type: &str) -> Feedback {
         let mut custom = Custom::default();
         let custom_type = name(custom_type);
         custom.custom_type = custom_type.into();
@@ -108,7 +115,7 @@ impl<'a> Context<'a> {
     }
 
     /// The feedback that an element is, by the rule that read it.
-    pub(super) fn feedback(
+    fn feedback(
         &self,
         element: &Element<'_>,
         stated: &Stated<'_>,
@@ -151,7 +158,7 @@ impl<'a> Context<'a> {
         if let Some(Verified { delivery, key_id, .. }) = token {
             return Correlation::Token { delivery, key_id, seen_in: SeenIn::Metadata };
         }
-        let (endpoint, message_id) = match (stated.message_id, stated.header_id) {
+        let (endpoint, message_id) = match (stated.message_id.as_deref(), stated.header_id) {
             (Some(id), _) => (self.endpoint.clone(), id),
             (None, Some(id)) => (Endpoint::message_id(), id),
             (None, None) => (self.endpoint.clone(), ""),
@@ -164,7 +171,7 @@ impl<'a> Context<'a> {
 
     /// The keys by which later events may name the delivery of a token: a late bounce has no token.
     fn keys(&self, stated: &Stated<'_>) -> Vec<StreamId> {
-        let ours = stated.message_id.map(|id| (self.endpoint.clone(), id));
+        let ours = stated.message_id.as_deref().map(|id| (self.endpoint.clone(), id));
         let header = stated.header_id.map(|id| (Endpoint::message_id(), id));
         let ids = ours.into_iter().chain(header);
         let key = |(endpoint, id)| {

@@ -9,10 +9,10 @@ use mailtrail_core::store::{EventStore, EventStoreExt, Filter, Position};
 use mailtrail_core::token::{Purpose, SeenIn};
 use mailtrail_core::{DeliveryId, Status};
 use mailtrail_memory::MemoryStore;
-use mailtrail_webhook::provider::{Access, Postmark, Provider, Reader, Refused, SendGrid, receive};
+use mailtrail_webhook::provider::{Access, Provider, Reader, Refused, receive};
 use mailtrail_webhook::{Headers, Request, Secret};
 
-use super::{classifier, endpoint, keys, namespace, now, open, read};
+use super::{account, classifier, keys, namespace, now, open, read};
 
 const DELIVERY: DeliveryId = DeliveryId::from_bytes([2; 16]);
 
@@ -56,7 +56,7 @@ fn all_that_is_configured_must_hold() {
 #[test]
 fn nothing_secret_is_printed() {
     let access = Access::new().credential(Secret::basic("mail", "trail"));
-    let postmark = Postmark::new(endpoint("postmark"), access);
+    let postmark = account("postmark", "postmark", access);
     let request = Request::new(b"ann@a.example", now()).headers(basic("Basic bWFpbDp0cmFpbA=="));
     let printed = format!("{postmark:?} {request:?}");
     for secret in ["trail", "bWFpbDp0cmFpbA", "ann@"] {
@@ -77,7 +77,7 @@ fn a_token_says_more_than_an_address_and_less_than_a_secret() {
         (Access::new().peer(peer), by_token),
         (Access::new().credential(Secret::basic("mail", "trail")), Authenticity::SharedSecret),
     ] {
-        let provider = Postmark::new(endpoint("postmark"), access);
+        let provider = account("postmark", "postmark", access);
         let headers = basic("Basic bWFpbDp0cmFpbA==");
         let request = Request::new(body.as_bytes(), now()).headers(headers).peer(Some(peer));
         let keys = keys();
@@ -130,8 +130,8 @@ fn a_late_bounce_finds_its_delivery() {
 #[test]
 fn no_answer_makes_a_provider_give_up() {
     let providers: [Box<dyn Provider>; 2] = [
-        Box::new(Postmark::new(endpoint("postmark"), Access::new())),
-        Box::new(SendGrid::new(endpoint("sendgrid"), Access::new())),
+        Box::new(account("postmark", "postmark", Access::new())),
+        Box::new(account("sendgrid", "sendgrid", Access::new())),
     ];
     for provider in providers {
         let answers = provider.answers();

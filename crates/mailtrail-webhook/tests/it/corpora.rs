@@ -8,11 +8,11 @@ use chrono::DateTime;
 use mailtrail_core::correlation::Correlation;
 use mailtrail_core::event::Authenticity;
 use mailtrail_core::{Event, Feedback, Status};
-use mailtrail_webhook::provider::{Access, Postmark, Provider, Reader, Refused, SendGrid, receive};
+use mailtrail_webhook::provider::{Access, Account, Reader, Refused, receive};
 use mailtrail_webhook::{Headers, Request, Secret};
 use serde_json::Value;
 
-use super::{classifier, endpoint, keys, namespace};
+use super::{account, classifier, keys, namespace};
 
 fn corpus(test: &str, name: &str) -> Option<Vec<Value>> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpora").join(name);
@@ -26,11 +26,14 @@ fn corpus(test: &str, name: &str) -> Option<Vec<Value>> {
         return None;
     };
     let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
-    let ours = |sample: &Value| {
-        let esp = sample["esp"].as_str().unwrap_or_default();
-        ["postmark", "sendgrid"].iter().any(|name| esp.eq_ignore_ascii_case(name))
-    };
+    let ours = |sample: &Value| Account::providers().contains(&provider(sample));
     Some(lines.filter(ours).collect())
+}
+
+/// Our name of the provider.
+fn provider(sample: &Value) -> String {
+    let name = sample["esp"].as_str().unwrap_or_default().to_ascii_lowercase().replace(' ', "_");
+    name.trim_start_matches("amazon_").to_owned()
 }
 
 fn answer(sample: &Value) -> Result<Vec<Feedback>, Refused> {
@@ -40,14 +43,15 @@ fn answer(sample: &Value) -> Result<Vec<Feedback>, Refused> {
     for pair in pairs {
         access = access.credential(Secret::new(pair.as_str().unwrap()));
     }
-    let provider: Box<dyn Provider> =
-        if sample["esp"].as_str().unwrap().eq_ignore_ascii_case("postmark") {
-            Box::new(Postmark::new(endpoint("postmark"), access))
-        } else {
-            let provider = SendGrid::new(endpoint("sendgrid"), access);
-            let key = settings["signing_key"].as_str().map(|key| key.parse().unwrap());
-            Box::new(key.into_iter().fold(provider, SendGrid::public_key))
-        };
+    let provider = provider(sample);
+    let mut account = account(&provider, &provider, access);
+    // Mailgun takes the API key where no signing key is configured.
+    if let Some(key) = settings["signing_key"].as_str().or(settings["api_key"].as_str()) {
+        account = account.signing_key(key).unwrap();
+    }
+    if let Some(url) = settings["public_url"].as_str() {
+        account = account.public_url(url);
+    }
     let mut headers = Headers::new();
     for (name, value) in input["headers"].as_object().into_iter().flatten() {
         headers = headers.with(name, value.as_str().unwrap());
@@ -57,7 +61,7 @@ fn answer(sample: &Value) -> Result<Vec<Feedback>, Refused> {
     let now = DateTime::from_timestamp(now, 0).unwrap();
     let request = Request::new(body.as_bytes(), now).headers(headers);
     let keys = keys();
-    receive(&*provider, &request, &Reader::new(&keys, namespace(), classifier()), None)
+    receive(&account, &request, &Reader::new(&keys, namespace(), classifier()), None)
 }
 
 fn class(feedback: &Feedback) -> &'static str {

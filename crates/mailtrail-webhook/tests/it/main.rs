@@ -18,7 +18,7 @@ use mailtrail_core::id::Endpoint;
 use mailtrail_core::token::{Key, Keys};
 use mailtrail_core::{EventId, Feedback, Namespace};
 use mailtrail_webhook::Request;
-use mailtrail_webhook::provider::{Access, Postmark, Provider, Reader, SendGrid, receive};
+use mailtrail_webhook::provider::{Access, Account, Provider, Reader, receive};
 
 fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_700_000_000, 0).unwrap()
@@ -37,17 +37,18 @@ fn classifier() -> &'static Classifier {
     &CLASSIFIER
 }
 
+/// The account of this name.
+fn account(endpoint: &str, provider: &str, access: Access) -> Account {
+    Account::new(self::endpoint(endpoint), provider, access).unwrap()
+}
+
 fn endpoint(name: &str) -> Endpoint {
     Endpoint::new(name).unwrap()
 }
 
 /// A provider that asks for nothing.
 fn open(name: &str) -> Box<dyn Provider> {
-    let access = Access::new().unauthenticated();
-    match name {
-        "postmark" => Box::new(Postmark::new(endpoint(name), access)),
-        _ => Box::new(SendGrid::new(endpoint(name), access)),
-    }
+    Box::new(account(name, name, Access::new().unauthenticated()))
 }
 
 fn read(provider: &dyn Provider, body: &[u8]) -> Vec<Feedback> {

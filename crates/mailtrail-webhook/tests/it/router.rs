@@ -14,13 +14,13 @@ use mailtrail_core::token::Purpose;
 use mailtrail_core::{DeliveryId, event::Envelope};
 use mailtrail_memory::{MemoryRaw, MemoryStore};
 use mailtrail_webhook::intake::BODY_LIMIT;
-use mailtrail_webhook::provider::{Access, Postmark, Refused, SendGrid};
+use mailtrail_webhook::provider::{Access, Refused};
 use mailtrail_webhook::track::{GIF, pixel_url};
 use mailtrail_webhook::{Intake, Secret, router};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{classifier, endpoint, keys, namespace, now};
+use super::{account, classifier, keys, namespace, now};
 
 struct Server {
     store: Arc<MemoryStore>,
@@ -49,9 +49,9 @@ impl Server {
         let access = Access::new().credential(Secret::basic("mail", "trail"));
         let intake = Intake::new(events, keys(), classifier().clone(), now, random)
             .raw_store(used)
-            .provider(Postmark::new(endpoint("postmark"), access.clone()))
-            .provider(SendGrid::new(endpoint("sendgrid"), access))
-            .provider(SendGrid::new(endpoint("keyless"), Access::new()));
+            .provider(account("postmark", "postmark", access.clone()))
+            .provider(account("sendgrid", "sendgrid", access))
+            .provider(account("keyless", "sendgrid", Access::new()));
         let intake = Arc::new(intake);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

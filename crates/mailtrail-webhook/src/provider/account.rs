@@ -1,0 +1,133 @@
+//! An account at a provider: where its requests come to, and what they must prove.
+
+use std::sync::Arc;
+
+use mailtrail_core::Feedback;
+use mailtrail_core::event::Authenticity;
+use mailtrail_core::id::Endpoint;
+
+use super::dialect::{Dialect, builtin};
+use super::signature::{KeyError, SigningKey};
+use super::{Access, Answers, Context, Element, Provider, Refused, dialects};
+use crate::Request;
+
+/// An account at a provider that this crate knows.
+///
+/// Give it what the provider's settings show: the key that signs, several while they are rotated; or
+/// an [`Access`] where the provider signs nothing. Both, if both are set there: then both must hold.
+/// Put the token of [`Purpose::Metadata`](mailtrail_core::token::Purpose::Metadata) into the message's
+/// metadata as `mt_delivery`, and send one message per recipient: many providers give back the same
+/// metadata for all recipients of one message.
+///
+/// ```
+/// use mailtrail_core::id::Endpoint;
+/// use mailtrail_webhook::provider::{Access, Account, Provider, Refused};
+/// use mailtrail_webhook::Request;
+/// let key = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q==";
+/// let sendgrid = Account::new(Endpoint::new("sendgrid")?, "sendgrid", Access::new())?.signing_key(key)?;
+/// let now = chrono::DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+/// assert_eq!(sendgrid.verify(&Request::new(b"[]", now)), Err(Refused::MissingSignature));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Account {
+    endpoint: Endpoint,
+    dialect: Arc<dyn Dialect>,
+    access: Access,
+    keys: Vec<SigningKey>,
+    url: Option<Box<str>>,
+}
+
+/// Why there can be no such account.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AccountError {
+    /// Nobody knows this provider.
+    #[error("no provider {name}: there are {}", .known.join(", "))]
+    UnknownProvider {
+        /// The name.
+        name: String,
+        /// Those that are known.
+        known: Vec<String>,
+    },
+}
+
+impl Account {
+    /// The account of this name at the provider of that name.
+    ///
+    /// # Errors
+    /// [`AccountError::UnknownProvider`].
+    pub fn new(endpoint: Endpoint, provider: &str, access: Access) -> Result<Self, AccountError> {
+        let unknown = || AccountError::UnknownProvider {
+            name: provider.to_owned(),
+            known: Self::providers(),
+        };
+        let dialect = builtin(provider).ok_or_else(unknown)?;
+        Ok(Self { endpoint, dialect, access, keys: Vec::new(), url: None })
+    }
+
+    /// The names of all providers that this crate knows.
+    pub fn providers() -> Vec<String> {
+        dialects::all().map(|dialect| dialect.name().to_owned()).collect()
+    }
+
+    /// With one more key that may sign, as the provider's settings show it.
+    ///
+    /// # Errors
+    /// [`KeyError`] if it is no key of this provider's.
+    pub fn signing_key(mut self, key: &str) -> Result<Self, KeyError> {
+        self.keys.push(self.dialect.key(key)?);
+        Ok(self)
+    }
+
+    /// With the URL as it was given to the provider: some sign it (Mandrill).
+    pub fn public_url(mut self, url: &str) -> Self {
+        self.url = Some(url.into());
+        self
+    }
+
+    pub(super) fn keys(&self) -> &[SigningKey] {
+        &self.keys
+    }
+
+    pub(super) fn url(&self) -> Option<&str> {
+        self.url.as_deref()
+    }
+}
+
+impl Provider for Account {
+    fn name(&self) -> &str {
+        self.dialect.name()
+    }
+
+    fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    fn answers(&self) -> Answers {
+        self.dialect.answers()
+    }
+
+    fn verify(&self, request: &Request<'_>) -> Result<Authenticity, Refused> {
+        if !self.dialect.is_signed(self) {
+            return self.access.check(request);
+        }
+        if !self.access.is_empty() {
+            self.access.check(request)?;
+        }
+        self.dialect.verify(self, request)
+    }
+
+    fn split<'a>(&self, request: &Request<'a>) -> Result<Vec<Element<'a>>, Refused> {
+        self.dialect.split(request)
+    }
+
+    fn read(&self, element: &Element<'_>, context: &Context<'_>) -> Vec<Feedback> {
+        let said =
+            element.fields().map(|fields| self.dialect.read(fields, context)).unwrap_or_default();
+        if said.is_empty() {
+            return vec![context.unparsed(element)];
+        }
+        said.into_iter().map(|said| context.said(element, said)).collect()
+    }
+}

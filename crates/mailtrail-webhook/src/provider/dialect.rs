@@ -1,0 +1,84 @@
+//! What all accounts at one provider share: how it signs, and what its words mean.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use mailtrail_core::Event;
+use mailtrail_core::event::Authenticity;
+
+use super::account::Account;
+use super::fields::Fields;
+use super::reader::Stated;
+use super::signature::{KeyError, Scheme, SigningKey};
+use super::{Answers, Context, Element, Refused, dialects};
+use crate::Request;
+
+/// A provider's way to sign and to speak. Pure; see [`Provider`](super::Provider).
+pub(super) trait Dialect: Send + Sync + fmt::Debug {
+    /// The provider's name.
+    fn name(&self) -> &str;
+
+    /// What its requests are answered with.
+    fn answers(&self) -> Answers;
+
+    /// How it signs; none if it signs nothing.
+    fn scheme(&self) -> Option<&Scheme>;
+
+    /// Reads a key as the provider's settings show it.
+    fn key(&self, text: &str) -> Result<SigningKey, KeyError> {
+        let scheme = self.scheme().ok_or(KeyError::Unsigned)?;
+        SigningKey::parse(text, scheme.algorithm, scheme.key)
+    }
+
+    /// Whether the account has what this provider's signatures are verified with.
+    fn is_signed(&self, account: &Account) -> bool {
+        !account.keys().is_empty()
+    }
+
+    /// Verifies the signature.
+    fn verify(&self, account: &Account, request: &Request<'_>) -> Result<Authenticity, Refused> {
+        let scheme = self.scheme().ok_or(Refused::NotConfigured)?;
+        scheme.verify(account.keys(), request)
+    }
+
+    /// The elements of a verified request.
+    fn split<'a>(&self, request: &Request<'a>) -> Result<Vec<Element<'a>>, Refused> {
+        Ok(Element::all(request.body))
+    }
+
+    /// What an element says, once for each recipient; nothing if it can't be read.
+    fn read<'a>(&self, fields: Fields<'a>, context: &Context<'_>) -> Vec<Said<'a>>;
+}
+
+/// What an element says.
+#[derive(Debug)]
+pub(super) struct Said<'a> {
+    /// Whose it is, and what it is called.
+    pub(super) stated: Stated<'a>,
+    /// The event; none if it is no event of ours: then it is kept as it is.
+    pub(super) event: Option<Event>,
+    /// The rule that read it: the provider's own word, with the class that decided behind a slash.
+    pub(super) rule: Cow<'a, str>,
+}
+
+impl<'a> Said<'a> {
+    /// What is said by the provider's own word alone.
+    pub(super) fn new(stated: Stated<'a>, event: impl Into<Option<Event>>) -> Self {
+        let rule = Cow::Borrowed(stated.event);
+        Self { stated, event: event.into(), rule }
+    }
+
+    /// With what decided beside the word.
+    pub(super) fn by(mut self, class: &str) -> Self {
+        if !class.is_empty() {
+            self.rule = format!("{}/{class}", self.rule).into();
+        }
+        self
+    }
+}
+
+/// The dialect of this name.
+pub(super) fn builtin(name: &str) -> Option<Arc<dyn Dialect>> {
+    dialects::all().find(|dialect| dialect.name() == name)
+}
