@@ -8,6 +8,7 @@ mod dialects;
 mod element;
 mod events;
 mod fields;
+mod mapping;
 mod reader;
 mod signature;
 
@@ -20,6 +21,7 @@ use mailtrail_core::id::Endpoint;
 pub use access::Access;
 pub use account::{Account, AccountError};
 pub use element::Element;
+pub use mapping::{Expected, Mapping, MappingError, Sample};
 pub use reader::{Context, Reader};
 pub use signature::{KeyError, SigningKey};
 

@@ -6,9 +6,11 @@ mod sendgrid;
 use std::sync::Arc;
 
 use super::dialect::Dialect;
+use super::mapping;
 
 /// All of them.
 pub(super) fn all() -> impl Iterator<Item = Arc<dyn Dialect>> {
     let coded: [Arc<dyn Dialect>; 2] = [Arc::new(postmark::Postmark), Arc::new(sendgrid::SendGrid)];
-    coded.into_iter()
+    let mapped = mapping::builtin().iter().map(|mapping| Arc::clone(mapping) as Arc<dyn Dialect>);
+    coded.into_iter().chain(mapped)
 }

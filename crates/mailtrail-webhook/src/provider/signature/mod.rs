@@ -132,6 +132,12 @@ impl Scheme {
         }
     }
 
+    /// Whether it says where the time stands.
+    pub(super) fn has_time(&self) -> bool {
+        let in_form = matches!(&self.form, Form::Pairs { timestamp: Some(_), .. });
+        self.timestamp.is_some() || in_form
+    }
+
     /// Says which of the keys signed the request.
     ///
     /// # Errors

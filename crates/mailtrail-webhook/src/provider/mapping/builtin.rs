@@ -1,0 +1,27 @@
+//! The mapping files that come with this crate.
+
+use std::sync::{Arc, LazyLock};
+
+use super::Mapping;
+
+/// Their mappings.
+pub(in crate::provider) fn builtin() -> &'static [Arc<Mapping>] {
+    // A test reads each of them.
+    static MAPPINGS: LazyLock<Vec<Arc<Mapping>>> = LazyLock::new(|| {
+        FILES.iter().filter_map(|text| Mapping::from_toml(text).ok()).map(Arc::new).collect()
+    });
+    &MAPPINGS
+}
+
+/// Their texts.
+pub(super) const FILES: &[&str] = &[
+    include_str!("../../../providers/ahasend.toml"),
+    include_str!("../../../providers/customer_io.toml"),
+    include_str!("../../../providers/hyvor_relay.toml"),
+    include_str!("../../../providers/kumomta.toml"),
+    include_str!("../../../providers/lettermint.toml"),
+    include_str!("../../../providers/loops.toml"),
+    include_str!("../../../providers/mailpace.toml"),
+    include_str!("../../../providers/scaleway.toml"),
+    include_str!("../../../providers/sweego.toml"),
+];
