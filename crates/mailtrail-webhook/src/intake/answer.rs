@@ -44,8 +44,15 @@ impl Account {
         if refused.is_ours() {
             return Answer::later(answers.later, answers.retry_after);
         }
-        let status = if refused == Refused::TooLarge { TOO_LARGE } else { answers.unverified };
-        Answer { challenge: refused == Refused::MissingCredentials, ..Answer::of(status) }
+        let challenge = refused == Refused::MissingCredentials;
+        let status = match refused {
+            Refused::TooLarge => TOO_LARGE,
+            Refused::MissingCredentials if answers.challenges => UNAUTHORIZED,
+            _ => answers.unverified,
+        };
+        let status = if answers.never.contains(&status) { answers.later } else { status };
+        let retry_after = (status == answers.later).then_some(answers.retry_after);
+        Answer { status, retry_after, challenge }
     }
 
     pub(super) fn fail(&self) -> Answer {
@@ -55,5 +62,7 @@ impl Account {
     }
 }
 
+/// Unauthorized (RFC 9110 §15.5.2).
+const UNAUTHORIZED: u16 = 401;
 /// Content too large (RFC 9110 §15.5.14).
 pub(super) const TOO_LARGE: u16 = 413;

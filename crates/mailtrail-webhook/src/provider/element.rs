@@ -1,21 +1,55 @@
 //! One element of a request: what stands for itself, in whatever batch it comes.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use mailtrail_core::event::RawHash;
-use serde_json_borrow::Value;
+use serde_json::value::RawValue;
+use serde_json_borrow::{OwnedValue, Value};
 
 use super::fields::Fields;
 
 /// One element of a request, as the provider wrote it.
 #[derive(Debug, Clone)]
 pub struct Element<'a> {
-    bytes: &'a [u8],
-    value: Option<Value<'a>>,
+    bytes: Cow<'a, [u8]>,
+    value: Parsed<'a>,
+    delivery: Option<Box<str>>,
+}
+
+#[derive(Debug, Clone)]
+enum Parsed<'a> {
+    Nothing,
+    Of(Value<'a>),
+    /// Of bytes that the element has of its own.
+    Own(OwnedValue),
 }
 
 impl<'a> Element<'a> {
     /// The element that these bytes are.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, value: serde_json::from_slice(bytes).ok() }
+        let value = serde_json::from_slice(bytes).map_or(Parsed::Nothing, Parsed::Of);
+        Self { bytes: Cow::Borrowed(bytes), value, delivery: None }
+    }
+
+    /// The element that is written in a text inside of another document.
+    pub(super) fn inner(text: &str) -> Self {
+        let value = OwnedValue::from_str(text).map_or(Parsed::Nothing, Parsed::Own);
+        Self { bytes: Cow::Owned(text.as_bytes().to_vec()), value, delivery: None }
+    }
+
+    /// With the id that the provider gave to this request, the only element of which this is: the
+    /// same whenever it tries again. It stands for the element's content, also of one that nobody can
+    /// read.
+    ///
+    /// ```
+    /// use mailtrail_webhook::provider::Element;
+    /// let element = Element::new(br#"{"type":"email.sent"}"#).of_delivery("msg_1");
+    /// assert_eq!(&*element.identity(), "msg_1");
+    /// ```
+    pub fn of_delivery(mut self, id: &str) -> Self {
+        self.delivery = (!id.is_empty()).then(|| id.into());
+        self
     }
 
     /// The elements of a JSON array, at most 20,000; a body that is none is one element.
@@ -39,25 +73,50 @@ impl<'a> Element<'a> {
         lines.filter(|line| !line.is_empty()).take(ELEMENTS).map(Self::new).collect()
     }
 
+    /// The elements of the array that is this member of the one object of a body; none if there is no
+    /// such array. One bad element does no harm if that member is the object's only one.
+    pub(super) fn of_member(body: &'a [u8], name: &str) -> Option<Vec<Self>> {
+        let object = serde_json::from_slice::<BTreeMap<Cow<'a, str>, &'a RawValue>>(body);
+        let array = match &object {
+            Ok(members) => members.get(name)?.get().as_bytes(),
+            Err(_) => {
+                let inner = body.trim_ascii().strip_prefix(b"{")?.strip_suffix(b"}")?.trim_ascii();
+                let after = inner.strip_prefix(b"\"")?.strip_prefix(name.as_bytes())?;
+                after.strip_prefix(b"\"")?.trim_ascii_start().strip_prefix(b":")?.trim_ascii()
+            }
+        };
+        array.strip_prefix(b"[").map(items_of)
+    }
+
     /// As it was written.
-    pub fn bytes(&self) -> &'a [u8] {
-        self.bytes
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// Whether it is a JSON object.
     pub fn is_object(&self) -> bool {
-        self.value.as_ref().is_some_and(Value::is_object)
+        self.fields().is_some()
     }
 
     /// Its members, if it is a JSON object.
     pub(super) fn fields(&self) -> Option<Fields<'_>> {
-        self.value.as_ref().and_then(Fields::of)
+        match &self.value {
+            Parsed::Nothing => None,
+            Parsed::Of(value) => Fields::of(value),
+            Parsed::Own(value) => Fields::of(value.get_value()),
+        }
     }
 
-    /// What an id can be derived from: canonical JSON (RFC 8785), else a hash of the bytes.
+    /// What an id can be derived from: the request's own id, else canonical JSON (RFC 8785), else a
+    /// hash of the bytes.
     pub fn identity(&self) -> Box<str> {
+        if let Some(id) = &self.delivery {
+            return id.clone();
+        }
         let canonical = self.canonical().and_then(|bytes| String::from_utf8(bytes).ok());
-        canonical.unwrap_or_else(|| format!("sha-256:{}", RawHash::of(self.bytes))).into_boxed_str()
+        canonical
+            .unwrap_or_else(|| format!("sha-256:{}", RawHash::of(&self.bytes)))
+            .into_boxed_str()
     }
 
     /// The element as a `Custom` event keeps it: JSON, else text.
@@ -70,8 +129,10 @@ impl<'a> Element<'a> {
     }
 
     fn owned(&self) -> Option<serde_json::Value> {
-        self.value.as_ref()?;
-        serde_json::from_slice(self.bytes).ok()
+        if matches!(self.value, Parsed::Nothing) {
+            return None;
+        }
+        serde_json::from_slice(&self.bytes).ok()
     }
 
     /// Canonical JSON, unless that would lose something, as of integers over 2^53.
@@ -94,7 +155,8 @@ fn items_of(items: &[u8]) -> Vec<Element<'_>> {
         let Some((bytes, behind)) = rest.split_at_checked(values.byte_offset()) else { break };
         let behind = behind.trim_ascii_start();
         let Some((b',' | b']', next)) = behind.split_first() else { break };
-        elements.push(Element { bytes, value: Some(value) });
+        let bytes = Cow::Borrowed(bytes);
+        elements.push(Element { bytes, value: Parsed::Of(value), delivery: None });
         rest = next.trim_ascii_start();
         if behind.starts_with(b"]") && rest.is_empty() {
             return elements;
