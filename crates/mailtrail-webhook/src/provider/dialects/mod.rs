@@ -2,6 +2,7 @@
 
 mod postmark;
 mod sendgrid;
+mod ses;
 
 use std::sync::Arc;
 
@@ -10,7 +11,11 @@ use super::mapping;
 
 /// All of them.
 pub(super) fn all() -> impl Iterator<Item = Arc<dyn Dialect>> {
-    let coded: [Arc<dyn Dialect>; 2] = [Arc::new(postmark::Postmark), Arc::new(sendgrid::SendGrid)];
+    let coded: [Arc<dyn Dialect>; 3] = [
+        Arc::new(postmark::Postmark),
+        Arc::new(sendgrid::SendGrid),
+        Arc::new(ses::Ses),
+    ];
     let mapped = mapping::builtin().iter().map(|mapping| -> Arc<dyn Dialect> { mapping.clone() });
     coded.into_iter().chain(mapped)
 }
