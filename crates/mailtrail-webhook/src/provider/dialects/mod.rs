@@ -1,6 +1,7 @@
 //! The providers, one file each.
 
 mod postmark;
+mod resend;
 mod sendgrid;
 mod ses;
 
@@ -11,8 +12,9 @@ use super::mapping;
 
 /// All of them.
 pub(super) fn all() -> impl Iterator<Item = Arc<dyn Dialect>> {
-    let coded: [Arc<dyn Dialect>; 3] = [
+    let coded: [Arc<dyn Dialect>; 4] = [
         Arc::new(postmark::Postmark),
+        Arc::new(resend::Resend),
         Arc::new(sendgrid::SendGrid),
         Arc::new(ses::Ses),
     ];
