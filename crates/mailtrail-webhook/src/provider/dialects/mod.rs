@@ -1,5 +1,6 @@
 //! The providers, one file each.
 
+mod mailersend;
 mod postmark;
 mod resend;
 mod sendgrid;
@@ -12,7 +13,8 @@ use super::mapping;
 
 /// All of them.
 pub(super) fn all() -> impl Iterator<Item = Arc<dyn Dialect>> {
-    let coded: [Arc<dyn Dialect>; 4] = [
+    let coded: [Arc<dyn Dialect>; 5] = [
+        Arc::new(mailersend::MailerSend),
         Arc::new(postmark::Postmark),
         Arc::new(resend::Resend),
         Arc::new(sendgrid::SendGrid),
