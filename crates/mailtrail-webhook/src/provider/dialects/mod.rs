@@ -1,6 +1,7 @@
 //! The providers, one file each.
 
 mod mailersend;
+mod mailtrap;
 mod postmark;
 mod resend;
 mod sendgrid;
@@ -13,8 +14,9 @@ use super::mapping;
 
 /// All of them.
 pub(super) fn all() -> impl Iterator<Item = Arc<dyn Dialect>> {
-    let coded: [Arc<dyn Dialect>; 5] = [
+    let coded: [Arc<dyn Dialect>; 6] = [
         Arc::new(mailersend::MailerSend),
+        Arc::new(mailtrap::Mailtrap),
         Arc::new(postmark::Postmark),
         Arc::new(resend::Resend),
         Arc::new(sendgrid::SendGrid),
