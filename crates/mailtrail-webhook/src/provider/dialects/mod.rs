@@ -2,6 +2,7 @@
 
 mod mailersend;
 mod mailtrap;
+mod postal;
 mod postmark;
 mod resend;
 mod sendgrid;
@@ -14,9 +15,10 @@ use super::mapping;
 
 /// All of them.
 pub(super) fn all() -> impl Iterator<Item = Arc<dyn Dialect>> {
-    let coded: [Arc<dyn Dialect>; 6] = [
+    let coded: [Arc<dyn Dialect>; 7] = [
         Arc::new(mailersend::MailerSend),
         Arc::new(mailtrap::Mailtrap),
+        Arc::new(postal::Postal),
         Arc::new(postmark::Postmark),
         Arc::new(resend::Resend),
         Arc::new(sendgrid::SendGrid),
