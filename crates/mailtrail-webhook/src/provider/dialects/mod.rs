@@ -1,5 +1,6 @@
 //! The providers, one file each.
 
+mod azure;
 mod mailersend;
 mod mailtrap;
 mod postal;
@@ -15,7 +16,8 @@ use super::mapping;
 
 /// All of them.
 pub(super) fn all() -> impl Iterator<Item = Arc<dyn Dialect>> {
-    let coded: [Arc<dyn Dialect>; 7] = [
+    let coded: [Arc<dyn Dialect>; 8] = [
+        Arc::new(azure::Azure),
         Arc::new(mailersend::MailerSend),
         Arc::new(mailtrap::Mailtrap),
         Arc::new(postal::Postal),
