@@ -57,6 +57,17 @@ fn read(provider: &dyn Provider, body: &[u8]) -> Vec<Feedback> {
     receive(provider, &Request::new(body, now()), &reader, None).unwrap()
 }
 
+/// What is stated of one element that says one thing.
+fn read_one(provider: &str, body: &[u8]) -> Feedback {
+    let [one] = <[_; 1]>::try_from(read(&*open(provider), body)).unwrap();
+    one
+}
+
+/// The body of a form.
+fn form(fields: &[(&str, &str)]) -> Vec<u8> {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish().into_bytes()
+}
+
 fn ids(feedback: &[Feedback]) -> Vec<EventId> {
     feedback.iter().map(|feedback| feedback.event_id(&namespace())).collect()
 }
