@@ -4,6 +4,7 @@
 mod access;
 mod corpora;
 mod golden;
+mod mailgun;
 mod regroup;
 #[cfg(feature = "axum")]
 mod router;

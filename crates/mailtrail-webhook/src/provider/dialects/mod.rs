@@ -1,5 +1,6 @@
 //! The providers, one file each.
 
+mod mailgun;
 mod postmark;
 mod sendgrid;
 
@@ -9,6 +10,7 @@ use super::dialect::Dialect;
 
 /// All of them.
 pub(super) fn all() -> impl Iterator<Item = Arc<dyn Dialect>> {
-    let coded: [Arc<dyn Dialect>; 2] = [Arc::new(postmark::Postmark), Arc::new(sendgrid::SendGrid)];
+    let coded: [Arc<dyn Dialect>; 3] =
+        [Arc::new(postmark::Postmark), Arc::new(sendgrid::SendGrid), Arc::new(mailgun::Mailgun)];
     coded.into_iter()
 }
