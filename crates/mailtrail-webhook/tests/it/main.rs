@@ -5,6 +5,7 @@ mod access;
 mod corpora;
 mod golden;
 mod mailgun;
+mod mandrill;
 mod regroup;
 #[cfg(feature = "axum")]
 mod router;

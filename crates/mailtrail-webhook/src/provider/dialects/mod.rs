@@ -1,6 +1,7 @@
 //! The providers, one file each.
 
 mod mailgun;
+mod mandrill;
 mod postmark;
 mod sendgrid;
 
@@ -10,7 +11,11 @@ use super::dialect::Dialect;
 
 /// All of them.
 pub(super) fn all() -> impl Iterator<Item = Arc<dyn Dialect>> {
-    let coded: [Arc<dyn Dialect>; 3] =
-        [Arc::new(postmark::Postmark), Arc::new(sendgrid::SendGrid), Arc::new(mailgun::Mailgun)];
+    let coded: [Arc<dyn Dialect>; 4] = [
+        Arc::new(postmark::Postmark),
+        Arc::new(sendgrid::SendGrid),
+        Arc::new(mailgun::Mailgun),
+        Arc::new(mandrill::Mandrill),
+    ];
     coded.into_iter()
 }
