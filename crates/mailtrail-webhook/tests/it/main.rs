@@ -5,6 +5,7 @@ mod access;
 mod corpora;
 mod golden;
 mod mailgun;
+mod mailjet;
 mod mandrill;
 mod regroup;
 #[cfg(feature = "axum")]

@@ -1,6 +1,7 @@
 //! The providers, one file each.
 
 mod mailgun;
+mod mailjet;
 mod mandrill;
 mod postmark;
 mod sendgrid;
@@ -11,10 +12,11 @@ use super::dialect::Dialect;
 
 /// All of them.
 pub(super) fn all() -> impl Iterator<Item = Arc<dyn Dialect>> {
-    let coded: [Arc<dyn Dialect>; 4] = [
+    let coded: [Arc<dyn Dialect>; 5] = [
         Arc::new(postmark::Postmark),
         Arc::new(sendgrid::SendGrid),
         Arc::new(mailgun::Mailgun),
+        Arc::new(mailjet::Mailjet),
         Arc::new(mandrill::Mandrill),
     ];
     coded.into_iter()
