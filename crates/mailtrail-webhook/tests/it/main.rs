@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod access;
+mod brevo;
 mod corpora;
 mod golden;
 mod mailgun;

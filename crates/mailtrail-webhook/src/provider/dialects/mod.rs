@@ -1,5 +1,6 @@
 //! The providers, one file each.
 
+mod brevo;
 mod mailgun;
 mod mailjet;
 mod mandrill;
@@ -12,9 +13,10 @@ use super::dialect::Dialect;
 
 /// All of them.
 pub(super) fn all() -> impl Iterator<Item = Arc<dyn Dialect>> {
-    let coded: [Arc<dyn Dialect>; 5] = [
+    let coded: [Arc<dyn Dialect>; 6] = [
         Arc::new(postmark::Postmark),
         Arc::new(sendgrid::SendGrid),
+        Arc::new(brevo::Brevo),
         Arc::new(mailgun::Mailgun),
         Arc::new(mailjet::Mailjet),
         Arc::new(mandrill::Mandrill),
