@@ -12,6 +12,7 @@ mod regroup;
 #[cfg(feature = "axum")]
 mod router;
 mod signature;
+mod sparkpost;
 mod track;
 
 use std::sync::LazyLock;

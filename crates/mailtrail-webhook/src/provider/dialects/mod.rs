@@ -6,6 +6,7 @@ mod mailjet;
 mod mandrill;
 mod postmark;
 mod sendgrid;
+mod sparkpost;
 
 use std::sync::Arc;
 
@@ -13,13 +14,14 @@ use super::dialect::Dialect;
 
 /// All of them.
 pub(super) fn all() -> impl Iterator<Item = Arc<dyn Dialect>> {
-    let coded: [Arc<dyn Dialect>; 6] = [
+    let coded: [Arc<dyn Dialect>; 7] = [
         Arc::new(postmark::Postmark),
         Arc::new(sendgrid::SendGrid),
         Arc::new(brevo::Brevo),
         Arc::new(mailgun::Mailgun),
         Arc::new(mailjet::Mailjet),
         Arc::new(mandrill::Mandrill),
+        Arc::new(sparkpost::SparkPost),
     ];
     coded.into_iter()
 }
