@@ -14,6 +14,7 @@ mod router;
 mod signature;
 mod sparkpost;
 mod track;
+mod unisender_go;
 
 use std::sync::LazyLock;
 

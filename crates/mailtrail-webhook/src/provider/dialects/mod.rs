@@ -7,6 +7,7 @@ mod mandrill;
 mod postmark;
 mod sendgrid;
 mod sparkpost;
+mod unisender_go;
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use super::dialect::Dialect;
 
 /// All of them.
 pub(super) fn all() -> impl Iterator<Item = Arc<dyn Dialect>> {
-    let coded: [Arc<dyn Dialect>; 7] = [
+    let coded: [Arc<dyn Dialect>; 8] = [
         Arc::new(postmark::Postmark),
         Arc::new(sendgrid::SendGrid),
         Arc::new(brevo::Brevo),
@@ -22,6 +23,7 @@ pub(super) fn all() -> impl Iterator<Item = Arc<dyn Dialect>> {
         Arc::new(mailjet::Mailjet),
         Arc::new(mandrill::Mandrill),
         Arc::new(sparkpost::SparkPost),
+        Arc::new(unisender_go::UnisenderGo),
     ];
     coded.into_iter()
 }
