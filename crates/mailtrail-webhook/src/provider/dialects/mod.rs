@@ -11,6 +11,5 @@ use super::mapping;
 /// All of them.
 pub(super) fn all() -> impl Iterator<Item = Arc<dyn Dialect>> {
     let coded: [Arc<dyn Dialect>; 2] = [Arc::new(postmark::Postmark), Arc::new(sendgrid::SendGrid)];
-    let mapped = mapping::builtin().iter().map(|mapping| -> Arc<dyn Dialect> { mapping.clone() });
-    coded.into_iter().chain(mapped)
+    coded.into_iter().chain(mapping::builtin().iter().cloned())
 }
