@@ -129,6 +129,9 @@ impl RulesFile {
             if rule.reason == Reason::Foreign {
                 return Err(RulesError::UnknownReason { rule: name() });
             }
+            if rule.fault == Some(Fault::Unknown) {
+                return Err(RulesError::UnknownFault { rule: name() });
+            }
             let normal = |text: &String| normal(text) == *text && !text.is_empty();
             if !rule.text.iter().chain(&rule.and).chain(&rule.not).chain(&rule.host).all(normal) {
                 return Err(RulesError::Fragment { rule: name() });
@@ -165,6 +168,15 @@ pub enum RulesError {
     UnknownReasonInTest {
         /// The text of the test.
         text: String,
+    },
+    /// A fault has no such name.
+    #[error(
+        "rule {rule} names a fault that does not exist: there are recipient, recipient_system, \
+         sender_system"
+    )]
+    UnknownFault {
+        /// The rule.
+        rule: String,
     },
     /// A fragment could never match.
     #[error("rule {rule} has a fragment or host that is not in lower case with single spaces")]

@@ -9,7 +9,7 @@ use mailtrail_core::id::Endpoint;
 
 use super::dialect::{Dialect, builtin};
 use super::signature::{KeyError, SigningKey};
-use super::{Access, Answers, Context, Element, Provider, Refused, dialects};
+use super::{Access, Answers, Context, Element, Mapping, Provider, Refused, dialects};
 use crate::Request;
 
 /// An account at a provider that this crate knows.
@@ -66,6 +66,18 @@ impl Account {
         };
         let dialect = builtin(provider).ok_or_else(unknown)?;
         Ok(Self { endpoint, dialect, access, keys: Vec::new(), url: None, tolerance: None })
+    }
+
+    /// The account of this name at a provider that a file describes.
+    pub fn of(endpoint: Endpoint, provider: Mapping, access: Access) -> Self {
+        Self {
+            endpoint,
+            dialect: Arc::new(provider),
+            access,
+            keys: Vec::new(),
+            url: None,
+            tolerance: None,
+        }
     }
 
     /// The names of all providers that this crate knows.

@@ -9,6 +9,7 @@ mod element;
 mod events;
 mod fields;
 mod form;
+mod mapping;
 mod reader;
 mod signature;
 
@@ -21,6 +22,7 @@ use mailtrail_core::id::Endpoint;
 pub use access::Access;
 pub use account::{Account, AccountError};
 pub use element::Element;
+pub use mapping::{Expected, Mapping, MappingError, Sample};
 pub use reader::{Context, Reader};
 pub use signature::{KeyError, SigningKey};
 

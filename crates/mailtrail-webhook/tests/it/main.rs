@@ -8,6 +8,7 @@ mod golden;
 mod mailgun;
 mod mailjet;
 mod mandrill;
+mod mapping;
 mod regroup;
 #[cfg(feature = "axum")]
 mod router;

@@ -12,12 +12,15 @@ use crate::process;
 use crate::project::Project;
 
 /// What this version reads.
-const FILES: [&str; 5] = [
+const FILES: [&str; 8] = [
     "sisimai-mails.jsonl",
     "sisimai-mails-line-ends.jsonl",
     "sisimai-replies.jsonl",
     "kumomta-iana.jsonl",
     "mail-auth-arf.jsonl",
+    "anymail-webhooks.jsonl",
+    "webhook-signatures.jsonl",
+    "provider-payloads.jsonl",
 ];
 
 /// How many samples are right, and of how many: by kind and source, as in `report/sisimai`.
@@ -57,7 +60,7 @@ impl Corpora {
         let of = |sample: &Value| {
             let mut input = sample.clone();
             if let Some(fields) = input.as_object_mut() {
-                fields.retain(|name, _| ["id", "kind", "input"].contains(&name.as_str()));
+                fields.retain(|name, _| ["id", "kind", "esp", "input"].contains(&name.as_str()));
             }
             format!("{input}\n")
         };

@@ -12,6 +12,7 @@ mod unisender_go;
 use std::sync::Arc;
 
 use super::dialect::Dialect;
+use super::mapping;
 
 /// All of them.
 pub(super) fn all() -> impl Iterator<Item = Arc<dyn Dialect>> {
@@ -25,5 +26,5 @@ pub(super) fn all() -> impl Iterator<Item = Arc<dyn Dialect>> {
         Arc::new(sparkpost::SparkPost),
         Arc::new(unisender_go::UnisenderGo),
     ];
-    coded.into_iter()
+    coded.into_iter().chain(mapping::builtin().iter().cloned())
 }

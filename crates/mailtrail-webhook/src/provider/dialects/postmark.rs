@@ -20,7 +20,7 @@ use crate::provider::{Answers, Context, Element, Refused, events};
 pub(super) struct Postmark;
 
 impl Dialect for Postmark {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "postmark"
     }
 

@@ -33,7 +33,7 @@ static SCHEME: LazyLock<Scheme> = LazyLock::new(|| Scheme {
 });
 
 impl Dialect for SendGrid {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "sendgrid"
     }
 

@@ -132,6 +132,12 @@ impl Scheme {
         }
     }
 
+    /// Whether it says where the time stands.
+    pub(super) fn has_time(&self) -> bool {
+        let in_form = matches!(&self.form, Form::Pairs { timestamp: Some(_), .. });
+        self.timestamp.is_some() || in_form
+    }
+
     /// How far the time may be from ours; none: it is not looked at.
     pub(super) fn tolerance(&self) -> Option<TimeDelta> {
         self.tolerance.map(|seconds| TimeDelta::seconds(seconds.into()))

@@ -1,12 +1,13 @@
 //! Inputs to answers, in the form of the corpora: anybody can measure us on a corpus of their own.
 
+mod request;
+
 use std::io::{BufRead, Write};
 
 use anyhow::{Context as _, Result};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use mailtrail_bounce::{Phrases, Reader, Reading};
 use mailtrail_classify::{Classifier, Reply};
+use mailtrail_core::event::Agent;
 use mailtrail_core::token::{Key, Keys};
 use mailtrail_core::{Event, Status};
 use serde_json::{Value, json};
@@ -27,16 +28,17 @@ pub(crate) fn write(
         }
         let sample: Value = serde_json::from_str(&line)
             .with_context(|| format!("line {} is no JSON", index + 1))?;
-        writeln!(answers, "{}", answer(&sample, &reader, classifier))?;
+        writeln!(answers, "{}", answer(&sample, &reader, &keys, classifier))?;
     }
     Ok(())
 }
 
-fn answer(sample: &Value, reader: &Reader<'_>, classifier: &Classifier) -> Value {
+fn answer(sample: &Value, reader: &Reader<'_>, keys: &Keys, classifier: &Classifier) -> Value {
     let (id, input) = (&sample["id"], &sample["input"]);
     let answered = match sample["kind"].as_str().unwrap_or_default() {
         "report" | "variant" => of_mail(&input["mail"], reader, classifier),
         "classify" => Ok(of_text(input["text"].as_str().unwrap_or_default(), classifier)),
+        "webhook" | "verify" => request::answer(sample, keys, classifier),
         kind => Err(format!("{kind} is not read by this version")),
     };
     let mut answer = answered.unwrap_or_else(|error| json!({ "error": error }));
@@ -45,11 +47,7 @@ fn answer(sample: &Value, reader: &Reader<'_>, classifier: &Classifier) -> Value
 }
 
 fn of_mail(mail: &Value, reader: &Reader<'_>, classifier: &Classifier) -> Result<Value, String> {
-    let bytes = match (mail["text"].as_str(), mail["b64"].as_str()) {
-        (Some(text), _) => text.as_bytes().to_vec(),
-        (None, Some(encoded)) => STANDARD.decode(encoded).map_err(|error| error.to_string())?,
-        (None, None) => return Err("the input has no mail".to_owned()),
-    };
+    let bytes = request::bytes(mail)?;
     // Only the times of events hang on it, and nobody asks for those.
     let now = chrono::DateTime::UNIX_EPOCH;
     let Reading { kind, recipients, .. } =
@@ -97,7 +95,17 @@ fn class_of(event: &Event) -> &'static str {
         Event::Unsubscribed(_) => "unsubscribed",
         Event::Delivered(_) => "delivered",
         Event::Sent(_) => "sent",
-        Event::Opened(_) => "opened",
+        Event::Suppressed(_) => "blocked",
+        Event::Opened(opened) => class_of_agent(opened.agent),
+        Event::Clicked(clicked) => class_of_agent(clicked.agent),
+        _ => "none",
+    }
+}
+
+fn class_of_agent(agent: Agent) -> &'static str {
+    match agent {
+        Agent::Human | Agent::Unknown => "opened",
+        Agent::MailboxMachine => "delivered",
         _ => "none",
     }
 }

@@ -1,0 +1,159 @@
+//! Reading an element by a mapping file.
+
+use std::borrow::Cow;
+
+use mailtrail_core::Event;
+use mailtrail_core::diagnosis::Fault;
+use mailtrail_core::event::{Agent, BlockCause, UnsubscribedHow};
+use serde_json_borrow::Value;
+
+use super::file::{EventOf, File, Is, Places};
+use crate::provider::diagnose::{Class, Failure};
+use crate::provider::dialect::Said;
+use crate::provider::fields::{Fields, text_of};
+use crate::provider::reader::Stated;
+use crate::provider::{Context, events};
+
+impl File {
+    pub(super) fn read<'a>(&self, fields: Fields<'a>, context: &Context<'_>) -> Vec<Said<'a>> {
+        let Some(word) = fields.text(&self.fields.event) else { return Vec::new() };
+        let event = self.event.iter().find(|event| event.holds(word, fields));
+        let class = event.map(|event| self.class_of(event, fields));
+        let said = |recipient| {
+            let stated = self.fields.stated(word, recipient, fields);
+            let read = event
+                .zip(class)
+                .and_then(|(event, (class, _))| self.event(event, class, &stated, fields, context));
+            Said::new(stated, read).by(class.map_or("", |(_, word)| word))
+        };
+        let recipients = self.fields.recipients(fields);
+        if recipients.is_empty() {
+            return vec![said(None)];
+        }
+        recipients.into_iter().map(|recipient| said(Some(recipient))).collect()
+    }
+
+    fn event(
+        &self,
+        event: &EventOf,
+        class: Class,
+        stated: &Stated<'_>,
+        fields: Fields<'_>,
+        context: &Context<'_>,
+    ) -> Option<Event> {
+        let places = &self.fields;
+        let status = first_number(fields, &places.status);
+        let failure = Failure { text: stated.text, status: status.as_deref(), class };
+        let agent = event.agent(fields);
+        let list = first(fields, &places.list);
+        Some(match event.is {
+            Is::Accepted => events::accepted(stated.message_id.as_deref()),
+            Is::HandedOver => events::handed_over(stated.message_id.as_deref()),
+            Is::Deferred => events::deferred(failure, context),
+            Is::Bounced => events::bounced(failure, context),
+            Is::Delivered => events::delivered(stated.text),
+            Is::Opened => events::opened(agent, stated.user_agent),
+            Is::Clicked => events::clicked(agent, first(fields, &places.link)),
+            Is::Complained => events::complained(first(fields, &places.feedback_type)),
+            Is::Unsubscribed => events::unsubscribed(list),
+            Is::UnsubscribedByOthers => events::unsubscribed_by(UnsubscribedHow::ByOthers, list),
+            Is::Resubscribed => events::resubscribed(UnsubscribedHow::Provider, list),
+            Is::Suppressed => events::suppressed(event.cause.unwrap_or(BlockCause::ProviderList)),
+            Is::AutoReplied => events::auto_replied(false),
+            Is::Custom => return None,
+        })
+    }
+
+    /// What is said of the reason, and the word of the class that says it.
+    fn class_of<'f>(&'f self, event: &EventOf, fields: Fields<'_>) -> (Class, &'f str) {
+        let table = event.class.as_ref().and_then(|name| self.class.get(name));
+        if let Some(table) = table
+            && let Some(word) = first_number(fields, &table.at)
+        {
+            let of = |(known, _): &(&'f String, _)| known.eq_ignore_ascii_case(&word);
+            if let Some((known, reason)) = table.decides.iter().find(of) {
+                return (Class::Decided(*reason, event.fault.unwrap_or_default()), known);
+            }
+            if let Some((known, reason)) = table.hint.iter().find(of) {
+                return (Class::Hint(*reason), known);
+            }
+        }
+        let class = match (event.decides, event.hint) {
+            (Some(reason), _) => Class::Decided(reason, event.fault.unwrap_or(Fault::Unknown)),
+            (None, Some(reason)) => Class::Hint(reason),
+            (None, None) => Class::Silent,
+        };
+        (class, "")
+    }
+}
+
+impl EventOf {
+    fn holds(&self, word: &str, fields: Fields<'_>) -> bool {
+        let is = |(path, texts): (&String, &Vec<String>)| {
+            let own = fields.text_or_number(path);
+            let own = own.or_else(|| Some(fields.flag(path)?.to_string().into()));
+            own.is_some_and(|own| texts.iter().any(|text| text.eq_ignore_ascii_case(&own)))
+        };
+        self.when.iter().any(|own| own == word) && self.conditions.iter().all(is)
+    }
+
+    /// What the provider says of who it was: not flagged is not human.
+    fn agent(&self, fields: Fields<'_>) -> Option<(Agent, &'static str)> {
+        let by_word = self.agent.map(|agent| (agent, "provider_event"));
+        let flagged = || {
+            let flag = fields.flag(self.machine_if.as_deref()?)?;
+            flag.then_some((Agent::MailboxMachine, "provider_flag"))
+        };
+        by_word.or_else(flagged)
+    }
+}
+
+impl Places {
+    fn stated<'a>(
+        &self,
+        word: &'a str,
+        recipient: Option<&'a str>,
+        fields: Fields<'a>,
+    ) -> Stated<'a> {
+        let named = || self.token_in.iter().find_map(|path| fields.named(path, "mt_delivery"));
+        let claims = self.time.iter().map(|time| fields.time(&time.at, time.form));
+        Stated {
+            event: word,
+            event_id: first_number(fields, &self.event_id),
+            recipient,
+            message_id: first_number(fields, &self.message_id).map(bare),
+            header_id: first(fields, &self.header_id),
+            token: first(fields, &self.token).or_else(named),
+            occurred: { claims }.find(|claim| claim.text.is_some()).unwrap_or_default(),
+            text: first(fields, &self.text),
+            ip: first(fields, &self.ip),
+            user_agent: first(fields, &self.user_agent),
+        }
+    }
+
+    /// The recipients at the first place that has any.
+    fn recipients<'a>(&self, fields: Fields<'a>) -> Vec<&'a str> {
+        let at = |path: &String| match fields.get(path) {
+            Some(Value::Array(items)) => items.iter().filter_map(text_of).collect(),
+            Some(value) => text_of(value).into_iter().collect(),
+            None => Vec::new(),
+        };
+        self.recipient.iter().map(at).find(|found| !found.is_empty()).unwrap_or_default()
+    }
+}
+
+fn first<'a>(fields: Fields<'a>, paths: &[String]) -> Option<&'a str> {
+    paths.iter().find_map(|path| fields.text(path))
+}
+
+fn first_number<'a>(fields: Fields<'a>, paths: &[String]) -> Option<Cow<'a, str>> {
+    paths.iter().find_map(|path| fields.text_or_number(path))
+}
+
+/// A message id without angle brackets.
+fn bare(id: Cow<'_, str>) -> Cow<'_, str> {
+    match id {
+        Cow::Borrowed(id) => id.trim_start_matches('<').trim_end_matches('>').into(),
+        Cow::Owned(id) => id.trim_start_matches('<').trim_end_matches('>').to_owned().into(),
+    }
+}

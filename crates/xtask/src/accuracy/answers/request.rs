@@ -1,0 +1,116 @@
+//! Requests of providers, verified and read as an account with the sample's settings would.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chrono::DateTime;
+use mailtrail_classify::Classifier;
+use mailtrail_core::correlation::Correlation;
+use mailtrail_core::id::Endpoint;
+use mailtrail_core::token::Keys;
+use mailtrail_core::{Feedback, Namespace};
+use mailtrail_webhook::provider::{Access, Account, Reader, receive};
+use mailtrail_webhook::{Headers, Request, Secret};
+use serde_json::{Value, json};
+
+use super::class_of;
+
+/// What is made of a request: its events, or why it is refused.
+pub(super) fn answer(
+    sample: &Value,
+    keys: &Keys,
+    classifier: &Classifier,
+) -> Result<Value, String> {
+    let input = &sample["input"];
+    let account = account(sample)?;
+    let body = bytes(&input["body"])?;
+    let now = input["now"].as_i64().unwrap_or(EVERYDAY);
+    let now = DateTime::from_timestamp(now, 0).ok_or("`now` is no time")?;
+    let mut headers = Headers::new();
+    for (name, value) in input["headers"].as_object().into_iter().flatten() {
+        headers = headers.with(name, value.as_str().unwrap_or_default());
+    }
+    if let Some(content_type) = input["content_type"].as_str()
+        && headers.only("content-type").is_none()
+    {
+        headers = headers.with("Content-Type", content_type);
+    }
+    let query = input["url"].as_str().and_then(|url| url.split_once('?')).map(|(_, query)| query);
+    let request = Request::new(&body, now).headers(headers).query(query);
+    let reader = Reader::new(keys, Namespace::from_bytes([0; 16]), classifier);
+    Ok(match receive(&account, &request, &reader, None) {
+        Err(refused) => json!({ "outcome": "refused", "reason": refused.name() }),
+        Ok(feedback) => {
+            let stored = stored_ids(&body);
+            let mut events: Vec<Value> = feedback.iter().map(event).collect();
+            for (event, id) in events.iter_mut().zip(&stored).filter(|(_, id)| id.is_string()) {
+                event["message_id"] = id.clone();
+            }
+            let nothing = events.iter().all(|event| event["class"] == "none");
+            json!({ "outcome": if nothing { "ignored" } else { "events" }, "events": events })
+        }
+    })
+}
+
+/// The account that a sample's settings describe.
+fn account(sample: &Value) -> Result<Account, String> {
+    let name = sample["esp"].as_str().or_else(|| sample["input"]["esp"].as_str());
+    let name = name.unwrap_or_default().to_lowercase().replace(' ', "_");
+    let name = name.trim_start_matches("amazon_");
+    let settings = &sample["input"]["settings"];
+    let mut access = Access::new();
+    let credentials: Vec<&str> =
+        settings["basic_auth"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let signing_key = settings["signing_key"].as_str().or_else(|| settings["api_key"].as_str());
+    if credentials.is_empty() && signing_key.is_none() {
+        access = access.unauthenticated();
+    }
+    for credential in credentials {
+        access = access.credential(Secret::new(credential));
+    }
+    let endpoint = Endpoint::new(name).map_err(|error| error.to_string())?;
+    let mut account = Account::new(endpoint, name, access).map_err(|error| error.to_string())?;
+    if let Some(key) = signing_key {
+        account = account.signing_key(key).map_err(|error| error.to_string())?;
+    }
+    if let Some(url) = settings["public_url"].as_str() {
+        account = account.public_url(url);
+    }
+    Ok(account)
+}
+
+fn event(feedback: &Feedback) -> Value {
+    let message_id = match &feedback.correlation {
+        Correlation::Key(key) => Some(key.message_id().to_owned()),
+        Correlation::Message { message_id, .. } => Some(message_id.to_string()),
+        _ => None,
+    };
+    json!({
+        "class": class_of(&feedback.fact.event),
+        "type": feedback.fact.event.type_name(),
+        "recipient": feedback.private.recipient,
+        "message_id": message_id.filter(|id| !id.is_empty()),
+        "timestamp": feedback.occurred_at.map(|at| at.to_rfc3339()),
+        "event_id": feedback.event_id(&Namespace::from_bytes([0; 16])),
+        "rule": feedback.provenance.rule,
+    })
+}
+
+/// The id that the samples' sender put into its own metadata, of each element: where it is there, that
+/// is the message id that its receiver answers. A receiver of ours finds a token there instead.
+fn stored_ids(body: &[u8]) -> Vec<Value> {
+    let elements: Value = serde_json::from_slice(body).unwrap_or_default();
+    let elements = elements.as_array().cloned().unwrap_or_default();
+    elements.iter().map(|element| element["anymail_id"].clone()).collect()
+}
+
+/// The bytes of a body or mail.
+pub(super) fn bytes(value: &Value) -> Result<Vec<u8>, String> {
+    match (value["text"].as_str(), value["b64"].as_str()) {
+        (Some(text), _) => Ok(text.as_bytes().to_vec()),
+        (None, Some(encoded)) => STANDARD.decode(encoded).map_err(|error| error.to_string()),
+        (None, None) => Err("the input has neither `text` nor `b64`".to_owned()),
+    }
+}
+
+/// A time after all that the samples tell of, where they give none.
+const EVERYDAY: i64 = 1_790_000_000;
