@@ -7,6 +7,7 @@ mod demo;
 mod failure;
 mod lines;
 mod output;
+mod provider;
 mod setup;
 
 use std::process::ExitCode;

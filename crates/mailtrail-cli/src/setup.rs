@@ -17,6 +17,7 @@ use mailtrail::webhook::track::Judge;
 use serde::Deserialize;
 
 use crate::failure::Failure;
+use crate::provider::Webhook;
 
 /// What every command needs to know.
 #[derive(Debug, Clone, Args)]
@@ -55,20 +56,6 @@ pub(crate) struct Config {
     pub(crate) return_path_domain: Option<String>,
     pub(crate) tracking_url: Option<String>,
     pub(crate) webhook: Vec<Webhook>,
-}
-
-/// One account at a provider.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Webhook {
-    pub(crate) endpoint: String,
-    pub(crate) provider: String,
-    #[serde(default)]
-    pub(crate) basic_auth: Vec<String>,
-    #[serde(default)]
-    pub(crate) signing_key: Vec<String>,
-    #[serde(default)]
-    pub(crate) public_url: Option<String>,
 }
 
 /// A store that is open, with what belongs to it.

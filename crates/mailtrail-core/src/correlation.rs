@@ -31,6 +31,12 @@ impl CorrelationKey {
         }
     }
 
+    /// Another name of the same message to the same recipient.
+    pub fn also(&self, endpoint: Endpoint, message_id: &str) -> Self {
+        let (message_id, recipient) = (bare_message_id(message_id).into(), self.recipient.clone());
+        Self { endpoint, message_id, recipient }
+    }
+
     /// The account that gave the message id.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint

@@ -35,6 +35,15 @@ pub enum Purpose {
 }
 
 impl Purpose {
+    const ALL: [Self; 6] = [
+        Self::ReturnPath,
+        Self::Metadata,
+        Self::MessageId,
+        Self::Open,
+        Self::Click,
+        Self::Unsubscribe,
+    ];
+
     fn info(self) -> &'static [u8] {
         match self {
             Self::ReturnPath => b"mailtrail/return_path",
@@ -71,14 +80,17 @@ pub enum SeenIn {
 #[derive(Clone)]
 pub struct Key {
     id: u8,
-    secret: [u8; 32],
     retired: bool,
+    /// Begun once for each purpose: deriving costs more than a token does.
+    macs: Box<[(Purpose, Hmac<Sha256>)]>,
 }
 
 impl Key {
     /// A key. The caller draws the secret and keeps its id unique.
     pub fn new(id: u8, secret: [u8; 32]) -> Self {
-        Self { id, secret, retired: false }
+        let begun =
+            Purpose::ALL.iter().filter_map(|purpose| Some((*purpose, begin(&secret, *purpose)?)));
+        Self { id, retired: false, macs: begun.collect() }
     }
 
     /// The same key, which signs no more and verifies only links (`open`, `click`, `unsubscribe`).
@@ -93,13 +105,20 @@ impl Key {
     }
 
     fn mac(&self, purpose: Purpose, body: &[u8]) -> Option<Hmac<Sha256>> {
-        let mut derived = [0; 32];
-        Hkdf::<Sha256>::new(None, &self.secret).expand(purpose.info(), &mut derived).ok()?;
-        let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(&derived).ok()?;
-        mac.update(purpose.info());
+        let (_, begun) = self.macs.iter().find(|(own, _)| *own == purpose)?;
+        let mut mac = begun.clone();
         mac.update(body);
         Some(mac)
     }
+}
+
+/// The MAC of a purpose, up to the token's bytes.
+fn begin(secret: &[u8; 32], purpose: Purpose) -> Option<Hmac<Sha256>> {
+    let mut derived = [0; 32];
+    Hkdf::<Sha256>::new(None, secret).expand(purpose.info(), &mut derived).ok()?;
+    let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(&derived).ok()?;
+    mac.update(purpose.info());
+    Some(mac)
 }
 
 impl fmt::Debug for Key {

@@ -11,14 +11,14 @@ use mailtrail::core::store::{Appended, EventStoreExt};
 use mailtrail::smtp::intake::{Intake, Recorded};
 use mailtrail::smtp::return_path::ReturnPath;
 use mailtrail::webhook::Request;
-use mailtrail::webhook::provider::{Provider, Reader, read_verified};
+use mailtrail::webhook::provider::{Account, Reader, read_verified};
 use serde::Serialize;
 
 use crate::command::ingest_log::Log;
-use crate::command::serve::provider_of;
 use crate::failure::Failure;
 use crate::output;
-use crate::setup::{Opened, Setup, Webhook};
+use crate::provider::Webhook;
+use crate::setup::{Opened, Setup};
 
 /// What came back.
 #[derive(Debug, Subcommand)]
@@ -158,7 +158,7 @@ impl Bodies {
             let request = Request::new(&body, opened.tracker.clock().now());
             // A file has no headers: what is in it is as true as whoever gave it to us.
             let authenticity = mailtrail::core::event::Authenticity::None;
-            let feedback = match read_verified(&*provider, &request, &reader, authenticity, None) {
+            let feedback = match read_verified(&provider, &request, &reader, authenticity, None) {
                 Ok(feedback) => feedback,
                 Err(refused) => {
                     counts.unreadable(&file, &refused);
@@ -171,16 +171,9 @@ impl Bodies {
         Ok(counts)
     }
 
-    fn provider(&self, setup: &Setup) -> Result<Arc<dyn Provider>, Failure> {
+    fn provider(&self, setup: &Setup) -> Result<Account, Failure> {
         let configured = setup.config()?.webhook.into_iter().find(|w| w.endpoint == self.endpoint);
-        let webhook = configured.unwrap_or_else(|| Webhook {
-            endpoint: self.endpoint.clone(),
-            provider: self.endpoint.clone(),
-            basic_auth: Vec::new(),
-            signing_key: Vec::new(),
-            public_url: None,
-        });
-        provider_of(&webhook)
+        configured.unwrap_or_else(|| Webhook::of(&self.endpoint)).account()
     }
 }
 

@@ -11,6 +11,7 @@ mod migrate;
 mod parse;
 pub(crate) mod plan;
 mod projection;
+mod provider;
 mod rebuild;
 mod reclassify;
 pub(crate) mod report;
@@ -57,6 +58,9 @@ pub(crate) enum Command {
     /// Rules of your own: check them, and see which rule decides.
     #[command(subcommand)]
     Rules(rules::Rules),
+    /// Providers of webhooks: list them, and test a file that describes one.
+    #[command(subcommand)]
+    Provider(provider::Provider),
     /// Read old failures again by today's rules: show what would move, and apply it with --yes.
     Reclassify(reclassify::Reclassify),
     /// Whether a log is what was stored: an export, or a store.
@@ -89,6 +93,7 @@ impl Command {
             Self::Projection(projection) => projection.run(setup).await,
             Self::Rebuild(rebuild) => rebuild.run(setup).await,
             Self::Rules(rules) => rules.run(setup),
+            Self::Provider(provider) => provider.run(setup),
             Self::Reclassify(reclassify) => reclassify.run(setup).await,
             Self::Verify(verify) => verify.run(setup).await,
             Self::Export(export) => export.run(setup).await,

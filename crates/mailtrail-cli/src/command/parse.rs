@@ -14,16 +14,17 @@ use mailtrail::core::token::{Key, Keys};
 use mailtrail::core::{Feedback, Namespace};
 use mailtrail::log::MOST_LINE_BYTES;
 use mailtrail::webhook::Request;
-use mailtrail::webhook::provider::{Reader, read_verified};
+use mailtrail::webhook::provider::{Reader, Refused, read_verified, receive};
 use serde_json::{Value, json};
 
 use crate::command::ingest::read;
 use crate::command::ingest_log::What;
-use crate::command::serve::provider_of;
+use crate::command::provider::Shown;
 use crate::failure::Failure;
 use crate::lines::{self, Lines};
 use crate::output;
-use crate::setup::{Setup, Webhook};
+use crate::provider::Webhook;
+use crate::setup::Setup;
 
 /// What is to be read.
 #[derive(Debug, Subcommand)]
@@ -45,10 +46,12 @@ pub(crate) struct MailFiles {
 
 #[derive(Debug, Args)]
 pub(crate) struct WebhookFile {
-    /// Its name, as in `postmark`.
+    /// The provider's name, as in `postmark`, or the file that describes it.
     provider: String,
-    /// The file, or - for standard input.
+    /// The file with the body, or - for standard input.
     file: PathBuf,
+    #[command(flatten)]
+    shown: Shown,
 }
 
 impl Parse {
@@ -62,7 +65,7 @@ impl Parse {
         match self {
             Self::Mail(mail) => mail.run(&keys, &classifier),
             Self::Log(what) => log(&what, &keys, &classifier),
-            Self::Webhook(webhook) => webhook.run(&keys, &classifier),
+            Self::Webhook(webhook) => webhook.run(&keys, &classifier, setup.json),
         }
     }
 }
@@ -106,23 +109,59 @@ fn log(what: &What, keys: &Keys, classifier: &Classifier) -> Result<(), Failure>
 }
 
 impl WebhookFile {
-    fn run(&self, keys: &Keys, classifier: &Classifier) -> Result<(), Failure> {
-        let webhook = Webhook {
-            endpoint: self.provider.clone(),
-            provider: self.provider.clone(),
-            basic_auth: Vec::new(),
-            signing_key: Vec::new(),
-            public_url: None,
-        };
-        let provider = provider_of(&webhook)?;
-        let body = read(&self.file)?;
-        let reader = Reader::new(keys, Namespace::from_bytes([0; 16]), classifier);
-        let request = Request::new(&body, now());
-        let feedback = read_verified(&*provider, &request, &reader, Authenticity::None, None);
-        for feedback in feedback.map_err(Failure::data)? {
-            output::json(&line(&self.file, &feedback))?;
+    fn run(&self, keys: &Keys, classifier: &Classifier, as_json: bool) -> Result<(), Failure> {
+        let webhook = self.shown.webhook(&self.provider);
+        let answer = Answer::of(&webhook, &self.file, &self.shown, keys, classifier)?;
+        if as_json {
+            return Ok(output::json(&answer.json(&self.file))?);
         }
-        Ok(())
+        match answer.0 {
+            Ok(feedback) => {
+                for feedback in &feedback {
+                    output::json(&line(&self.file, feedback))?;
+                }
+                Ok(())
+            }
+            Err(refused) => Err(Failure::data(refused)),
+        }
+    }
+}
+
+/// What is made of a request: its events, or why it is refused.
+pub(super) struct Answer(Result<Vec<Feedback>, Refused>);
+
+impl Answer {
+    /// Verifies the request if the account has anything to verify with, and reads it.
+    pub(super) fn of(
+        webhook: &Webhook,
+        file: &Path,
+        shown: &Shown,
+        keys: &Keys,
+        classifier: &Classifier,
+    ) -> Result<Self, Failure> {
+        let (account, body) = (webhook.account()?, read(file)?);
+        let reader = Reader::new(keys, Namespace::from_bytes([0; 16]), classifier);
+        let request = Request::new(&body, shown.at()).headers(shown.headers()?);
+        Ok(Self(if webhook.verifies() {
+            receive(&account, &request, &reader, None)
+        } else {
+            read_verified(&account, &request, &reader, Authenticity::None, None)
+        }))
+    }
+
+    /// As one object: `outcome` is `events`, `ignored` (nothing is said of a delivery) or `refused`.
+    pub(super) fn json(&self, file: &Path) -> Value {
+        match &self.0 {
+            Ok(feedback) => {
+                let is_custom = |one: &Feedback| matches!(one.fact.event, Event::Custom(_));
+                let outcome = if feedback.iter().all(is_custom) { "ignored" } else { "events" };
+                let events: Vec<Value> = feedback.iter().map(|one| line(file, one)).collect();
+                json!({ "outcome": outcome, "events": events })
+            }
+            Err(refused) => {
+                json!({ "outcome": "refused", "reason": refused.name(), "sentence": refused.to_string() })
+            }
+        }
     }
 }
 
@@ -184,6 +223,6 @@ fn random_secret() -> Result<[u8; 32], Failure> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a program has the system's clock")]
-fn now() -> DateTime<Utc> {
+pub(super) fn now() -> DateTime<Utc> {
     Utc::now()
 }

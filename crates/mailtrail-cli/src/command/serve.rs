@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use mailtrail::core::id::Endpoint;
 use mailtrail::core::projection::Projection;
 use mailtrail::core::store::AppendError;
 use mailtrail::core::{AppendBatch, EventStore};
@@ -14,9 +13,8 @@ use mailtrail::projection::Live;
 use mailtrail::report::{BroadcastSummary, EmailLog};
 use mailtrail::smtp::intake::LmtpIntake;
 use mailtrail::smtp::server::{Protocol, Running, Server};
-use mailtrail::webhook::provider::{Access, Account, Provider};
 use mailtrail::webhook::track::Judge;
-use mailtrail::webhook::{Intake, Secret, router};
+use mailtrail::webhook::{Intake, router};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -24,7 +22,8 @@ use crate::command::ingest::intake;
 use crate::command::rebuild::runner;
 use crate::failure::{Failure, in_full};
 use crate::output;
-use crate::setup::{Opened, Setup, Webhook, random};
+use crate::provider::Webhook;
+use crate::setup::{Opened, Setup, random};
 
 /// Serves until it is stopped.
 #[derive(Debug, Args)]
@@ -188,29 +187,9 @@ fn webhook_intake(opened: &Opened, webhooks: &[Webhook]) -> Result<Intake, Failu
     )
     .raw_store(Arc::clone(&opened.raw));
     for webhook in webhooks {
-        intake.add(provider_of(webhook)?);
+        intake.add(Arc::new(webhook.account()?));
     }
     Ok(intake)
-}
-
-/// The provider that a configuration names.
-pub(crate) fn provider_of(webhook: &Webhook) -> Result<Arc<dyn Provider>, Failure> {
-    let endpoint = Endpoint::new(webhook.endpoint.as_str()).map_err(Failure::data)?;
-    let mut access = Access::new();
-    for credential in &webhook.basic_auth {
-        let (user, password) = credential
-            .split_once(':')
-            .ok_or_else(|| Failure::data("write basic_auth as user:password"))?;
-        access = access.credential(Secret::basic(user, password));
-    }
-    let mut account = Account::new(endpoint, &webhook.provider, access).map_err(Failure::data)?;
-    for key in &webhook.signing_key {
-        account = account.signing_key(key).map_err(Failure::data)?;
-    }
-    if let Some(url) = &webhook.public_url {
-        account = account.public_url(url);
-    }
-    Ok(Arc::new(account))
 }
 
 /// How often it is asked whether the store takes writes, and the reports are up to date.

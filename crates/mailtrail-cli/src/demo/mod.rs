@@ -24,7 +24,8 @@ use crate::command::send::{Sending, relay};
 use crate::command::serve::Ports;
 use crate::failure::Failure;
 use crate::output;
-use crate::setup::{Opened, Setup, Webhook};
+use crate::provider::Webhook;
+use crate::setup::{Opened, Setup};
 use people::People;
 
 /// Shows the main job.
@@ -78,13 +79,8 @@ impl Demo {
         folder: &Path,
         say: &impl Fn(&str),
     ) -> Result<(), Failure> {
-        let webhooks = [Webhook {
-            endpoint: "postmark".into(),
-            provider: "postmark".into(),
-            basic_auth: vec![people::BASIC_AUTH.into()],
-            signing_key: Vec::new(),
-            public_url: None,
-        }];
+        let webhooks =
+            [Webhook { basic_auth: vec![people::BASIC_AUTH.into()], ..Webhook::of("postmark") }];
         let any = || ([127, 0, 0, 1], 0).into();
         let ports = Ports::open(opened, &webhooks, DOMAIN, any(), any()).await?;
         let people = match &self.relay {

@@ -8,6 +8,7 @@ mod large;
 mod log;
 mod older;
 mod projection;
+mod provider;
 mod reproduction;
 mod rules;
 mod sharing;

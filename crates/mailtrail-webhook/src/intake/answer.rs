@@ -46,11 +46,10 @@ impl Account {
         }
         let challenge = refused == Refused::MissingCredentials;
         let status = match refused {
-            Refused::TooLarge => TOO_LARGE,
+            Refused::TooLarge if !answers.never.contains(&TOO_LARGE) => TOO_LARGE,
             Refused::MissingCredentials if answers.challenges => UNAUTHORIZED,
             _ => answers.unverified,
         };
-        let status = if answers.never.contains(&status) { answers.later } else { status };
         let retry_after = (status == answers.later).then_some(answers.retry_after);
         Answer { status, retry_after, challenge }
     }

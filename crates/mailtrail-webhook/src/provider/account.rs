@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use mailtrail_core::Feedback;
 use mailtrail_core::event::Authenticity;
 use mailtrail_core::id::Endpoint;
@@ -38,6 +39,7 @@ pub struct Account {
     certificates: Vec<Certificate>,
     topics: Vec<Box<str>>,
     url: Option<Box<str>>,
+    tolerance: Option<TimeDelta>,
 }
 
 /// Why there can be no such account.
@@ -75,7 +77,8 @@ impl Account {
 
     fn speaking(endpoint: Endpoint, dialect: Arc<dyn Dialect>, access: Access) -> Self {
         let (keys, certificates, topics) = Default::default();
-        Self { endpoint, dialect, access, keys, certificates, topics, url: None }
+        let (url, tolerance) = (None, None);
+        Self { endpoint, dialect, access, keys, certificates, topics, url, tolerance }
     }
 
     /// The names of all providers that this crate knows.
@@ -95,6 +98,13 @@ impl Account {
     /// With the URL as it was given to the provider: some sign it (Mandrill).
     pub fn public_url(mut self, url: &str) -> Self {
         self.url = Some(url.into());
+        self
+    }
+
+    /// With another tolerance for the time of a signature than the provider's own, where it signs a
+    /// time: wider for requests that a queue in front of us held back, or that are read again.
+    pub fn tolerance(mut self, tolerance: TimeDelta) -> Self {
+        self.tolerance = Some(tolerance);
         self
     }
 
@@ -130,6 +140,11 @@ impl Account {
 
     pub(super) fn url(&self) -> Option<&str> {
         self.url.as_deref()
+    }
+
+    /// The tolerance as configured, if the provider has any.
+    pub(super) fn tolerance_or(&self, own: Option<TimeDelta>) -> Option<TimeDelta> {
+        own.map(|own| self.tolerance.unwrap_or(own))
     }
 }
 

@@ -17,25 +17,20 @@ pub struct Element<'a> {
     delivery: Option<Box<str>>,
 }
 
+/// The JSON that an element is, if it is any.
 #[derive(Debug, Clone)]
 enum Parsed<'a> {
     Nothing,
-    Of(Value<'a>),
-    /// Of bytes that the element has of its own.
-    Own(OwnedValue),
+    Borrowed(Value<'a>),
+    /// Of what was decoded for this element. Boxed, as nearly all are borrowed.
+    Owned(Box<OwnedValue>),
 }
 
 impl<'a> Element<'a> {
     /// The element that these bytes are.
     pub fn new(bytes: &'a [u8]) -> Self {
-        let value = serde_json::from_slice(bytes).map_or(Parsed::Nothing, Parsed::Of);
+        let value = serde_json::from_slice(bytes).map_or(Parsed::Nothing, Parsed::Borrowed);
         Self { bytes: Cow::Borrowed(bytes), value, delivery: None }
-    }
-
-    /// The element that is written in a text inside of another document.
-    pub(super) fn inner(text: &str) -> Self {
-        let value = OwnedValue::from_str(text).map_or(Parsed::Nothing, Parsed::Own);
-        Self { bytes: Cow::Owned(text.as_bytes().to_vec()), value, delivery: None }
     }
 
     /// With the id that the provider gave to this request, the only element of which this is: the
@@ -50,6 +45,27 @@ impl<'a> Element<'a> {
     pub fn of_delivery(mut self, id: &str) -> Self {
         self.delivery = (!id.is_empty()).then(|| id.into());
         self
+    }
+
+    /// The same element with bytes of its own, where the provider's had to be decoded: JSON in a form.
+    ///
+    /// ```
+    /// use mailtrail_webhook::provider::Element;
+    /// let decoded = String::from(r#"[{"event":"open"}]"#);
+    /// let elements: Vec<Element<'static>> =
+    ///     Element::all(decoded.as_bytes()).into_iter().map(Element::into_owned).collect();
+    /// drop(decoded);
+    /// assert_eq!(elements[0].bytes(), br#"{"event":"open"}"#);
+    /// ```
+    pub fn into_owned(self) -> Element<'static> {
+        let bytes = self.bytes.into_owned();
+        let value = match self.value {
+            Parsed::Nothing => Parsed::Nothing,
+            Parsed::Owned(value) => Parsed::Owned(value),
+            Parsed::Borrowed(_) => OwnedValue::from_slice(&bytes)
+                .map_or(Parsed::Nothing, |value| Parsed::Owned(value.into())),
+        };
+        Element { bytes: Cow::Owned(bytes), value, delivery: self.delivery }
     }
 
     /// The elements of a JSON array, at most 20,000; a body that is none is one element.
@@ -95,15 +111,19 @@ impl<'a> Element<'a> {
 
     /// Whether it is a JSON object.
     pub fn is_object(&self) -> bool {
-        self.fields().is_some()
+        self.value().is_some_and(Value::is_object)
     }
 
     /// Its members, if it is a JSON object.
     pub(super) fn fields(&self) -> Option<Fields<'_>> {
+        self.value().and_then(Fields::of)
+    }
+
+    fn value(&self) -> Option<&Value<'_>> {
         match &self.value {
             Parsed::Nothing => None,
-            Parsed::Of(value) => Fields::of(value),
-            Parsed::Own(value) => Fields::of(value.get_value()),
+            Parsed::Borrowed(value) => Some(value),
+            Parsed::Owned(value) => Some(value.get_value()),
         }
     }
 
@@ -129,9 +149,7 @@ impl<'a> Element<'a> {
     }
 
     fn owned(&self) -> Option<serde_json::Value> {
-        if matches!(self.value, Parsed::Nothing) {
-            return None;
-        }
+        self.value()?;
         serde_json::from_slice(&self.bytes).ok()
     }
 
@@ -155,8 +173,11 @@ fn items_of(items: &[u8]) -> Vec<Element<'_>> {
         let Some((bytes, behind)) = rest.split_at_checked(values.byte_offset()) else { break };
         let behind = behind.trim_ascii_start();
         let Some((b',' | b']', next)) = behind.split_first() else { break };
-        let bytes = Cow::Borrowed(bytes);
-        elements.push(Element { bytes, value: Parsed::Of(value), delivery: None });
+        elements.push(Element {
+            bytes: Cow::Borrowed(bytes),
+            value: Parsed::Borrowed(value),
+            delivery: None,
+        });
         rest = next.trim_ascii_start();
         if behind.starts_with(b"]") && rest.is_empty() {
             return elements;

@@ -124,7 +124,7 @@ impl<'a> Context<'a> {
     ) -> Feedback {
         let token =
             stated.token.and_then(|text| self.reader.keys.verify(Purpose::Metadata, text).ok());
-        let event = if token.is_some() { with_keys(event, self.keys(stated)) } else { event };
+        let event = if token.is_some() { self.with_keys(event, stated) } else { event };
         let correlation = self.correlation(stated, token);
         let identity = Identity::Webhook {
             endpoint: self.endpoint.clone(),
@@ -169,16 +169,30 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// An event with those keys, if it is one that has any.
+    fn with_keys(&self, mut event: Event, stated: &Stated<'_>) -> Event {
+        let keys = match &mut event {
+            Event::Sent(sent) => &mut sent.keys,
+            Event::Deferred(deferred) => &mut deferred.keys,
+            Event::Bounced(bounced) => &mut bounced.keys,
+            Event::Delivered(delivered) => &mut delivered.keys,
+            _ => return event,
+        };
+        *keys = self.keys(stated);
+        event
+    }
+
     /// The keys by which later events may name the delivery of a token: a late bounce has no token.
     fn keys(&self, stated: &Stated<'_>) -> Vec<StreamId> {
-        let ours = stated.message_id.as_deref().map(|id| (self.endpoint.clone(), id));
-        let header = stated.header_id.map(|id| (Endpoint::message_id(), id));
-        let ids = ours.into_iter().chain(header);
-        let key = |(endpoint, id)| {
-            let key = CorrelationKey::new(endpoint, id, stated.recipient?);
-            Some(StreamId::key(&self.reader.namespace, &key))
-        };
-        ids.filter_map(key).collect()
+        let Some(recipient) = stated.recipient else { return Vec::new() };
+        let ours = stated.message_id.as_deref();
+        let ours = ours.map(|id| CorrelationKey::new(self.endpoint.clone(), id, recipient));
+        let header = stated.header_id.map(|id| match &ours {
+            Some(ours) => ours.also(Endpoint::message_id(), id),
+            None => CorrelationKey::new(Endpoint::message_id(), id, recipient),
+        });
+        let keys = [ours, header].into_iter().flatten();
+        keys.map(|key| StreamId::key(&self.reader.namespace, &key)).collect()
     }
 }
 
@@ -191,17 +205,6 @@ impl Stated<'_> {
         private.user_agent = kept(self.user_agent);
         private
     }
-}
-
-fn with_keys(mut event: Event, keys: Vec<StreamId>) -> Event {
-    match &mut event {
-        Event::Sent(sent) => sent.keys = keys,
-        Event::Deferred(deferred) => deferred.keys = keys,
-        Event::Bounced(bounced) => bounced.keys = keys,
-        Event::Delivered(delivered) => delivered.keys = keys,
-        _ => {}
-    }
-    event
 }
 
 /// A text as an event keeps it; the raw store has the rest.

@@ -47,7 +47,7 @@ impl Dialect for Postal {
     fn verify(&self, account: &Account, request: &Request<'_>) -> Result<Authenticity, Refused> {
         let scheme: &Scheme = if SHA_256.is_shown(request) { &SHA_256 } else { &SHA_1 };
         let keys = account.keys().iter().map(|key| key.by(scheme.algorithm));
-        scheme.verify(&keys.collect::<Vec<SigningKey>>(), request)
+        scheme.verify(&keys.collect::<Vec<SigningKey>>(), request, None)
     }
 
     fn split<'a>(&self, request: &Request<'a>) -> Result<Vec<Element<'a>>, Refused> {

@@ -46,7 +46,8 @@ impl Dialect for Resend {
     }
 
     fn verify(&self, account: &Account, request: &Request<'_>) -> Result<Authenticity, Refused> {
-        scheme_of(request).verify(account.keys(), request)
+        let scheme = scheme_of(request);
+        scheme.verify(account.keys(), request, account.tolerance_or(scheme.tolerance()))
     }
 
     fn delivery_id<'r>(&self, request: &'r Request<'_>) -> Option<&'r str> {

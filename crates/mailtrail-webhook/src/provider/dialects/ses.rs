@@ -43,7 +43,8 @@ impl Dialect for Ses {
     }
 
     fn verify(&self, account: &Account, request: &Request<'_>) -> Result<Authenticity, Refused> {
-        sns::verify(request, account.topics(), account.certificates())
+        let tolerance = account.tolerance_or(Some(sns::AGE)).unwrap_or(sns::AGE);
+        sns::verify(request, account.topics(), account.certificates(), tolerance)
     }
 
     fn wants(&self, account: &Account, request: &Request<'_>) -> Option<String> {
@@ -92,7 +93,8 @@ fn documents(body: &[u8]) -> Vec<Element<'_>> {
 fn unwrapped(element: Element<'_>) -> Element<'_> {
     let message = element.fields().and_then(|fields| {
         let notified = fields.text("Type") == Some("Notification");
-        fields.text("Message").filter(|_| notified).map(Element::inner)
+        let text = fields.text("Message").filter(|_| notified)?;
+        Some(Element::new(text.as_bytes()).into_owned())
     });
     message.filter(Element::is_object).unwrap_or(element)
 }

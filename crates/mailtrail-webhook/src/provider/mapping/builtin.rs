@@ -3,14 +3,16 @@
 use std::sync::{Arc, LazyLock};
 
 use super::Mapping;
+use crate::provider::dialect::Dialect;
 
-/// Their mappings.
-pub(in crate::provider) fn builtin() -> &'static [Arc<Mapping>] {
+/// What they describe.
+pub(in crate::provider) fn builtin() -> &'static [Arc<dyn Dialect>] {
     // A test reads each of them.
-    static MAPPINGS: LazyLock<Vec<Arc<Mapping>>> = LazyLock::new(|| {
-        FILES.iter().filter_map(|text| Mapping::from_toml(text).ok()).map(Arc::new).collect()
+    static DIALECTS: LazyLock<Vec<Arc<dyn Dialect>>> = LazyLock::new(|| {
+        let mappings = FILES.iter().filter_map(|text| Mapping::from_toml(text).ok());
+        mappings.map(|mapping| -> Arc<dyn Dialect> { Arc::new(mapping) }).collect()
     });
-    &MAPPINGS
+    &DIALECTS
 }
 
 /// Their texts.

@@ -22,6 +22,7 @@ pub(in crate::provider) fn verify(
     request: &Request<'_>,
     topics: &[Box<str>],
     pinned: &[Certificate],
+    tolerance: TimeDelta,
 ) -> Result<Authenticity, Refused> {
     let element = Element::new(request.body);
     let envelope = element.fields().ok_or(Refused::MissingSignature)?;
@@ -48,7 +49,7 @@ pub(in crate::provider) fn verify(
     let message = message(envelope).ok_or(Refused::MalformedSignature)?;
     let key = keys.iter().find(|key| key.by(algorithm).verifies(&message, &signature));
     let key = key.ok_or(Refused::WrongSignature)?;
-    fresh(published(envelope), request.now, AGE)?;
+    fresh(published(envelope), request.now, tolerance)?;
     Ok(Authenticity::Signed { key_id: key.id().into() })
 }
 
@@ -142,7 +143,7 @@ fn is_small(byte: u8) -> bool {
 const TYPE: &str = "x-amz-sns-message-type";
 /// How long ago it may have been published, and how far our clocks may differ. No policy of SNS tries
 /// for longer than an hour.
-const AGE: TimeDelta = TimeDelta::hours(1);
+pub(in crate::provider) const AGE: TimeDelta = TimeDelta::hours(1);
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,90 @@
+//! Accounts at providers, as a configuration or a command line describes them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use mailtrail::core::id::Endpoint;
+use mailtrail::webhook::provider::{Access, Account, Mapping};
+use mailtrail::webhook::{Headers, Secret};
+use serde::Deserialize;
+
+use crate::failure::Failure;
+
+/// One account at a provider.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Webhook {
+    /// What the account is called here, for ever.
+    pub(crate) endpoint: String,
+    /// The provider's name, or the file that describes it.
+    pub(crate) provider: String,
+    pub(crate) basic_auth: Vec<String>,
+    pub(crate) signing_key: Vec<String>,
+    pub(crate) public_url: Option<String>,
+}
+
+impl Webhook {
+    /// An account that is called like its provider, with nothing to verify with.
+    pub(crate) fn of(provider: &str) -> Self {
+        let stem = Path::new(provider).file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        let endpoint =
+            if is_file(provider) { stem.unwrap_or_default() } else { provider.to_owned() };
+        Self { endpoint, provider: provider.to_owned(), ..Self::default() }
+    }
+
+    /// The account.
+    pub(crate) fn account(&self) -> Result<Account, Failure> {
+        let endpoint = Endpoint::new(self.endpoint.as_str()).map_err(Failure::data)?;
+        let mut access = Access::new();
+        for credential in &self.basic_auth {
+            let (user, password) = credential
+                .split_once(':')
+                .ok_or_else(|| Failure::data("write basic_auth as user:password"))?;
+            access = access.credential(Secret::basic(user, password));
+        }
+        let mut account = if is_file(&self.provider) {
+            Account::of(endpoint, mapping(Path::new(&self.provider))?, access)
+        } else {
+            Account::new(endpoint, &self.provider, access).map_err(Failure::data)?
+        };
+        for key in &self.signing_key {
+            account = account.signing_key(key).map_err(Failure::data)?;
+        }
+        if let Some(url) = &self.public_url {
+            account = account.public_url(url);
+        }
+        Ok(account)
+    }
+
+    /// Whether there is anything to verify with.
+    pub(crate) fn verifies(&self) -> bool {
+        !self.basic_auth.is_empty() || !self.signing_key.is_empty()
+    }
+}
+
+/// A name of a provider has neither dots nor slashes.
+fn is_file(provider: &str) -> bool {
+    provider.contains(['.', '/'])
+}
+
+/// The mapping that a file describes.
+pub(crate) fn mapping(file: &Path) -> Result<Mapping, Failure> {
+    let of_file =
+        |error: &dyn std::fmt::Display| Failure::data(format!("{}: {error}", file.display()));
+    let text = fs::read_to_string(file).map_err(|error| of_file(&error))?;
+    Mapping::from_toml(&text).map_err(|error| of_file(&error))
+}
+
+/// The header fields of a file: one a line, `Name: value`.
+pub(crate) fn headers(file: Option<&PathBuf>) -> Result<Headers, Failure> {
+    let Some(file) = file else { return Ok(Headers::new()) };
+    let text = fs::read_to_string(file).map_err(Failure::input)?;
+    let mut headers = Headers::new();
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        let (name, value) = line.split_once(':').ok_or_else(|| {
+            Failure::data(format!("{}: {line:?} is no `Name: value`", file.display()))
+        })?;
+        headers = headers.with(name.trim(), value.trim());
+    }
+    Ok(headers)
+}
