@@ -15,7 +15,7 @@ use crate::intake::Answer;
 use crate::track::{GIF, NO_STORE};
 use crate::{Headers, Intake, Request};
 
-/// `POST /webhooks/{endpoint}` and `GET /o/{token}.gif`.
+/// `POST /webhooks/{endpoint}` and `GET /o/{token}.gif`; a GET or HEAD of an endpoint says that it is there.
 ///
 /// Serve it with [`into_make_service_with_connect_info`](Router::into_make_service_with_connect_info)
 /// of [`SocketAddr`], so that peers are known.
@@ -30,7 +30,7 @@ use crate::{Headers, Intake, Request};
 /// ```
 pub fn router(intake: Arc<Intake>) -> Router {
     Router::new()
-        .route("/webhooks/{endpoint}", post(webhook))
+        .route("/webhooks/{endpoint}", post(webhook).get(present))
         .route("/o/{pixel}", get(pixel))
         .with_state(intake)
 }
@@ -52,6 +52,13 @@ async fn webhook(
         .query(parts.uri.query())
         .peer(peer);
     respond(intake.webhook(&endpoint, &request).await)
+}
+
+/// Some providers look whether we are there before they post anything: Mandrill by HEAD, Unisender Go
+/// by GET.
+async fn present(State(intake): State<Arc<Intake>>, Path(endpoint): Path<String>) -> StatusCode {
+    let known = intake.counts(&endpoint).is_some();
+    if known { StatusCode::OK } else { StatusCode::NOT_FOUND }
 }
 
 async fn pixel(

@@ -28,6 +28,11 @@ impl Secret {
         Self::new(format!("{user}:{password}"))
     }
 
+    /// For providers that sign in a way of their own.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// Whether this is what was shown. The time that it takes tells nothing but the length shown.
     pub fn matches(&self, shown: &[u8]) -> bool {
         // Digests are of one length, so that not even the secret's length can be measured.

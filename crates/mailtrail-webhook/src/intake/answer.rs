@@ -44,8 +44,10 @@ impl Account {
         if refused.is_ours() {
             return Answer::later(answers.later, answers.retry_after);
         }
-        let status = if refused == Refused::TooLarge { TOO_LARGE } else { answers.unverified };
-        Answer { challenge: refused == Refused::MissingCredentials, ..Answer::of(status) }
+        let too_large = refused == Refused::TooLarge && !answers.never.contains(&TOO_LARGE);
+        let status = if too_large { TOO_LARGE } else { answers.unverified };
+        let retry_after = (status == answers.later).then_some(answers.retry_after);
+        Answer { status, retry_after, challenge: refused == Refused::MissingCredentials }
     }
 
     pub(super) fn fail(&self) -> Answer {

@@ -92,7 +92,7 @@ impl Access {
 }
 
 /// The `user:password` of HTTP Basic authentication (RFC 7617 §2).
-fn basic_credentials(request: &Request<'_>) -> Option<Vec<u8>> {
+pub(super) fn basic_credentials(request: &Request<'_>) -> Option<Vec<u8>> {
     let (scheme, encoded) = request.headers.text("authorization")?.split_once(' ')?;
     let basic = scheme.eq_ignore_ascii_case("basic");
     basic.then(|| base64(encoded)).flatten()

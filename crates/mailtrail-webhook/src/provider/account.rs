@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use mailtrail_core::Feedback;
 use mailtrail_core::event::Authenticity;
 use mailtrail_core::id::Endpoint;
@@ -36,6 +37,7 @@ pub struct Account {
     access: Access,
     keys: Vec<SigningKey>,
     url: Option<Box<str>>,
+    tolerance: Option<TimeDelta>,
 }
 
 /// Why there can be no such account.
@@ -63,12 +65,19 @@ impl Account {
             known: Self::providers(),
         };
         let dialect = builtin(provider).ok_or_else(unknown)?;
-        Ok(Self { endpoint, dialect, access, keys: Vec::new(), url: None })
+        Ok(Self { endpoint, dialect, access, keys: Vec::new(), url: None, tolerance: None })
     }
 
     /// The account of this name at a provider that a file describes.
     pub fn of(endpoint: Endpoint, provider: Mapping, access: Access) -> Self {
-        Self { endpoint, dialect: Arc::new(provider), access, keys: Vec::new(), url: None }
+        Self {
+            endpoint,
+            dialect: Arc::new(provider),
+            access,
+            keys: Vec::new(),
+            url: None,
+            tolerance: None,
+        }
     }
 
     /// The names of all providers that this crate knows.
@@ -91,12 +100,24 @@ impl Account {
         self
     }
 
+    /// With another tolerance for the time of a signature than the provider's own, where it signs a
+    /// time: wider for requests that a queue in front of us held back, or that are read again.
+    pub fn tolerance(mut self, tolerance: TimeDelta) -> Self {
+        self.tolerance = Some(tolerance);
+        self
+    }
+
     pub(super) fn keys(&self) -> &[SigningKey] {
         &self.keys
     }
 
     pub(super) fn url(&self) -> Option<&str> {
         self.url.as_deref()
+    }
+
+    /// The tolerance as configured, if the provider has any.
+    pub(super) fn tolerance_or(&self, own: Option<TimeDelta>) -> Option<TimeDelta> {
+        own.map(|own| self.tolerance.unwrap_or(own))
     }
 }
 

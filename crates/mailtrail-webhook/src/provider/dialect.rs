@@ -39,7 +39,8 @@ pub(super) trait Dialect: Send + Sync + fmt::Debug {
     /// Verifies the signature.
     fn verify(&self, account: &Account, request: &Request<'_>) -> Result<Authenticity, Refused> {
         let scheme = self.scheme().ok_or(Refused::NotConfigured)?;
-        scheme.verify(account.keys(), request)
+        let tolerance = account.tolerance_or(scheme.tolerance());
+        scheme.verify(account.keys(), request, tolerance)
     }
 
     /// The elements of a verified request.

@@ -1,21 +1,54 @@
 //! One element of a request: what stands for itself, in whatever batch it comes.
 
+use std::borrow::Cow;
+
 use mailtrail_core::event::RawHash;
-use serde_json_borrow::Value;
+use serde_json_borrow::{OwnedValue, Value};
 
 use super::fields::Fields;
 
 /// One element of a request, as the provider wrote it.
 #[derive(Debug, Clone)]
 pub struct Element<'a> {
-    bytes: &'a [u8],
-    value: Option<Value<'a>>,
+    bytes: Cow<'a, [u8]>,
+    value: Parsed<'a>,
+}
+
+/// The JSON that an element is, if it is any.
+#[derive(Debug, Clone)]
+enum Parsed<'a> {
+    Nothing,
+    Borrowed(Value<'a>),
+    /// Of what was decoded for this element. Boxed, as nearly all are borrowed.
+    Owned(Box<OwnedValue>),
 }
 
 impl<'a> Element<'a> {
     /// The element that these bytes are.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, value: serde_json::from_slice(bytes).ok() }
+        let value = serde_json::from_slice(bytes).map_or(Parsed::Nothing, Parsed::Borrowed);
+        Self { bytes: Cow::Borrowed(bytes), value }
+    }
+
+    /// The same element with bytes of its own, where the provider's had to be decoded: JSON in a form.
+    ///
+    /// ```
+    /// use mailtrail_webhook::provider::Element;
+    /// let decoded = String::from(r#"[{"event":"open"}]"#);
+    /// let elements: Vec<Element<'static>> =
+    ///     Element::all(decoded.as_bytes()).into_iter().map(Element::into_owned).collect();
+    /// drop(decoded);
+    /// assert_eq!(elements[0].bytes(), br#"{"event":"open"}"#);
+    /// ```
+    pub fn into_owned(self) -> Element<'static> {
+        let bytes = self.bytes.into_owned();
+        let value = match self.value {
+            Parsed::Nothing => Parsed::Nothing,
+            Parsed::Owned(value) => Parsed::Owned(value),
+            Parsed::Borrowed(_) => OwnedValue::from_slice(&bytes)
+                .map_or(Parsed::Nothing, |value| Parsed::Owned(value.into())),
+        };
+        Element { bytes: Cow::Owned(bytes), value }
     }
 
     /// The elements of a JSON array, at most 20,000; a body that is none is one element.
@@ -40,24 +73,34 @@ impl<'a> Element<'a> {
     }
 
     /// As it was written.
-    pub fn bytes(&self) -> &'a [u8] {
-        self.bytes
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// Whether it is a JSON object.
     pub fn is_object(&self) -> bool {
-        self.value.as_ref().is_some_and(Value::is_object)
+        self.value().is_some_and(Value::is_object)
     }
 
     /// Its members, if it is a JSON object.
     pub(super) fn fields(&self) -> Option<Fields<'_>> {
-        self.value.as_ref().and_then(Fields::of)
+        self.value().and_then(Fields::of)
+    }
+
+    fn value(&self) -> Option<&Value<'_>> {
+        match &self.value {
+            Parsed::Nothing => None,
+            Parsed::Borrowed(value) => Some(value),
+            Parsed::Owned(value) => Some(value.get_value()),
+        }
     }
 
     /// What an id can be derived from: canonical JSON (RFC 8785), else a hash of the bytes.
     pub fn identity(&self) -> Box<str> {
         let canonical = self.canonical().and_then(|bytes| String::from_utf8(bytes).ok());
-        canonical.unwrap_or_else(|| format!("sha-256:{}", RawHash::of(self.bytes))).into_boxed_str()
+        canonical
+            .unwrap_or_else(|| format!("sha-256:{}", RawHash::of(&self.bytes)))
+            .into_boxed_str()
     }
 
     /// The element as a `Custom` event keeps it: JSON, else text.
@@ -70,8 +113,8 @@ impl<'a> Element<'a> {
     }
 
     fn owned(&self) -> Option<serde_json::Value> {
-        self.value.as_ref()?;
-        serde_json::from_slice(self.bytes).ok()
+        self.value()?;
+        serde_json::from_slice(&self.bytes).ok()
     }
 
     /// Canonical JSON, unless that would lose something, as of integers over 2^53.
@@ -94,7 +137,7 @@ fn items_of(items: &[u8]) -> Vec<Element<'_>> {
         let Some((bytes, behind)) = rest.split_at_checked(values.byte_offset()) else { break };
         let behind = behind.trim_ascii_start();
         let Some((b',' | b']', next)) = behind.split_first() else { break };
-        elements.push(Element { bytes, value: Some(value) });
+        elements.push(Element { bytes: Cow::Borrowed(bytes), value: Parsed::Borrowed(value) });
         rest = next.trim_ascii_start();
         if behind.starts_with(b"]") && rest.is_empty() {
             return elements;

@@ -63,6 +63,31 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// What may be our token: the member `mt_delivery` of the object at a path, also where that is
+    /// JSON in a text; or the text itself.
+    pub(super) fn token(self, path: &str) -> Option<&'a str> {
+        match self.get(path)? {
+            Value::Object(object) => text_of(object.get(TOKEN)?),
+            other => {
+                let text = text_of(other)?;
+                if !text.starts_with('{') {
+                    return Some(text);
+                }
+                serde_json::from_str::<Metadata<'a>>(text).ok()?.mt_delivery
+            }
+        }
+    }
+
+    /// The first member that is an object.
+    pub(super) fn first_object(self) -> Option<Self> {
+        self.0.values().find_map(Self::of)
+    }
+
+    /// Whether there are no members.
+    pub(super) fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
+
     /// A nested object.
     pub(super) fn object(self, path: &str) -> Option<Self> {
         Self::of(self.get(path)?)
@@ -102,6 +127,13 @@ impl<'a> Fields<'a> {
         let claims = paths.iter().map(|path| self.time(path, form));
         claims.into_iter().find(|claim| claim.text.is_some()).unwrap_or_default()
     }
+}
+
+/// Metadata of ours that came back as a text. A token has nothing that JSON escapes.
+#[derive(serde::Deserialize)]
+struct Metadata<'a> {
+    #[serde(borrow)]
+    mt_delivery: Option<&'a str>,
 }
 
 /// A value as a text that is not empty.
@@ -173,9 +205,28 @@ fn iso(text: &str) -> Option<DateTime<Utc>> {
     parsed.map(|time| time.to_utc()).or_else(|| naive().map(|time| time.and_utc()))
 }
 
+/// The name of our token in metadata.
+const TOKEN: &str = "mt_delivery";
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_is_found_in_whatever_form_metadata_come_back() {
+        for (json, token) in [
+            (r#"{"m":{"mt_delivery":"t"}}"#, Some("t")),
+            (r#"{"m":"t"}"#, Some("t")),
+            (r#"{"m":"{\"a\":[1],\"mt_delivery\":\"t\"}"}"#, Some("t")),
+            (r#"{"m":"{\"mt_delivery\":5}"}"#, None),
+            (r#"{"m":"{nonsense"}"#, None),
+            (r#"{"m":{}}"#, None),
+            (r#"{"mt_delivery":"t"}"#, None),
+        ] {
+            let value = serde_json::from_str(json).unwrap();
+            assert_eq!(Fields::of(&value).unwrap().token("m"), token, "{json}");
+        }
+    }
 
     #[test]
     fn times_are_read_in_their_own_form() {

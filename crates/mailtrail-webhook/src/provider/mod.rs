@@ -8,6 +8,7 @@ mod dialects;
 mod element;
 mod events;
 mod fields;
+mod form;
 mod mapping;
 mod reader;
 mod signature;
@@ -86,7 +87,9 @@ impl Answers {
 #[non_exhaustive]
 pub enum Refused {
     /// Authenticity is required, but there is nothing to verify with.
-    #[error("no credential, key or address is configured for the endpoint: configure one")]
+    #[error(
+        "no credential, key, address or public URL is configured that would verify it: configure one"
+    )]
     NotConfigured,
     /// It has no credentials.
     #[error("the request has no credentials")]

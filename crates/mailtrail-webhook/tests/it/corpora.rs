@@ -4,8 +4,9 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 
-use chrono::DateTime;
-use mailtrail_core::correlation::Correlation;
+use chrono::{DateTime, TimeDelta};
+use data_encoding::BASE64;
+use mailtrail_core::correlation::{Attribution, Correlation};
 use mailtrail_core::event::Authenticity;
 use mailtrail_core::{Event, Feedback, Status};
 use mailtrail_webhook::provider::{Access, Account, Reader, Refused, receive};
@@ -49,27 +50,50 @@ fn answer(sample: &Value) -> Result<Vec<Feedback>, Refused> {
     if let Some(key) = settings["signing_key"].as_str().or(settings["api_key"].as_str()) {
         account = account.signing_key(key).unwrap();
     }
-    if let Some(url) = settings["public_url"].as_str() {
+    // Where none is set, the source takes the URL of the request.
+    if let Some(url) = settings["public_url"].as_str().or(input["url"].as_str()) {
         account = account.public_url(url);
     }
+    if provider == "mailgun" {
+        // The source does not look at the time that is signed, and its requests are years older than
+        // the rest.
+        account = account.tolerance(TimeDelta::days(36_500));
+    }
     let mut headers = Headers::new();
+    if let Some(content_type) = input["content_type"].as_str() {
+        headers = headers.with("Content-Type", content_type);
+    }
     for (name, value) in input["headers"].as_object().into_iter().flatten() {
         headers = headers.with(name, value.as_str().unwrap());
     }
-    let body = input["body"]["text"].as_str().unwrap();
+    let body = body(sample);
     let now = input["now"].as_i64().unwrap_or(1_700_000_000);
+    // Its requests are later than what the source calls now: times to come are no times.
+    let now = if provider == "unisender_go" { 1_800_000_000 } else { now };
     let now = DateTime::from_timestamp(now, 0).unwrap();
-    let request = Request::new(body.as_bytes(), now).headers(headers);
+    let request = Request::new(&body, now).headers(headers);
     let keys = keys();
     receive(&account, &request, &Reader::new(&keys, namespace(), classifier()), None)
 }
 
+fn body(sample: &Value) -> Vec<u8> {
+    let body = &sample["input"]["body"];
+    let encoded = body["b64"].as_str().map(|text| BASE64.decode(text.as_bytes()).unwrap());
+    encoded.unwrap_or_else(|| body["text"].as_str().unwrap().into())
+}
+
 fn class(feedback: &Feedback) -> &'static str {
-    match &feedback.fact.event {
+    let mut fact = feedback.fact.clone();
+    if feedback.private.recipient.is_none() {
+        // The source asks what it is. For us it is that of nobody, and raises no status.
+        assert_eq!(fact.attribution, Attribution::Message);
+        fact.attribution = Attribution::Recipient;
+    }
+    match &fact.event {
         Event::Complained(_) => "complained",
         Event::AutoReplied(_) => "auto_replied",
         Event::Unsubscribed(_) => "unsubscribed",
-        _ => match feedback.fact.floor() {
+        _ => match fact.floor() {
             Some(Status::Sent) => "sent",
             Some(Status::SoftBounced) => "soft_bounced",
             Some(Status::Blocked) => "blocked",
@@ -85,8 +109,13 @@ fn class(feedback: &Feedback) -> &'static str {
 /// What differs from the sample's answer.
 fn differences(sample: &Value) -> Vec<String> {
     let expected = &sample["expected"];
+    if sample["input"]["method"] == "HEAD" {
+        // Of an endpoint that we have the router says so.
+        assert_eq!(expected["outcome"], "ignored");
+        return Vec::new();
+    }
     let feedback = match (answer(sample), expected["outcome"].as_str().unwrap()) {
-        (Err(_), "refused") => return Vec::new(),
+        (Err(_), "refused" | "config-error") => return Vec::new(),
         (Err(refused), outcome) => return vec![format!("refused ({refused}), not {outcome}")],
         (Ok(_), "refused") => return vec!["not refused".into()],
         (Ok(feedback), _) => feedback,
@@ -116,32 +145,48 @@ fn event_differences(sample: &Value, event: &Value, feedback: &Feedback) -> Vec<
         }
     }
     // The source stores an id of its own where it can; any other has to be one that the request has.
-    let body = sample["input"]["body"]["text"].as_str().unwrap();
+    let body = body(sample);
+    let has = |id: &str| String::from_utf8_lossy(&body).contains(id);
     if let (Some(id), Correlation::Key(key)) = (event["message_id"].as_str(), &feedback.correlation)
     {
-        let same = id == key.message_id();
-        if key.message_id().is_empty() || !same && !body.contains(key.message_id()) {
+        let same = id.trim_matches(['<', '>']) == key.message_id();
+        if key.message_id().is_empty() || !same && !has(key.message_id()) {
             differences.push(format!("message id {}, not {id}", key.message_id()));
         }
     }
     differences
 }
 
+/// Where we say something else than the source, and why.
+fn deviations(id: &str) -> &'static [&'static str] {
+    let is = |name| id.contains(name);
+    match () {
+        // The source counts the change of the provider's list as a second bounce. It is none: the bounce
+        // itself comes as its own event.
+        () if is("subscription_change_bounce") => &["class none, not \"bounced\""],
+        // The source leaves the upper of two pixels out, so as to count a view once; whoever counts
+        // events counts a view twice then. For us one more open of a delivery changes nothing, and a
+        // mail that was cut off above the lower pixel was opened too.
+        () if is("initial_open_event_as_unknown") || is("amp_events") => {
+            &["class opened, not \"none\""]
+        }
+        // Without a key we take the credentials that are configured, and the event says so.
+        () if is("mailgun/MailgunWebhookSettingsTestCase/requires_webhook_signing_key") => {
+            &["1 events, not 0"]
+        }
+        () => &[],
+    }
+}
+
 #[test]
 fn recorded_requests_are_read_as_their_sources_say() {
     let test = "recorded_requests_are_read_as_their_sources_say";
     let Some(samples) = corpus(test, "anymail-webhooks.jsonl") else { return };
-    assert!(samples.len() >= 24, "{} samples", samples.len());
+    assert!(samples.len() >= 144, "{} samples", samples.len());
     for sample in &samples {
         let differences = differences(sample);
         let id = sample["id"].as_str().unwrap();
-        if id.contains("subscription_change_bounce") {
-            // The source counts the change of the provider's list as a second bounce. It is none:
-            // the bounce itself comes as its own event.
-            assert_eq!(differences, ["class none, not \"bounced\""], "{id}");
-        } else {
-            assert!(differences.is_empty(), "{id}: {differences:?}");
-        }
+        assert_eq!(differences, deviations(id), "{id}");
     }
 }
 

@@ -2,14 +2,20 @@
 #![cfg(test)]
 
 mod access;
+mod brevo;
 mod corpora;
 mod golden;
+mod mailgun;
+mod mailjet;
+mod mandrill;
 mod mapping;
 mod regroup;
 #[cfg(feature = "axum")]
 mod router;
 mod signature;
+mod sparkpost;
 mod track;
+mod unisender_go;
 
 use std::sync::LazyLock;
 
@@ -56,6 +62,17 @@ fn read(provider: &dyn Provider, body: &[u8]) -> Vec<Feedback> {
     let (keys, classifier) = (keys(), classifier());
     let reader = Reader::new(&keys, namespace(), classifier);
     receive(provider, &Request::new(body, now()), &reader, None).unwrap()
+}
+
+/// What is stated of one element that says one thing.
+fn read_one(provider: &str, body: &[u8]) -> Feedback {
+    let [one] = <[_; 1]>::try_from(read(&*open(provider), body)).unwrap();
+    one
+}
+
+/// The body of a form.
+fn form(fields: &[(&str, &str)]) -> Vec<u8> {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish().into_bytes()
 }
 
 fn ids(feedback: &[Feedback]) -> Vec<EventId> {

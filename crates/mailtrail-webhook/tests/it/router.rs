@@ -116,6 +116,20 @@ async fn a_webhook_is_answered_once_its_events_are_stored() {
     assert_eq!((counts.accepted, counts.new_events, counts.known_events), (2, 3, 1));
 }
 
+/// Mandrill looks by HEAD, Unisender Go by GET, before they post anything.
+#[tokio::test]
+async fn an_endpoint_says_that_it_is_there() {
+    let server = Server::start().await;
+    for method in ["GET", "HEAD"] {
+        for (endpoint, status) in [("postmark", 200), ("nobody", 404)] {
+            let answer =
+                server.request(&format!("{method} /webhooks/{endpoint} HTTP/1.1"), b"").await;
+            assert_eq!((answer.status, answer.body.len()), (status, 0), "{method} {endpoint}");
+        }
+    }
+    assert_eq!(server.events().await.len(), 0);
+}
+
 #[tokio::test]
 async fn what_is_refused_leaves_nothing_and_is_counted() {
     let server = Server::start().await;

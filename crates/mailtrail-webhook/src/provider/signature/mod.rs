@@ -138,7 +138,12 @@ impl Scheme {
         self.timestamp.is_some() || in_form
     }
 
-    /// Says which of the keys signed the request.
+    /// How far the time may be from ours; none: it is not looked at.
+    pub(super) fn tolerance(&self) -> Option<TimeDelta> {
+        self.tolerance.map(|seconds| TimeDelta::seconds(seconds.into()))
+    }
+
+    /// Says which of the keys signed the request, at a time within this tolerance.
     ///
     /// # Errors
     /// [`Refused`].
@@ -146,6 +151,7 @@ impl Scheme {
         &self,
         keys: &[SigningKey],
         request: &Request<'_>,
+        tolerance: Option<TimeDelta>,
     ) -> Result<Authenticity, Refused> {
         let shown = self.shown(request)?;
         let message = self.message(&shown, request.body)?;
@@ -158,7 +164,7 @@ impl Scheme {
             |key: &&SigningKey| decoded.iter().any(|signature| key.verifies(&message, signature));
         let key = keys.iter().find(signed_by).ok_or(Refused::WrongSignature)?;
         // Only of what is signed the time says anything.
-        self.check_time(shown.timestamp, request.now)?;
+        self.check_time(shown.timestamp, request.now, tolerance)?;
         Ok(Authenticity::Signed { key_id: key.id().into() })
     }
 
@@ -224,8 +230,13 @@ impl Scheme {
         }
     }
 
-    fn check_time(&self, timestamp: Option<&str>, now: DateTime<Utc>) -> Result<(), Refused> {
-        let Some(tolerance) = self.tolerance else { return Ok(()) };
+    fn check_time(
+        &self,
+        timestamp: Option<&str>,
+        now: DateTime<Utc>,
+        tolerance: Option<TimeDelta>,
+    ) -> Result<(), Refused> {
+        let Some(tolerance) = tolerance else { return Ok(()) };
         let number = timestamp
             .and_then(|text| text.parse::<i64>().ok())
             .ok_or(Refused::MalformedSignature)?;
@@ -233,7 +244,7 @@ impl Scheme {
             true => DateTime::from_timestamp_millis(number),
             false => DateTime::from_timestamp(number, 0),
         };
-        fresh(at, now, TimeDelta::seconds(tolerance.into()))
+        fresh(at, now, tolerance)
     }
 }
 
