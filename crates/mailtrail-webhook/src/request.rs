@@ -35,7 +35,12 @@ impl Headers {
         values.next().is_none().then_some(value)
     }
 
-    /// The same, if it is text.
+    /// Whether there is such a field, once or more often.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, _)| known.eq_ignore_ascii_case(name))
+    }
+
+    /// The value of the field that occurs once, if it is text.
     pub fn text(&self, name: &str) -> Option<&str> {
         std::str::from_utf8(self.only(name)?).ok().map(str::trim)
     }
@@ -65,6 +70,8 @@ pub struct Request<'a> {
     pub body: &'a [u8],
     /// The query of the URL.
     pub query: Option<&'a str>,
+    /// The certificate that we fetched for it, in PEM.
+    pub certificate: Option<&'a str>,
     /// Who sent it.
     pub peer: Option<IpAddr>,
     /// When it came.
@@ -74,7 +81,7 @@ pub struct Request<'a> {
 impl<'a> Request<'a> {
     /// A request with this body, which came now.
     pub fn new(body: &'a [u8], now: DateTime<Utc>) -> Self {
-        Self { headers: Headers::new(), body, query: None, peer: None, now }
+        Self { headers: Headers::new(), body, query: None, certificate: None, peer: None, now }
     }
 
     /// With header fields.
@@ -86,6 +93,12 @@ impl<'a> Request<'a> {
     /// With the query of its URL.
     pub fn query(mut self, query: Option<&'a str>) -> Self {
         self.query = query;
+        self
+    }
+
+    /// With the certificate from the URL that [`wants`](crate::provider::Provider::wants) named.
+    pub fn certificate(mut self, pem: &'a str) -> Self {
+        self.certificate = Some(pem);
         self
     }
 

@@ -19,3 +19,10 @@ pub(crate) fn base64(text: &str) -> Option<Vec<u8>> {
     // The decoder takes several padded texts one after another.
     (!body.contains('=')).then(|| BASE64.decode(text.as_bytes()).ok()).flatten()
 }
+
+/// The address in a mailbox that may have a display name (RFC 5322 §3.4), as in `Ann <ann@a.example>`.
+pub(crate) fn address(mailbox: &str) -> &str {
+    let mailbox = mailbox.trim();
+    let inner = mailbox.strip_suffix('>').and_then(|text| text.rsplit_once('<'));
+    inner.map_or(mailbox, |(_, address)| address.trim())
+}

@@ -44,10 +44,14 @@ impl Account {
         if refused.is_ours() {
             return Answer::later(answers.later, answers.retry_after);
         }
-        let too_large = refused == Refused::TooLarge && !answers.never.contains(&TOO_LARGE);
-        let status = if too_large { TOO_LARGE } else { answers.unverified };
+        let challenge = refused == Refused::MissingCredentials;
+        let status = match refused {
+            Refused::TooLarge if !answers.never.contains(&TOO_LARGE) => TOO_LARGE,
+            Refused::MissingCredentials if answers.challenges => UNAUTHORIZED,
+            _ => answers.unverified,
+        };
         let retry_after = (status == answers.later).then_some(answers.retry_after);
-        Answer { status, retry_after, challenge: refused == Refused::MissingCredentials }
+        Answer { status, retry_after, challenge }
     }
 
     pub(super) fn fail(&self) -> Answer {
@@ -57,5 +61,7 @@ impl Account {
     }
 }
 
+/// Unauthorized (RFC 9110 §15.5.2).
+const UNAUTHORIZED: u16 = 401;
 /// Content too large (RFC 9110 §15.5.14).
 pub(super) const TOO_LARGE: u16 = 413;

@@ -1,5 +1,7 @@
 //! What a request must show besides, or instead of, a signature.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use mailtrail_core::event::Authenticity;
@@ -8,9 +10,9 @@ use super::Refused;
 use crate::text::base64;
 use crate::{Request, Secret};
 
-/// The credentials and addresses that an endpoint accepts, and whether it asks for any.
+/// The credentials, secrets and addresses that an endpoint accepts, and whether it asks for any.
 ///
-/// What is configured is always asked for: a request without credentials is refused where
+/// What is configured is always asked for, of each place one that is accepted there: a request without credentials is refused where
 /// credentials are configured, also where authenticity is not required.
 ///
 /// ```
@@ -27,10 +29,17 @@ use crate::{Request, Secret};
 /// assert_eq!(access.check(&request), Err(Refused::MissingCredentials));
 /// let request = request.headers(Headers::new().with("Authorization", "Basic YTpuZXc="));
 /// assert_eq!(access.check(&request), Ok(Authenticity::SharedSecret));
+///
+/// // A provider that can do neither that nor sign may show a secret in the URL that it is given.
+/// let access = Access::new().query("key", Secret::new("s3cret"));
+/// let request = Request::new(b"{}", now).query(Some("key=s3cret"));
+/// assert_eq!(access.check(&request), Ok(Authenticity::SharedSecret));
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct Access {
     credentials: Vec<Secret>,
+    fields: BTreeMap<Box<str>, Vec<Secret>>,
+    parameters: BTreeMap<Box<str>, Vec<Secret>>,
     peers: Vec<IpAddr>,
     open: bool,
 }
@@ -44,6 +53,18 @@ impl Access {
     /// With one more pair of user and password that is accepted.
     pub fn credential(mut self, credential: Secret) -> Self {
         self.credentials.push(credential);
+        self
+    }
+
+    /// With one more secret that is accepted in this header field.
+    pub fn header(mut self, name: &str, secret: Secret) -> Self {
+        self.fields.entry(name.to_ascii_lowercase().into()).or_default().push(secret);
+        self
+    }
+
+    /// With one more secret that is accepted in this parameter of the URL's query, decoded.
+    pub fn query(mut self, name: &str, secret: Secret) -> Self {
+        self.parameters.entry(name.into()).or_default().push(secret);
         self
     }
 
@@ -70,18 +91,29 @@ impl Access {
             return open.ok_or(Refused::NotConfigured);
         }
         self.check_peer(request)?;
-        if self.credentials.is_empty() {
+        if !self.has_secrets() {
             return Ok(Authenticity::Ip);
         }
-        let shown = basic_credentials(request).ok_or(Refused::MissingCredentials)?;
-        // Every one is compared, so that the time does not tell which one was close.
-        let matching = self.credentials.iter().filter(|known| known.matches(&shown)).count();
-        if matching > 0 { Ok(Authenticity::SharedSecret) } else { Err(Refused::WrongCredentials) }
+        if !self.credentials.is_empty() {
+            check_secret(&self.credentials, basic_credentials(request).as_deref())?;
+        }
+        for (name, secrets) in &self.fields {
+            check_secret(secrets, request.headers.only(name))?;
+        }
+        for (name, secrets) in &self.parameters {
+            check_secret(secrets, parameter(request, name).as_deref().map(str::as_bytes))?;
+        }
+        Ok(Authenticity::SharedSecret)
     }
 
     /// Whether there is nothing to verify with.
     pub(super) fn is_empty(&self) -> bool {
-        self.credentials.is_empty() && self.peers.is_empty()
+        !self.has_secrets() && self.peers.is_empty()
+    }
+
+    fn has_secrets(&self) -> bool {
+        let anywhere = [&self.fields, &self.parameters].iter().any(|named| !named.is_empty());
+        anywhere || !self.credentials.is_empty()
     }
 
     fn check_peer(&self, request: &Request<'_>) -> Result<(), Refused> {
@@ -89,6 +121,22 @@ impl Access {
         let allowed = self.peers.is_empty() || request.peer.is_some_and(known);
         if allowed { Ok(()) } else { Err(Refused::PeerNotAllowed) }
     }
+}
+
+/// Whether one of these was shown.
+fn check_secret(known: &[Secret], shown: Option<&[u8]>) -> Result<(), Refused> {
+    let shown = shown.ok_or(Refused::MissingCredentials)?;
+    // Every one is compared, so that the time does not tell which one was close.
+    let matching = known.iter().filter(|known| known.matches(shown)).count();
+    if matching > 0 { Ok(()) } else { Err(Refused::WrongCredentials) }
+}
+
+/// The value of the parameter that occurs once.
+fn parameter<'r>(request: &'r Request<'_>, name: &str) -> Option<Cow<'r, str>> {
+    let all = form_urlencoded::parse(request.query?.as_bytes());
+    let mut values = all.filter(|(known, _)| known == name).map(|(_, value)| value);
+    let value = values.next()?;
+    values.next().is_none().then_some(value)
 }
 
 /// The `user:password` of HTTP Basic authentication (RFC 7617 §2).

@@ -8,7 +8,7 @@ use mailtrail_core::event::Authenticity;
 use mailtrail_core::id::Endpoint;
 
 use super::dialect::{Dialect, builtin};
-use super::signature::{KeyError, SigningKey};
+use super::signature::{Certificate, KeyError, SigningKey};
 use super::{Access, Answers, Context, Element, Mapping, Provider, Refused, dialects};
 use crate::Request;
 
@@ -36,6 +36,8 @@ pub struct Account {
     dialect: Arc<dyn Dialect>,
     access: Access,
     keys: Vec<SigningKey>,
+    certificates: Vec<Certificate>,
+    topics: Vec<Box<str>>,
     url: Option<Box<str>>,
     tolerance: Option<TimeDelta>,
 }
@@ -65,19 +67,18 @@ impl Account {
             known: Self::providers(),
         };
         let dialect = builtin(provider).ok_or_else(unknown)?;
-        Ok(Self { endpoint, dialect, access, keys: Vec::new(), url: None, tolerance: None })
+        Ok(Self::speaking(endpoint, dialect, access))
     }
 
     /// The account of this name at a provider that a file describes.
     pub fn of(endpoint: Endpoint, provider: Mapping, access: Access) -> Self {
-        Self {
-            endpoint,
-            dialect: Arc::new(provider),
-            access,
-            keys: Vec::new(),
-            url: None,
-            tolerance: None,
-        }
+        Self::speaking(endpoint, Arc::new(provider), access)
+    }
+
+    fn speaking(endpoint: Endpoint, dialect: Arc<dyn Dialect>, access: Access) -> Self {
+        let (keys, certificates, topics) = Default::default();
+        let (url, tolerance) = (None, None);
+        Self { endpoint, dialect, access, keys, certificates, topics, url, tolerance }
     }
 
     /// The names of all providers that this crate knows.
@@ -105,6 +106,32 @@ impl Account {
     pub fn tolerance(mut self, tolerance: TimeDelta) -> Self {
         self.tolerance = Some(tolerance);
         self
+    }
+
+    /// With one more certificate of Amazon SNS that may sign, in PEM. Without any, that of the
+    /// [`Request`](crate::Request::certificate) is taken, which [`Provider::wants`] names.
+    ///
+    /// # Errors
+    /// [`KeyError`] if it is no certificate of an RSA key.
+    pub fn certificate(mut self, pem: &str) -> Result<Self, KeyError> {
+        self.certificates.push(Certificate::from_pem(pem)?);
+        Ok(self)
+    }
+
+    /// With one more topic of Amazon SNS that requests may be from, by its ARN. From then on requests
+    /// must be signed: a signature of SNS proves only that *some* account at Amazon sent it, so that
+    /// nothing verifies without a topic.
+    pub fn topic(mut self, arn: &str) -> Self {
+        self.topics.push(arn.trim().into());
+        self
+    }
+
+    pub(super) fn certificates(&self) -> &[Certificate] {
+        &self.certificates
+    }
+
+    pub(super) fn topics(&self) -> &[Box<str>] {
+        &self.topics
     }
 
     pub(super) fn keys(&self) -> &[SigningKey] {
@@ -144,8 +171,20 @@ impl Provider for Account {
         self.dialect.verify(self, request)
     }
 
+    fn wants(&self, request: &Request<'_>) -> Option<String> {
+        // Who does not prove what else is asked for can't make us fetch anything.
+        let admitted = self.access.is_empty() || self.access.check(request).is_ok();
+        admitted.then(|| self.dialect.wants(self, request)).flatten()
+    }
+
     fn split<'a>(&self, request: &Request<'a>) -> Result<Vec<Element<'a>>, Refused> {
-        self.dialect.split(request)
+        let mut elements = self.dialect.split(request)?;
+        // One id can't tell several events apart.
+        if let (Some(id), [element]) = (self.dialect.delivery_id(request), elements.as_mut_slice())
+        {
+            *element = element.clone().of_delivery(id);
+        }
+        Ok(elements)
     }
 
     fn read(&self, element: &Element<'_>, context: &Context<'_>) -> Vec<Feedback> {

@@ -43,6 +43,18 @@ pub(super) trait Dialect: Send + Sync + fmt::Debug {
         scheme.verify(account.keys(), request, tolerance)
     }
 
+    /// The URL of what verifying the request needs and the account has not; see
+    /// [`Provider::wants`](super::Provider::wants).
+    fn wants(&self, _account: &Account, _request: &Request<'_>) -> Option<String> {
+        None
+    }
+
+    /// The provider's own id of the request, if it is the same whenever it tries again. It is that of
+    /// the event, if there is one event in the request.
+    fn delivery_id<'r>(&self, request: &'r Request<'_>) -> Option<&'r str> {
+        self.scheme()?.id(request)
+    }
+
     /// The elements of a verified request.
     fn split<'a>(&self, request: &Request<'a>) -> Result<Vec<Element<'a>>, Refused> {
         Ok(Element::all(request.body))
@@ -64,9 +76,12 @@ pub(super) struct Said<'a> {
 }
 
 impl<'a> Said<'a> {
-    /// What is said by the provider's own word alone.
+    /// What is said by the provider's own word alone. A rule is one word, also where that is several.
     pub(super) fn new(stated: Stated<'a>, event: impl Into<Option<Event>>) -> Self {
-        let rule = Cow::Borrowed(stated.event);
+        let rule = match stated.event {
+            words if words.contains(' ') => words.replace(' ', "_").into(),
+            word => Cow::Borrowed(word),
+        };
         Self { stated, event: event.into(), rule }
     }
 

@@ -1,8 +1,10 @@
 //! One element of a request: what stands for itself, in whatever batch it comes.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use mailtrail_core::event::RawHash;
+use serde_json::value::RawValue;
 use serde_json_borrow::{OwnedValue, Value};
 
 use super::fields::Fields;
@@ -12,6 +14,7 @@ use super::fields::Fields;
 pub struct Element<'a> {
     bytes: Cow<'a, [u8]>,
     value: Parsed<'a>,
+    delivery: Option<Box<str>>,
 }
 
 /// The JSON that an element is, if it is any.
@@ -27,7 +30,21 @@ impl<'a> Element<'a> {
     /// The element that these bytes are.
     pub fn new(bytes: &'a [u8]) -> Self {
         let value = serde_json::from_slice(bytes).map_or(Parsed::Nothing, Parsed::Borrowed);
-        Self { bytes: Cow::Borrowed(bytes), value }
+        Self { bytes: Cow::Borrowed(bytes), value, delivery: None }
+    }
+
+    /// With the id that the provider gave to this request, the only element of which this is: the
+    /// same whenever it tries again. It stands for the element's content, also of one that nobody can
+    /// read.
+    ///
+    /// ```
+    /// use mailtrail_webhook::provider::Element;
+    /// let element = Element::new(br#"{"type":"email.sent"}"#).of_delivery("msg_1");
+    /// assert_eq!(&*element.identity(), "msg_1");
+    /// ```
+    pub fn of_delivery(mut self, id: &str) -> Self {
+        self.delivery = (!id.is_empty()).then(|| id.into());
+        self
     }
 
     /// The same element with bytes of its own, where the provider's had to be decoded: JSON in a form.
@@ -48,7 +65,7 @@ impl<'a> Element<'a> {
             Parsed::Borrowed(_) => OwnedValue::from_slice(&bytes)
                 .map_or(Parsed::Nothing, |value| Parsed::Owned(value.into())),
         };
-        Element { bytes: Cow::Owned(bytes), value }
+        Element { bytes: Cow::Owned(bytes), value, delivery: self.delivery }
     }
 
     /// The elements of a JSON array, at most 20,000; a body that is none is one element.
@@ -70,6 +87,21 @@ impl<'a> Element<'a> {
     pub fn lines(body: &'a [u8]) -> Vec<Self> {
         let lines = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
         lines.filter(|line| !line.is_empty()).take(ELEMENTS).map(Self::new).collect()
+    }
+
+    /// The elements of the array that is this member of the one object of a body; none if there is no
+    /// such array. One bad element does no harm if that member is the object's only one.
+    pub(super) fn of_member(body: &'a [u8], name: &str) -> Option<Vec<Self>> {
+        let object = serde_json::from_slice::<BTreeMap<Cow<'a, str>, &'a RawValue>>(body);
+        let array = match &object {
+            Ok(members) => members.get(name)?.get().as_bytes(),
+            Err(_) => {
+                let inner = body.trim_ascii().strip_prefix(b"{")?.strip_suffix(b"}")?.trim_ascii();
+                let after = inner.strip_prefix(b"\"")?.strip_prefix(name.as_bytes())?;
+                after.strip_prefix(b"\"")?.trim_ascii_start().strip_prefix(b":")?.trim_ascii()
+            }
+        };
+        array.strip_prefix(b"[").map(items_of)
     }
 
     /// As it was written.
@@ -95,8 +127,12 @@ impl<'a> Element<'a> {
         }
     }
 
-    /// What an id can be derived from: canonical JSON (RFC 8785), else a hash of the bytes.
+    /// What an id can be derived from: the request's own id, else canonical JSON (RFC 8785), else a
+    /// hash of the bytes.
     pub fn identity(&self) -> Box<str> {
+        if let Some(id) = &self.delivery {
+            return id.clone();
+        }
         let canonical = self.canonical().and_then(|bytes| String::from_utf8(bytes).ok());
         canonical
             .unwrap_or_else(|| format!("sha-256:{}", RawHash::of(&self.bytes)))
@@ -137,7 +173,11 @@ fn items_of(items: &[u8]) -> Vec<Element<'_>> {
         let Some((bytes, behind)) = rest.split_at_checked(values.byte_offset()) else { break };
         let behind = behind.trim_ascii_start();
         let Some((b',' | b']', next)) = behind.split_first() else { break };
-        elements.push(Element { bytes: Cow::Borrowed(bytes), value: Parsed::Borrowed(value) });
+        elements.push(Element {
+            bytes: Cow::Borrowed(bytes),
+            value: Parsed::Borrowed(value),
+            delivery: None,
+        });
         rest = next.trim_ascii_start();
         if behind.starts_with(b"]") && rest.is_empty() {
             return elements;

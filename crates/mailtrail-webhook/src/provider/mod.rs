@@ -49,6 +49,15 @@ pub trait Provider: Send + Sync + fmt::Debug {
     /// [`Refused`]: it doesn't; nothing may be recorded of it.
     fn verify(&self, request: &Request<'_>) -> Result<Authenticity, Refused>;
 
+    /// The URL that has to be fetched before the request can be verified; the answer then goes into
+    /// [`Request::certificate`]. It never names a host that is not Amazon's. Whoever fetches it must
+    /// follow no redirect, wait for a limited time, and may keep what came, by its URL.
+    ///
+    /// Only providers that sign with certificates want any.
+    fn wants(&self, _request: &Request<'_>) -> Option<String> {
+        None
+    }
+
     /// The elements of the request, each of which stands for itself.
     ///
     /// # Errors
@@ -73,13 +82,22 @@ pub struct Answers {
     pub retry_after: u16,
     /// Statuses that make it give up for good, and are therefore never given.
     pub never: &'static [u16],
+    /// Whether it shows its credentials only after a 401 that asks for them, for which it is then no
+    /// reason to give up.
+    pub challenges: bool,
 }
 
 impl Answers {
     /// What most providers need: 200 for what is durable, 401 for what does not verify, 429 with a
     /// minute for a passing failure. 429 is the one status that no provider takes for final.
-    pub const DEFAULT: Self =
-        Self { stored: 200, unverified: 401, later: 429, retry_after: 60, never: &[] };
+    pub const DEFAULT: Self = Self {
+        stored: 200,
+        unverified: 401,
+        later: 429,
+        retry_after: 60,
+        never: &[],
+        challenges: false,
+    };
 }
 
 /// Why a request is no evidence. Nothing of it is recorded.
@@ -109,6 +127,15 @@ pub enum Refused {
     /// No configured key made the signature over this body.
     #[error("the signature of the request is by none of the configured keys, or for another body")]
     WrongSignature,
+    /// It is signed, but from a topic that is not on the list of the account.
+    #[error("the request is from a topic that is not among those configured")]
+    WrongTopic,
+    /// Its certificate is to come from a host that is not Amazon's.
+    #[error("the certificate of the request is not at a host of Amazon SNS")]
+    UntrustedHost,
+    /// There is no certificate that may sign at this time.
+    #[error("no certificate at hand is one of Amazon SNS that is valid now: pin the present one")]
+    WrongCertificate,
     /// It was signed too long ago, or for a time to come.
     #[error(
         "the request was signed at another time than now: if it is the provider's, one of the clocks is wrong"
@@ -132,6 +159,9 @@ impl Refused {
         Self::MissingSignature,
         Self::MalformedSignature,
         Self::WrongSignature,
+        Self::WrongTopic,
+        Self::UntrustedHost,
+        Self::WrongCertificate,
         Self::Stale,
         Self::WrongEndpoint,
         Self::TooLarge,
@@ -147,6 +177,9 @@ impl Refused {
             Self::MissingSignature => "missing_signature",
             Self::MalformedSignature => "malformed_signature",
             Self::WrongSignature => "wrong_signature",
+            Self::WrongTopic => "wrong_topic",
+            Self::UntrustedHost => "untrusted_host",
+            Self::WrongCertificate => "wrong_certificate",
             Self::Stale => "stale",
             Self::WrongEndpoint => "wrong_endpoint",
             Self::TooLarge => "too_large",

@@ -1,11 +1,17 @@
 //! The providers, one file each.
 
+mod azure;
 mod brevo;
+mod mailersend;
 mod mailgun;
 mod mailjet;
+mod mailtrap;
 mod mandrill;
+mod postal;
 mod postmark;
+mod resend;
 mod sendgrid;
+mod ses;
 mod sparkpost;
 mod unisender_go;
 
@@ -16,13 +22,19 @@ use super::mapping;
 
 /// All of them.
 pub(super) fn all() -> impl Iterator<Item = Arc<dyn Dialect>> {
-    let coded: [Arc<dyn Dialect>; 8] = [
-        Arc::new(postmark::Postmark),
-        Arc::new(sendgrid::SendGrid),
+    let coded: [Arc<dyn Dialect>; 14] = [
+        Arc::new(azure::Azure),
         Arc::new(brevo::Brevo),
+        Arc::new(mailersend::MailerSend),
         Arc::new(mailgun::Mailgun),
         Arc::new(mailjet::Mailjet),
+        Arc::new(mailtrap::Mailtrap),
         Arc::new(mandrill::Mandrill),
+        Arc::new(postal::Postal),
+        Arc::new(postmark::Postmark),
+        Arc::new(resend::Resend),
+        Arc::new(sendgrid::SendGrid),
+        Arc::new(ses::Ses),
         Arc::new(sparkpost::SparkPost),
         Arc::new(unisender_go::UnisenderGo),
     ];

@@ -62,8 +62,6 @@ impl SigningKey {
         if text.is_empty() {
             return Err(KeyError::Empty);
         }
-        let hash =
-            |bytes: &[u8]| RawHash::of(bytes).to_string().chars().take(8).collect::<Box<str>>();
         let public = |algorithm, head: &[u8], bare: usize| {
             let der = der(text).ok_or(KeyError::Base64)?;
             let key = match der.strip_prefix(head) {
@@ -97,16 +95,29 @@ impl SigningKey {
             Algorithm::RsaSha1 | Algorithm::RsaSha256 => {
                 let der = der(text).ok_or(KeyError::Base64)?;
                 let key = rsa_key(&der).ok_or(KeyError::OtherKind)?;
-                let algorithm: &'static dyn signature::VerificationAlgorithm = match algorithm {
-                    Algorithm::RsaSha1 => &signature::RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY,
-                    _ => &signature::RSA_PKCS1_2048_8192_SHA256,
-                };
+                let algorithm = rsa(algorithm).ok_or(KeyError::OtherKind)?;
                 Ok(Self { id: hash(&der), material: Material::Public(algorithm, key.into()) })
             }
             Algorithm::Own => {
                 Ok(Self { id: hash(text.as_bytes()), material: Material::Own(Secret::new(text)) })
             }
         }
+    }
+
+    /// The same RSA key under another algorithm of RSA: for providers that sign twice.
+    pub(in crate::provider) fn by(&self, algorithm: Algorithm) -> Self {
+        match (&self.material, rsa(algorithm)) {
+            (Material::Public(_, key), Some(algorithm)) => {
+                Self { id: self.id.clone(), material: Material::Public(algorithm, key.clone()) }
+            }
+            _ => self.clone(),
+        }
+    }
+
+    /// The RSA key in this SPKI.
+    pub(super) fn of_spki(spki: &[u8]) -> Option<Self> {
+        let algorithm = rsa(Algorithm::RsaSha256)?;
+        Some(Self { id: hash(spki), material: Material::Public(algorithm, rsa_key(spki)?.into()) })
     }
 
     /// The first eight digits of the SHA-256 of the key: what an event says it was verified by.
@@ -140,8 +151,21 @@ impl fmt::Debug for SigningKey {
     }
 }
 
+fn rsa(algorithm: Algorithm) -> Option<&'static dyn signature::VerificationAlgorithm> {
+    match algorithm {
+        Algorithm::RsaSha1 => Some(&signature::RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY),
+        Algorithm::RsaSha256 => Some(&signature::RSA_PKCS1_2048_8192_SHA256),
+        _ => None,
+    }
+}
+
+/// The id of a key: the head of its hash.
+fn hash(key: &[u8]) -> Box<str> {
+    RawHash::of(key).to_string().chars().take(8).collect()
+}
+
 /// The DER of a key in PEM or in bare Base64.
-fn der(text: &str) -> Option<Vec<u8>> {
+pub(super) fn der(text: &str) -> Option<Vec<u8>> {
     if !text.starts_with("-----") {
         return base64(text);
     }
@@ -178,6 +202,9 @@ pub enum KeyError {
     /// A key of another kind.
     #[error("the key is of another kind than the provider's are")]
     OtherKind,
+    /// No certificate.
+    #[error("this is no certificate in PEM, or it can't be read")]
+    Certificate,
     /// The provider signs nothing.
     #[error("the provider signs nothing: give it a user and a password")]
     Unsigned,

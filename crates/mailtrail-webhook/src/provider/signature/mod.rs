@@ -3,13 +3,16 @@
 //! Most providers differ in nothing but these words, so that a scheme is data: those of this crate are
 //! constants, a mapping file's are read.
 
+mod certificate;
 mod key;
+pub(super) mod sns;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use data_encoding::HEXLOWER_PERMISSIVE;
 use mailtrail_core::event::Authenticity;
 use serde::Deserialize;
 
+pub(super) use certificate::Certificate;
 pub(super) use key::{Algorithm, KeyForm};
 pub use key::{KeyError, SigningKey};
 
@@ -166,6 +169,16 @@ impl Scheme {
         // Only of what is signed the time says anything.
         self.check_time(shown.timestamp, request.now, tolerance)?;
         Ok(Authenticity::Signed { key_id: key.id().into() })
+    }
+
+    /// The id that the request has by this scheme.
+    pub(super) fn id<'r>(&self, request: &'r Request<'_>) -> Option<&'r str> {
+        request.headers.text(self.id.as_deref()?).filter(|id| !id.is_empty())
+    }
+
+    /// Whether the request has the header field in which this scheme's signature stands.
+    pub(super) fn is_shown(&self, request: &Request<'_>) -> bool {
+        request.headers.has(&self.header)
     }
 
     fn shown<'r>(&'r self, request: &'r Request<'_>) -> Result<Shown<'r>, Refused> {

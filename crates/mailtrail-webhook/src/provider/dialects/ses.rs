@@ -1,0 +1,336 @@
+//! Amazon SES: by SNS (signed by a certificate), `EventBridge` or Firehose.
+//!
+//! Source: docs.aws.amazon.com/ses/latest/dg: event-publishing-retrieving-sns-contents,
+//! notification-contents, event-publishing-retrieving-firehose-contents.
+
+use mailtrail_core::Event;
+use mailtrail_core::diagnosis::Fault;
+use mailtrail_core::event::{Authenticity, BlockCause, UnsubscribedHow};
+use mailtrail_core::reason::Reason;
+
+use crate::Request;
+use crate::provider::account::Account;
+use crate::provider::diagnose::{Class, Failure};
+use crate::provider::dialect::{Dialect, Said};
+use crate::provider::fields::{Fields, Time, text_of};
+use crate::provider::reader::Stated;
+use crate::provider::signature::{Scheme, sns};
+use crate::provider::{Answers, Context, Element, Refused, events};
+use crate::text::address;
+
+/// SES. The token goes into the message tag `mt_delivery`, or the header field `X-MT-Delivery` where
+/// original headers are included.
+#[derive(Debug)]
+pub(super) struct Ses;
+
+impl Dialect for Ses {
+    fn name(&self) -> &'static str {
+        "ses"
+    }
+
+    fn answers(&self) -> Answers {
+        // SNS takes every 4xx but 429 for final, save the 401 that asks for credentials.
+        let never = &[400, 403, 404, 405, 410, 413, 415, 422];
+        Answers { unverified: 429, never, challenges: true, ..Answers::DEFAULT }
+    }
+
+    fn scheme(&self) -> Option<&Scheme> {
+        None
+    }
+
+    fn is_signed(&self, account: &Account) -> bool {
+        !account.topics().is_empty() || !account.certificates().is_empty()
+    }
+
+    fn verify(&self, account: &Account, request: &Request<'_>) -> Result<Authenticity, Refused> {
+        let tolerance = account.tolerance_or(Some(sns::AGE)).unwrap_or(sns::AGE);
+        sns::verify(request, account.topics(), account.certificates(), tolerance)
+    }
+
+    fn wants(&self, account: &Account, request: &Request<'_>) -> Option<String> {
+        let at_hand = !account.certificates().is_empty() || request.certificate.is_some();
+        if at_hand { None } else { sns::wants(request, account.topics()) }
+    }
+
+    fn split<'a>(&self, request: &Request<'a>) -> Result<Vec<Element<'a>>, Refused> {
+        let elements: Vec<_> = documents(request.body).into_iter().map(unwrapped).collect();
+        let one = match elements.as_slice() {
+            [element] => element.fields(),
+            _ => None,
+        };
+        // Mail that comes in: whole messages, which are none of our business.
+        if one.and_then(name) == Some("Received") {
+            Err(Refused::WrongEndpoint)
+        } else {
+            Ok(elements)
+        }
+    }
+
+    fn read<'a>(&self, fields: Fields<'a>, context: &Context<'_>) -> Vec<Said<'a>> {
+        let event = bridged(fields).unwrap_or(fields);
+        match name(event) {
+            Some(name) => read(name, event, context),
+            None => envelope(fields).into_iter().collect(),
+        }
+    }
+}
+
+/// One document, an array of them, or one a line.
+fn documents(body: &[u8]) -> Vec<Element<'_>> {
+    let whole = Element::new(body);
+    if whole.is_object() {
+        return vec![whole];
+    }
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Element::all(body);
+    }
+    let lines = Element::lines(body);
+    if lines.iter().any(Element::is_object) { lines } else { vec![whole] }
+}
+
+/// What SNS has in its envelope, if that is a document itself. It is also something else: once, on
+/// set-up, a sentence that says that the topic is good.
+fn unwrapped(element: Element<'_>) -> Element<'_> {
+    let message = element.fields().and_then(|fields| {
+        let notified = fields.text("Type") == Some("Notification");
+        let text = fields.text("Message").filter(|_| notified)?;
+        Some(Element::new(text.as_bytes()).into_owned())
+    });
+    message.filter(Element::is_object).unwrap_or(element)
+}
+
+/// What `EventBridge` has in its envelope.
+fn bridged(fields: Fields<'_>) -> Option<Fields<'_>> {
+    fields.text("detail-type")?;
+    fields.object("detail")
+}
+
+/// The type, in events of a configuration set or in notifications of an identity.
+fn name(event: Fields<'_>) -> Option<&str> {
+    event.first_text(&["eventType", "notificationType"])
+}
+
+/// What is about no message: it has the id of its publication.
+fn envelope(fields: Fields<'_>) -> Option<Said<'_>> {
+    let stated = Stated {
+        event: fields.first_text(&["Type", "detail-type"])?,
+        event_id: fields.first_text(&["MessageId", "id"]).map(Into::into),
+        occurred: fields.first_time(&["Timestamp", "time"], Time::Iso),
+        ..Stated::default()
+    };
+    Some(Said::new(stated, None))
+}
+
+/// A recipient, with what is said of it alone.
+type Of<'a> = (Option<&'a str>, Option<Fields<'a>>);
+
+fn read<'a>(name: &'a str, event: Fields<'a>, context: &Context<'_>) -> Vec<Said<'a>> {
+    let part = event.object(part(name));
+    let said = |(recipient, alone): Of<'a>| {
+        let text = part.and_then(|part| text(part, alone));
+        let stated = Stated { recipient, text, ..stated(name, part, event) };
+        let (event, class) = match part {
+            Some(part) => meaning(name, part, alone, &stated, context),
+            None if name == "Send" => (Some(events::accepted(stated.message_id.as_deref())), None),
+            None => (None, None),
+        };
+        Said::new(stated, event).by(&class.unwrap_or_default())
+    };
+    recipients(name, part, event).into_iter().map(said).collect()
+}
+
+/// Where an event of this name has what is its own.
+fn part(name: &str) -> &str {
+    match name {
+        "Send" => "send",
+        "Reject" => "reject",
+        "Rendering Failure" => "failure",
+        "Delivery" => "delivery",
+        "DeliveryDelay" => "deliveryDelay",
+        "Bounce" => "bounce",
+        "Complaint" => "complaint",
+        "Open" => "open",
+        "Click" => "click",
+        "Subscription" => "subscription",
+        _ => "",
+    }
+}
+
+fn stated<'a>(name: &'a str, part: Option<Fields<'a>>, event: Fields<'a>) -> Stated<'a> {
+    let of_part = |path| part.and_then(|part: Fields<'a>| part.text(path));
+    let message_id = event.text("mail/messageId");
+    // SES may publish the same thing twice, in envelopes with other ids.
+    let own = of_part("feedbackId").or(of_part("timestamp")).unwrap_or_default();
+    let event_id = message_id.map(|id| format!("{name}/{id}/{own}").into());
+    let occurred = match name {
+        "Send" => event.time("mail/timestamp", Time::Iso),
+        _ => part.map(|part| part.time("timestamp", Time::Iso)).unwrap_or_default(),
+    };
+    Stated {
+        event: name,
+        event_id,
+        message_id: message_id.map(Into::into),
+        header_id: event.text("mail/commonHeaders/messageId"),
+        token: token(event),
+        occurred,
+        ip: of_part("ipAddress"),
+        user_agent: of_part("userAgent").filter(|_| matches!(name, "Open" | "Click")),
+        ..Stated::default()
+    }
+}
+
+fn token(event: Fields<'_>) -> Option<&str> {
+    let header = || event.named("mail/headers", "X-MT-Delivery");
+    event.text("mail/tags/mt_delivery/0").or_else(header)
+}
+
+/// Whose it is: as far as it is said.
+fn recipients<'a>(name: &str, part: Option<Fields<'a>>, event: Fields<'a>) -> Vec<Of<'a>> {
+    let part = |path| part.into_iter().flat_map(move |part| part.list(path));
+    let listed = |path| part(path).map(of_one).collect::<Vec<Of<'a>>>();
+    let destination = || event.list("mail/destination").map(of_one).collect::<Vec<Of<'a>>>();
+    let found = match name {
+        "Delivery" => listed("recipients"),
+        "DeliveryDelay" => listed("delayedRecipients"),
+        "Bounce" => listed("bouncedRecipients"),
+        // Those of the provider who complained: perhaps one of them, unless nothing was tried.
+        "Complaint" if suppressed_complaint(event) => listed("complainedRecipients"),
+        "Complaint" => only(listed("complainedRecipients")),
+        // What befalls a message as a whole.
+        "Send" | "Reject" | "Rendering Failure" => destination(),
+        // All whom the message went to.
+        _ => only(destination()),
+    };
+    if found.is_empty() { vec![(None, None)] } else { found }
+}
+
+fn only(found: Vec<Of<'_>>) -> Vec<Of<'_>> {
+    if found.len() == 1 { found } else { Vec::new() }
+}
+
+/// An address, or an object that has one.
+fn of_one<'a>(value: &'a serde_json_borrow::Value<'a>) -> Of<'a> {
+    let alone = Fields::of(value);
+    let text = alone.map_or_else(|| text_of(value), |fields| fields.text("emailAddress"));
+    (text.map(address), alone)
+}
+
+fn suppressed_complaint(event: Fields<'_>) -> bool {
+    event.text("complaint/complaintSubType") == Some("OnAccountSuppressionList")
+}
+
+fn text<'a>(part: Fields<'a>, alone: Option<Fields<'a>>) -> Option<&'a str> {
+    let own = alone.and_then(|alone| alone.text("diagnosticCode"));
+    own.or_else(|| part.first_text(&["smtpResponse", "reason", "errorMessage"]))
+}
+
+/// What an event means for one recipient, and the class that decided.
+fn meaning(
+    name: &str,
+    part: Fields<'_>,
+    alone: Option<Fields<'_>>,
+    stated: &Stated<'_>,
+    context: &Context<'_>,
+) -> (Option<Event>, Option<String>) {
+    let failure = |class| failure(class, stated.text, alone);
+    let class = |path: &str| part.text(path).map(str::to_owned);
+    let ours = |reason| Class::Decided(reason, Fault::SenderSystem);
+    match name {
+        "Send" => (Some(events::accepted(stated.message_id.as_deref())), None),
+        // SES found malware.
+        "Reject" => (Some(events::bounced(failure(ours(Reason::VirusDetected)), context)), None),
+        "Rendering Failure" => {
+            (Some(events::bounced(failure(ours(Reason::ContentRejected)), context)), None)
+        }
+        "Delivery" => (Some(events::delivered(stated.text)), None),
+        "DeliveryDelay" => {
+            let delay = class("delayType");
+            let hint = delay.as_deref().map_or(Class::Silent, delay_class);
+            (Some(events::deferred(failure(hint), context)), delay)
+        }
+        "Bounce" => {
+            let sub_type = part.text("bounceSubType").unwrap_or_default();
+            let kind = part.text("bounceType").unwrap_or_default();
+            let unknown = kind == "Transient" && sub_type == "General" && is_bare(alone);
+            // An automatic answer comes like this as well, and its message did arrive.
+            let event = (!unknown).then(|| bounced(sub_type, failure(Class::Silent), context));
+            (event, Some(format!("{kind}/{sub_type}")))
+        }
+        "Complaint" if part.text("complaintSubType") == Some("OnAccountSuppressionList") => {
+            (Some(events::suppressed(BlockCause::ProviderList)), class("complaintSubType"))
+        }
+        "Complaint" => {
+            let feedback_type = part.text("complaintFeedbackType");
+            // `not-spam` is the opposite.
+            let complains = feedback_type != Some("not-spam");
+            (complains.then(|| events::complained(feedback_type)), class("complaintFeedbackType"))
+        }
+        "Open" => (Some(events::opened(None, stated.user_agent)), None),
+        "Click" => (Some(events::clicked(None, part.text("link"))), None),
+        "Subscription" => (subscription(part), None),
+        _ => (None, None),
+    }
+}
+
+fn failure<'a>(class: Class, text: Option<&'a str>, alone: Option<Fields<'a>>) -> Failure<'a> {
+    let strip = |text: &'a str| {
+        let (head, tail) = text.split_once(';')?;
+        head.trim().eq_ignore_ascii_case("smtp").then_some(tail.trim())
+    };
+    let status = alone.and_then(|alone| alone.text("status"));
+    Failure { text: text.map(|text| strip(text).unwrap_or(text)), status, class }
+}
+
+/// Whether nothing says that, or why, it failed.
+fn is_bare(alone: Option<Fields<'_>>) -> bool {
+    alone.is_none_or(|alone| alone.first_text(&["action", "status", "diagnosticCode"]).is_none())
+}
+
+/// A bounce of this sub-type, also at providers that send through SES. Nobody tries again, also where
+/// the type is `Transient`.
+pub(super) fn bounced(sub_type: &str, failure: Failure<'_>, context: &Context<'_>) -> Event {
+    let hint = match sub_type {
+        // It was not tried: no news of the address.
+        "Suppressed" | "OnAccountSuppressionList" => {
+            return events::suppressed(BlockCause::ProviderList);
+        }
+        "NoEmail" => Some(Reason::UserUnknown),
+        "MailboxFull" => Some(Reason::MailboxFull),
+        "MessageTooLarge" => Some(Reason::MessageTooLarge),
+        "ContentRejected" | "AttachmentRejected" => Some(Reason::ContentRejected),
+        "CustomTimeoutExceeded" => Some(Reason::Expired),
+        // General, Undetermined, and what SES may add.
+        _ => None,
+    };
+    let class = hint.map_or(failure.class, Class::Hint);
+    events::bounced(Failure { class, ..failure }, context)
+}
+
+fn delay_class(kind: &str) -> Class {
+    match kind {
+        "MailboxFull" => Class::Hint(Reason::MailboxFull),
+        "SpamDetected" => Class::Hint(Reason::SpamRejected),
+        "RecipientServerError" => Class::Hint(Reason::SystemError),
+        "IPFailure" => Class::Hint(Reason::ReputationBlocked),
+        "TransientCommunicationFailure" => Class::Hint(Reason::ConnectionFailed),
+        "BYOIPHostNameLookupUnavailable" => Class::Decided(Reason::DnsError, Fault::SenderSystem),
+        "InternalFailure" | "SendingDeferral" => {
+            Class::Decided(Reason::SystemError, Fault::SenderSystem)
+        }
+        // General, Undetermined, and what SES may add.
+        _ => Class::Silent,
+    }
+}
+
+/// A choice at the page of SES: of the whole list, or of topics, of which each is a list.
+fn subscription(part: Fields<'_>) -> Option<Event> {
+    let (old, new) = (part.object("oldTopicPreferences"), part.object("newTopicPreferences")?);
+    let list = part.text("contactList");
+    let off = |preferences: Fields<'_>| preferences.flag("unsubscribeAll") == Some(true);
+    match (old.is_some_and(off), off(new)) {
+        (false, true) => Some(events::unsubscribed(list)),
+        (true, false) => Some(events::resubscribed(UnsubscribedHow::Provider, list)),
+        // Of single topics only: one event may say both of several.
+        _ => None,
+    }
+}
