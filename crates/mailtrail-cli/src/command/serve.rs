@@ -15,6 +15,7 @@ use mailtrail::report::{BroadcastSummary, EmailLog};
 use mailtrail::smtp::intake::LmtpIntake;
 use mailtrail::smtp::server::{Protocol, Running, Server};
 use mailtrail::webhook::provider::{Access, Account, Provider};
+use mailtrail::webhook::refused::KEPT_FOR;
 use mailtrail::webhook::track::Judge;
 use mailtrail::webhook::{Intake, Secret, router};
 use tokio::net::TcpListener;
@@ -111,6 +112,7 @@ pub(crate) struct Ports {
     server: JoinHandle<()>,
     judge: JoinHandle<()>,
     block: JoinHandle<()>,
+    expire: JoinHandle<()>,
 }
 
 impl Ports {
@@ -132,15 +134,17 @@ impl Ports {
         });
         let handler = LmtpIntake::new(Arc::new(intake(opened, domain)?));
         let lmtp = Server::new(Protocol::Lmtp, handler).bind(lmtp).await?;
-        let (judge, block) =
-            (tokio::spawn(judge(opened.clone())), tokio::spawn(block(opened.clone())));
-        Ok(Self { http, lmtp, server, judge, block })
+        let judge = tokio::spawn(judge(opened.clone()));
+        let block = tokio::spawn(block(opened.clone()));
+        let expire = tokio::spawn(expire(opened.clone()));
+        Ok(Self { http, lmtp, server, judge, block, expire })
     }
 
     pub(crate) async fn close(self) {
         self.server.abort();
         self.judge.abort();
         self.block.abort();
+        self.expire.abort();
         self.lmtp.stop().await;
     }
 }
@@ -174,7 +178,18 @@ async fn block(opened: Opened) {
     }
 }
 
-fn webhook_intake(opened: &Opened, webhooks: &[Webhook]) -> Result<Intake, Failure> {
+/// Lets go of refused requests that are a week old.
+async fn expire(opened: Opened) {
+    loop {
+        if let Err(error) = opened.refused.expire(opened.tracker.clock().now() - KEPT_FOR) {
+            output::note(format!("refused requests stay longer: {}", in_full(&error)));
+        }
+        tokio::time::sleep(EXPIRE_EVERY).await;
+    }
+}
+
+/// What takes in the requests of these accounts.
+pub(crate) fn webhook_intake(opened: &Opened, webhooks: &[Webhook]) -> Result<Intake, Failure> {
     let store = Arc::clone(opened.tracker.store());
     let clock = Arc::clone(opened.tracker.clock());
     // Without randomness ids of one millisecond would meet, and one of two hits be lost.
@@ -186,7 +201,8 @@ fn webhook_intake(opened: &Opened, webhooks: &[Webhook]) -> Result<Intake, Failu
         move || clock.now(),
         || random().unwrap_or_default(),
     )
-    .raw_store(Arc::clone(&opened.raw));
+    .raw_store(Arc::clone(&opened.raw))
+    .refused_ring(Arc::clone(&opened.refused));
     for webhook in webhooks {
         intake.add(provider_of(webhook)?);
     }
@@ -217,5 +233,7 @@ pub(crate) fn provider_of(webhook: &Webhook) -> Result<Arc<dyn Provider>, Failur
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long the blocking policy rests: it reads the whole log.
 const BLOCK_EVERY: Duration = Duration::from_secs(30);
+/// How often refused requests are looked through. What other processes let go of is known then, too.
+const EXPIRE_EVERY: Duration = Duration::from_secs(60);
 /// How often hits are judged: often enough beside the window of ten seconds.
 const JUDGE_EVERY: Duration = Duration::from_millis(500);

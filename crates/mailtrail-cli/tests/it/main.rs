@@ -8,6 +8,7 @@ mod large;
 mod log;
 mod older;
 mod projection;
+mod refused;
 mod reproduction;
 mod rules;
 mod sharing;

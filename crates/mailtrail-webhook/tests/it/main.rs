@@ -5,6 +5,7 @@ mod access;
 mod corpora;
 mod golden;
 mod mapping;
+mod refused;
 mod regroup;
 #[cfg(feature = "axum")]
 mod router;
