@@ -12,6 +12,7 @@ mod refused;
 mod reproduction;
 mod rules;
 mod sharing;
+mod stopping;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -64,6 +64,12 @@ impl Serve {
         status(stream)
     }
 
+    /// Sends it a signal, as `kill` names it.
+    pub(crate) fn signal(&self, name: &str) {
+        let process = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &process]).status().unwrap().success());
+    }
+
     /// Waits until it ends by itself: its exit code, and what it said.
     pub(crate) fn ended(&mut self) -> (Option<i32>, String) {
         let mut said = String::new();
