@@ -9,6 +9,7 @@ mod mailgun;
 mod mailjet;
 mod mandrill;
 mod mapping;
+mod refused;
 mod regroup;
 #[cfg(feature = "axum")]
 mod router;
