@@ -10,6 +10,8 @@ use mailtrail::core::store::{Advice, AppendError, OpenError, RawError, ReadError
 use mailtrail::projection::RunError;
 use mailtrail::remote::LeaseError;
 use mailtrail::sled::RestoreError;
+use mailtrail::webhook::intake::RetryError;
+use mailtrail::webhook::refused::RingError;
 use mailtrail::{PolicyError, ReportError};
 
 use crate::contacts::ContactsError;
@@ -138,6 +140,11 @@ fn is_passing(error: &(dyn Error + 'static)) -> bool {
         || matches!(error.downcast_ref(), Some(StateError::Unavailable { .. }))
         || matches!(error.downcast_ref(), Some(CheckpointError::Unavailable { .. }))
         || matches!(error.downcast_ref(), Some(LeaseError::Unavailable(_)))
+        || matches!(error.downcast_ref(), Some(RingError::Unavailable { .. }))
+        || matches!(
+            error.downcast_ref(),
+            Some(RetryError::NotRecorded { .. } | RetryError::Ring(_))
+        )
         || disk_trouble(error).is_some()
         || error
             .downcast_ref::<AppendError>()

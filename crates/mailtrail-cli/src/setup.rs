@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use mailtrail::Tracker;
 use mailtrail::classify::Classifier;
 use mailtrail::core::EventStore;
 use mailtrail::core::projection::StateStore;
@@ -13,7 +12,9 @@ use mailtrail::core::token::Keys;
 use mailtrail::memory::{MemoryRaw, MemoryStates, MemoryStore};
 use mailtrail::remote::{ConnectError, Lease, LeaseError, RemoteStore, Share};
 use mailtrail::sled::{SledRaw, SledStates, SledStore};
+use mailtrail::webhook::refused::{MemoryRing, RefusedRing};
 use mailtrail::webhook::track::Judge;
+use mailtrail::{RefusedFolder, Tracker};
 use serde::Deserialize;
 
 use crate::failure::Failure;
@@ -63,6 +64,7 @@ pub(crate) struct Config {
 pub(crate) struct Opened {
     pub(crate) tracker: Tracker,
     pub(crate) raw: Arc<dyn RawStore>,
+    pub(crate) refused: Arc<dyn RefusedRing>,
     pub(crate) keys: Keys,
     rules: Option<PathBuf>,
     access: Access,
@@ -202,27 +204,32 @@ impl Setup {
     pub(crate) fn open_as_it_is(&self) -> Result<Opened, Failure> {
         let config = self.config()?;
         let spec = self.spec()?;
-        let (store, raw, states, access) = open_store(&spec)?;
+        let Stores { events, raw, refused, states, access } = open_store(&spec)?;
         let keys = self.keys.clone().or(config.keys).unwrap_or_else(|| "keys.toml".into());
         let keys = mailtrail::keys_file(keys)?;
-        let tracker = Tracker::shared(store).states(states).open();
-        Ok(Opened { tracker, raw, keys, rules: self.rules()?, access })
+        let tracker = Tracker::shared(events).states(states).open();
+        Ok(Opened { tracker, raw, refused, keys, rules: self.rules()?, access })
     }
 }
 
-type Stores = (Arc<dyn EventStore>, Arc<dyn RawStore>, Arc<dyn StateStore>, Access);
+/// The events, and what is kept beside them.
+struct Stores {
+    events: Arc<dyn EventStore>,
+    raw: Arc<dyn RawStore>,
+    refused: Arc<dyn RefusedRing>,
+    states: Arc<dyn StateStore>,
+    access: Access,
+}
 
 fn open_store(spec: &str) -> Result<Stores, Failure> {
     match spec.split_once(':') {
-        Some(("memory", "")) => {
-            let states = Arc::new(MemoryStates::default());
-            Ok((
-                Arc::new(MemoryStore::new()),
-                Arc::new(MemoryRaw::default()),
-                states,
-                Access::Alone,
-            ))
-        }
+        Some(("memory", "")) => Ok(Stores {
+            events: Arc::new(MemoryStore::new()),
+            raw: Arc::new(MemoryRaw::default()),
+            refused: Arc::new(MemoryRing::default()),
+            states: Arc::new(MemoryStates::default()),
+            access: Access::Alone,
+        }),
         Some(("sled", path)) if !path.is_empty() => open_sled(Path::new(path)),
         // A folder says itself what it is.
         _ if Path::new(spec).is_dir() => open_sled(Path::new(spec)),
@@ -232,7 +239,7 @@ fn open_store(spec: &str) -> Result<Stores, Failure> {
 
 /// Opens the folder, or uses it with the process that has it open.
 fn open_sled(path: &Path) -> Result<Stores, Failure> {
-    let (store, states, access): (Arc<dyn EventStore>, Arc<dyn StateStore>, _) =
+    let (events, states, access): (Arc<dyn EventStore>, Arc<dyn StateStore>, _) =
         match SledStore::open(path) {
             Ok(store) => {
                 let states = SledStates::open(path.join("projections"))?;
@@ -249,7 +256,9 @@ fn open_sled(path: &Path) -> Result<Stores, Failure> {
             },
             Err(error) => return Err(error.into()),
         };
-    Ok((store, Arc::new(SledRaw::open(path.join("raw"))?), states, access))
+    let raw = Arc::new(SledRaw::open(path.join("raw"))?);
+    let refused = Arc::new(RefusedFolder::new(path.join("refused")));
+    Ok(Stores { events, raw, refused, states, access })
 }
 
 fn classifier(rules: Option<&Path>) -> Result<Classifier, Failure> {

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!  request ─▶ verify ─▶ split ─▶ read ─▶ Feedback ─▶ EventStore ─▶ answer
-//!               │ refused: counted, no event
+//!               │ refused: counted, no event, kept for a week in a ring outside the store
 //!  pixel ───▶ Hit (+ Opened, if its agent alone decides) ─▶ … 10 s … ─▶ judge ─▶ Opened
 //! ```
 //!
@@ -45,6 +45,7 @@
 
 pub mod intake;
 pub mod provider;
+pub mod refused;
 pub mod track;
 
 mod request;

@@ -44,6 +44,11 @@ impl Headers {
     pub fn text(&self, name: &str) -> Option<&str> {
         std::str::from_utf8(self.only(name)?).ok().map(str::trim)
     }
+
+    /// All fields, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.0.iter().map(|(name, value)| (&**name, &**value))
+    }
 }
 
 impl fmt::Debug for Headers {
@@ -64,6 +69,8 @@ impl fmt::Debug for Headers {
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Request<'a> {
+    /// The HTTP method.
+    pub method: &'a str,
     /// The header fields.
     pub headers: Headers,
     /// The raw body: signatures are over these bytes.
@@ -79,9 +86,23 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// A request with this body, which came now.
+    /// A POST with this body, which came now.
     pub fn new(body: &'a [u8], now: DateTime<Utc>) -> Self {
-        Self { headers: Headers::new(), body, query: None, certificate: None, peer: None, now }
+        Self {
+            method: "POST",
+            headers: Headers::new(),
+            body,
+            query: None,
+            certificate: None,
+            peer: None,
+            now,
+        }
+    }
+
+    /// With another method.
+    pub fn method(mut self, method: &'a str) -> Self {
+        self.method = method;
+        self
     }
 
     /// With header fields.
@@ -113,6 +134,7 @@ impl fmt::Debug for Request<'_> {
     /// Without the body, the query and the values of fields.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request")
+            .field("method", &self.method)
             .field("headers", &self.headers)
             .field("body_bytes", &self.body.len())
             .field("peer", &self.peer)

@@ -48,6 +48,7 @@ async fn webhook(
         Err(Unread::Broken) => return StatusCode::BAD_REQUEST.into_response(),
     };
     let request = Request::new(&body, intake.now())
+        .method(parts.method.as_str())
         .headers(headers(&parts.headers))
         .query(parts.uri.query())
         .peer(peer);

@@ -12,7 +12,7 @@
 //! | `report` | [`report`]: Email Log and summary |
 //! | `bounce` | [`bounce`], [`classify`]: bounce mails and reply texts |
 //! | `log` | [`log`], [`classify`]: what Postfix, Exim and OpenSMTPD log |
-//! | `webhook` | [`webhook`]: provider webhooks, the pixel |
+//! | `webhook` | [`webhook`]: provider webhooks, the pixel; [`RefusedFolder`] |
 //! | `bounce` and `report` | [`reclassify`]: old facts, read again by newer rules |
 //! | `smtp` | [`smtp`]: sending, bounce intake |
 //!
@@ -39,6 +39,8 @@ pub mod projection;
 mod queue;
 #[cfg(all(feature = "bounce", feature = "report"))]
 pub mod reclassify;
+#[cfg(feature = "webhook")]
+mod refused;
 #[cfg(feature = "report")]
 mod reports;
 mod tracker;
@@ -47,6 +49,8 @@ pub use keys::{KeysError, keys_file};
 #[cfg(feature = "report")]
 pub use policy::PolicyError;
 pub use queue::{Delivery, Queue};
+#[cfg(feature = "webhook")]
+pub use refused::RefusedFolder;
 #[cfg(feature = "report")]
 pub use reports::{ReportError, Reported};
 pub use tracker::{Builder, RecordError, Tracker};

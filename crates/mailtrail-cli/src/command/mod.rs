@@ -20,6 +20,7 @@ pub(crate) mod send;
 pub(crate) mod serve;
 mod tail;
 mod verify;
+mod webhook;
 
 use clap::Subcommand;
 
@@ -77,6 +78,9 @@ pub(crate) enum Command {
     Tail(tail::Tail),
     /// Serve webhooks, the pixel and the intake of bounce mails.
     Serve(serve::Serve),
+    /// Requests of providers that were refused: list them, and verify them again.
+    #[command(subcommand)]
+    Webhook(webhook::Webhook),
 }
 
 impl Command {
@@ -102,6 +106,7 @@ impl Command {
             Self::Erase(erase) => erase.run(setup).await,
             Self::Tail(tail) => tail.run(setup).await,
             Self::Serve(serve) => serve.run(setup).await,
+            Self::Webhook(webhook) => webhook.run(setup).await,
         }
     }
 }

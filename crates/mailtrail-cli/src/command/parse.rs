@@ -81,6 +81,9 @@ impl MailFiles {
                     output::note(format!("{}: {error}", file.display()));
                 }
                 Ok(reading) => {
+                    if !reading.is_feedback() {
+                        output::note(format!("{}: no feedback", file.display()));
+                    }
                     for feedback in &reading.feedback {
                         output::json(&line(file, feedback))?;
                     }
@@ -180,6 +183,10 @@ fn line(file: &Path, feedback: &Feedback) -> Value {
         "status": feedback.fact.floor(),
         "reply_code": reply_code,
         "enhanced_code": enhanced_code,
+        "status_field": diagnosis.and_then(|diagnosis| diagnosis.status_field),
+        "remote_host": diagnosis.and_then(|diagnosis| diagnosis.remote_host.as_deref()),
+        "reporting_host": diagnosis.and_then(|diagnosis| diagnosis.reporting_host.as_deref()),
+        "fault": diagnosis.map(|diagnosis| diagnosis.fault),
         "reason": diagnosis.map(|diagnosis| diagnosis.reason),
         "rule": diagnosis.and_then(|diagnosis| diagnosis.rule.as_deref()),
         "rules_version": diagnosis.and_then(|diagnosis| diagnosis.rules_version.as_deref()),

@@ -1,6 +1,7 @@
 //! `serve`: webhooks, the pixel, and the intake of bounce mails.
 
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +14,12 @@ use mailtrail::projection::Live;
 use mailtrail::report::{BroadcastSummary, EmailLog};
 use mailtrail::smtp::intake::LmtpIntake;
 use mailtrail::smtp::server::{Protocol, Running, Server};
+use mailtrail::webhook::refused::KEPT_FOR;
 use mailtrail::webhook::track::Judge;
 use mailtrail::webhook::{Intake, router};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::command::ingest::intake;
@@ -43,6 +47,7 @@ impl Serve {
     pub(crate) async fn run(self, setup: &Setup) -> Result<(), Failure> {
         let config = setup.config()?;
         let domain = self.return_path_domain.or(config.return_path_domain).unwrap_or_default();
+        let mut stop = Stop::listen()?;
         let opened = setup.open().await?.require_ownership()?;
         let share = opened.share()?;
         // Reports are kept up to date meanwhile, so that they open at once.
@@ -52,7 +57,7 @@ impl Serve {
         output::note(format!("webhooks and pixel on http://{}", ports.http));
         output::note(format!("bounce mails by LMTP on {}", ports.lmtp.local_addr()));
         let ended = tokio::select! {
-            stopped = tokio::signal::ctrl_c() => stopped.map_err(Failure::other),
+            () = stop.asked() => Ok(()),
             error = taken_no_more(&**opened.tracker.store()) => Err(error.into()),
             never = tell_what_stands_still(&live.0, &live.1) => match never {},
         };
@@ -61,6 +66,27 @@ impl Serve {
         drop(live);
         drop(share);
         ended
+    }
+}
+
+/// Ctrl-C, and what service managers and containers send instead (SIGTERM).
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    fn listen() -> io::Result<Self> {
+        let (interrupt, terminate) =
+            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        Ok(Self { interrupt, terminate })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }
 
@@ -108,8 +134,10 @@ pub(crate) struct Ports {
     pub(crate) http: SocketAddr,
     pub(crate) lmtp: Running,
     server: JoinHandle<()>,
+    stop: oneshot::Sender<()>,
     judge: JoinHandle<()>,
     block: JoinHandle<()>,
+    expire: JoinHandle<()>,
 }
 
 impl Ports {
@@ -124,22 +152,31 @@ impl Ports {
         let listener = TcpListener::bind(http).await?;
         let http = listener.local_addr()?;
         let service = app.into_make_service_with_connect_info::<SocketAddr>();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let stopped = async { stopped.await.unwrap_or_default() };
         let server = tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, service).await {
+            let serve = axum::serve(listener, service).with_graceful_shutdown(stopped);
+            if let Err(error) = serve.await {
                 output::note(format!("the HTTP server has ended: {}", in_full(&error)));
             }
         });
         let handler = LmtpIntake::new(Arc::new(intake(opened, domain)?));
         let lmtp = Server::new(Protocol::Lmtp, handler).bind(lmtp).await?;
-        let (judge, block) =
-            (tokio::spawn(judge(opened.clone())), tokio::spawn(block(opened.clone())));
-        Ok(Self { http, lmtp, server, judge, block })
+        let judge = tokio::spawn(judge(opened.clone()));
+        let block = tokio::spawn(block(opened.clone()));
+        let expire = tokio::spawn(expire(opened.clone()));
+        Ok(Self { http, lmtp, server, stop, judge, block, expire })
     }
 
-    pub(crate) async fn close(self) {
-        self.server.abort();
+    /// Takes nothing new, and answers what has begun. Whoever doesn't end in time gets no answer, and comes again.
+    pub(crate) async fn close(mut self) {
+        drop(self.stop);
+        if tokio::time::timeout(CLOSE_WITHIN, &mut self.server).await.is_err() {
+            self.server.abort();
+        }
         self.judge.abort();
         self.block.abort();
+        self.expire.abort();
         self.lmtp.stop().await;
     }
 }
@@ -173,7 +210,18 @@ async fn block(opened: Opened) {
     }
 }
 
-fn webhook_intake(opened: &Opened, webhooks: &[Webhook]) -> Result<Intake, Failure> {
+/// Lets go of refused requests that are a week old.
+async fn expire(opened: Opened) {
+    loop {
+        if let Err(error) = opened.refused.expire(opened.tracker.clock().now() - KEPT_FOR) {
+            output::note(format!("refused requests stay longer: {}", in_full(&error)));
+        }
+        tokio::time::sleep(EXPIRE_EVERY).await;
+    }
+}
+
+/// What takes in the requests of these accounts.
+pub(crate) fn webhook_intake(opened: &Opened, webhooks: &[Webhook]) -> Result<Intake, Failure> {
     let store = Arc::clone(opened.tracker.store());
     let clock = Arc::clone(opened.tracker.clock());
     // Without randomness ids of one millisecond would meet, and one of two hits be lost.
@@ -185,16 +233,21 @@ fn webhook_intake(opened: &Opened, webhooks: &[Webhook]) -> Result<Intake, Failu
         move || clock.now(),
         || random().unwrap_or_default(),
     )
-    .raw_store(Arc::clone(&opened.raw));
+    .raw_store(Arc::clone(&opened.raw))
+    .refused_ring(Arc::clone(&opened.refused));
     for webhook in webhooks {
         intake.add(Arc::new(webhook.account()?));
     }
     Ok(intake)
 }
 
+/// How long requests that have begun may take when it is to stop: service managers wait at least ten seconds.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 /// How often it is asked whether the store takes writes, and the reports are up to date.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long the blocking policy rests: it reads the whole log.
 const BLOCK_EVERY: Duration = Duration::from_secs(30);
+/// How often refused requests are looked through. What other processes let go of is known then, too.
+const EXPIRE_EVERY: Duration = Duration::from_secs(60);
 /// How often hits are judged: often enough beside the window of ten seconds.
 const JUDGE_EVERY: Duration = Duration::from_millis(500);

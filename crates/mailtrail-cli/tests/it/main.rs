@@ -9,9 +9,11 @@ mod log;
 mod older;
 mod projection;
 mod provider;
+mod refused;
 mod reproduction;
 mod rules;
 mod sharing;
+mod stopping;
 
 use std::collections::BTreeMap;
 use std::path::Path;

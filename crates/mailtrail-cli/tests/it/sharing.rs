@@ -1,6 +1,7 @@
 //! One owner, many users: while `serve` has the store, every other command works through it.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 
@@ -9,7 +10,11 @@ use mailtrail::smtp::sink::{Script, Sink};
 use super::{lines, mailtrail, text};
 
 /// `serve` on free ports, ended when dropped.
-pub(crate) struct Serve(Child, BufReader<ChildStderr>);
+pub(crate) struct Serve {
+    child: Child,
+    said: BufReader<ChildStderr>,
+    http: String,
+}
 
 impl Serve {
     pub(crate) fn start(folder: &Path) -> Self {
@@ -21,37 +26,74 @@ impl Serve {
             .spawn()
             .unwrap();
         let said = BufReader::new(child.stderr.take().unwrap());
-        let mut serve = Self(child, said);
+        let mut serve = Self { child, said, http: String::new() };
         // It says so when the store is open and shared.
-        serve.says("http://");
+        let line = serve.says("http://");
+        serve.http = line.trim().rsplit('/').next().unwrap().to_owned();
         serve
     }
 
-    /// Waits until it says something of this.
-    pub(crate) fn says(&mut self, words: &str) {
+    /// Waits until it says something of this: the line.
+    pub(crate) fn says(&mut self, words: &str) -> String {
         let mut line = String::new();
         while !line.contains(words) {
             line.clear();
             assert!(
-                self.1.read_line(&mut line).unwrap() > 0,
+                self.said.read_line(&mut line).unwrap() > 0,
                 "it has ended and never said {words}"
             );
         }
+        line
+    }
+
+    /// A connection to where webhooks are served.
+    pub(crate) fn connect(&self) -> TcpStream {
+        TcpStream::connect(&self.http).unwrap()
+    }
+
+    /// Posts a webhook with these credentials: the status of the answer.
+    pub(crate) fn post(&self, endpoint: &str, basic: &str, body: &str) -> u16 {
+        let mut stream = self.connect();
+        let length = body.len();
+        write!(
+            stream,
+            "POST /webhooks/{endpoint} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {basic}\r\n\
+             Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        )
+        .unwrap();
+        status(stream)
+    }
+
+    /// Sends it a signal, as `kill` names it.
+    pub(crate) fn signal(&self, name: &str) {
+        let process = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &process]).status().unwrap().success());
     }
 
     /// Waits until it ends by itself: its exit code, and what it said.
     pub(crate) fn ended(&mut self) -> (Option<i32>, String) {
         let mut said = String::new();
-        self.1.read_to_string(&mut said).unwrap();
-        (self.0.wait().unwrap().code(), said)
+        self.said.read_to_string(&mut said).unwrap();
+        (self.child.wait().unwrap().code(), said)
     }
 }
 
 impl Drop for Serve {
     fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
+        self.child.kill().ok();
+        self.child.wait().ok();
     }
+}
+
+/// The status of the answer on a connection that ends with it.
+pub(crate) fn status(mut stream: TcpStream) -> u16 {
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .unwrap_or_else(|| panic!("{answer:?}"))
 }
 
 fn write_inputs(folder: &Path) {

@@ -2,6 +2,7 @@
 
 mod answer;
 mod counters;
+mod retry;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,12 +14,13 @@ use mailtrail_classify::Classifier;
 use mailtrail_core::clock::Clock;
 use mailtrail_core::correlation::Correlation;
 use mailtrail_core::event::RawHash;
-use mailtrail_core::store::{AppendError, Appended, EventStoreExt, RawError, RawStore};
+use mailtrail_core::store::{AppendError, Appended, BoxError, EventStoreExt, RawError, RawStore};
 use mailtrail_core::token::Keys;
 use mailtrail_core::{EventId, EventStore, Feedback};
 
 use crate::Request;
 use crate::provider::{Provider, Reader, Refused, read_verified};
+use crate::refused::{RefusedRequest, RefusedRing};
 use crate::track::{
     Admission, HitLimiter, PixelRequest, hit, hits_capped, token_of, verdict_at_once,
 };
@@ -27,12 +29,14 @@ pub use answer::Answer;
 use answer::{Account, TOO_LARGE};
 use counters::{Counters, PixelCounters};
 pub use counters::{Counts, PixelCounts};
+pub use retry::{Retried, RetryError};
 
 /// Takes webhooks and pixel requests into a store.
 ///
 /// # Guarantees
 /// A webhook is answered with success only after its events are durable. What is refused leaves no
-/// event, and is counted with its cause. What we fail at is answered so that the provider tries again.
+/// event, and is counted with its cause; with a [ring](Self::refused_ring) it is kept for a while, to be
+/// [verified again](Self::retry_refused). What we fail at is answered so that the provider tries again.
 ///
 /// # Example
 /// ```
@@ -63,6 +67,7 @@ pub use counters::{Counts, PixelCounts};
 pub struct Intake {
     store: Arc<dyn EventStore>,
     raw: Option<Arc<dyn RawStore>>,
+    refused: Option<Arc<dyn RefusedRing>>,
     keys: Keys,
     classifier: Classifier,
     clock: Arc<dyn Clock>,
@@ -86,6 +91,7 @@ impl Intake {
         Self {
             store,
             raw: None,
+            refused: None,
             keys,
             classifier,
             clock: Arc::new(clock),
@@ -101,6 +107,13 @@ impl Intake {
     /// Keeps every verified request there before its events are recorded.
     pub fn raw_store(mut self, raw: Arc<dyn RawStore>) -> Self {
         self.raw = Some(raw);
+        self
+    }
+
+    /// Keeps what is refused there. One over the size limit is not, nor what comes to an endpoint that
+    /// no provider has: there is no end of those.
+    pub fn refused_ring(mut self, ring: Arc<dyn RefusedRing>) -> Self {
+        self.refused = Some(ring);
         self
     }
 
@@ -141,8 +154,8 @@ impl Intake {
         };
         match self.take(account, request).await {
             Ok(appended) => account.counters.accepted(&appended),
-            Err(Failure::Refused(refused)) => return account.refuse(refused),
-            Err(Failure::Passing) => return account.fail(),
+            Err(Failure::Refused(refused)) => return self.refuse(account, request, refused),
+            Err(Failure::Passing(_)) => return account.fail(),
         }
         Answer::of(account.provider.answers().stored)
     }
@@ -190,6 +203,17 @@ impl Intake {
         self.pixels.read()
     }
 
+    /// What can't be kept is not refused: the key may be ours that is wrong.
+    fn refuse(&self, account: &Account, request: &Request<'_>, cause: Refused) -> Answer {
+        if let Some(ring) = self.refused.as_ref().filter(|_| cause != Refused::TooLarge) {
+            let endpoint = account.provider.endpoint().clone();
+            if ring.keep(&RefusedRequest::new(endpoint, request, cause)).is_err() {
+                return account.fail();
+            }
+        }
+        account.refuse(cause)
+    }
+
     async fn take(&self, account: &Account, request: &Request<'_>) -> Result<Appended, Failure> {
         if request.body.len() > self.body_limit {
             return Err(Failure::Refused(Refused::TooLarge));
@@ -208,7 +232,8 @@ impl Intake {
     async fn record(&self, feedback: Vec<Feedback>) -> Result<Appended, Failure> {
         let namespace = self.store.namespace();
         let facts = feedback.into_iter().map(|feedback| feedback.into_event(&namespace));
-        let facts = facts.collect::<Result<_, _>>().map_err(|_| Failure::Passing)?;
+        let facts =
+            facts.collect::<Result<_, _>>().map_err(|error| Failure::Passing(error.into()))?;
         Ok(self.store.record(facts).await?)
     }
 
@@ -224,7 +249,7 @@ impl Intake {
 enum Failure {
     Refused(Refused),
     /// We failed, and may not the next time.
-    Passing,
+    Passing(BoxError),
 }
 
 impl From<Refused> for Failure {
@@ -234,14 +259,14 @@ impl From<Refused> for Failure {
 }
 
 impl From<AppendError> for Failure {
-    fn from(_: AppendError) -> Self {
-        Self::Passing
+    fn from(error: AppendError) -> Self {
+        Self::Passing(error.into())
     }
 }
 
 impl From<RawError> for Failure {
-    fn from(_: RawError) -> Self {
-        Self::Passing
+    fn from(error: RawError) -> Self {
+        Self::Passing(error.into())
     }
 }
 

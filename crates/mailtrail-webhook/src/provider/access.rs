@@ -81,6 +81,11 @@ impl Access {
         self
     }
 
+    /// Whether requests that prove nothing are accepted.
+    pub(super) fn is_open(&self) -> bool {
+        self.open
+    }
+
     /// What the request proves: all that is configured must hold.
     ///
     /// # Errors

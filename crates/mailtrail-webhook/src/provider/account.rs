@@ -163,6 +163,9 @@ impl Provider for Account {
 
     fn verify(&self, request: &Request<'_>) -> Result<Authenticity, Refused> {
         if !self.dialect.is_signed(self) {
+            if self.dialect.always_signs() && !self.access.is_open() {
+                return Err(Refused::NotConfigured);
+            }
             return self.access.check(request);
         }
         if !self.access.is_empty() {

@@ -36,6 +36,11 @@ pub(super) trait Dialect: Send + Sync + fmt::Debug {
         !account.keys().is_empty()
     }
 
+    /// Whether every request of this provider is signed, so that there is always a key to configure.
+    fn always_signs(&self) -> bool {
+        false
+    }
+
     /// Verifies the signature.
     fn verify(&self, account: &Account, request: &Request<'_>) -> Result<Authenticity, Refused> {
         let scheme = self.scheme().ok_or(Refused::NotConfigured)?;

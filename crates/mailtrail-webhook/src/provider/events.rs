@@ -66,12 +66,11 @@ pub(super) fn clicked(said: Option<(Agent, &str)>, link: Option<&str>) -> Event 
 }
 
 fn judged(said: Option<(Agent, &str)>, user_agent: Option<&str>) -> (Agent, Option<Box<str>>) {
-    match said {
-        Some((agent, rule)) => (agent, Some(rule.into())),
-        None => {
-            let (agent, rule) = machines::judge(user_agent);
-            (agent, rule.map(Into::into))
-        }
+    if let Some((agent, rule)) = said {
+        (agent, Some(rule.into()))
+    } else {
+        let (agent, rule) = machines::judge(user_agent);
+        (agent, rule.map(Into::into))
     }
 }
 

@@ -182,12 +182,6 @@ fn deviations(id: &str) -> &'static [&'static str] {
         () if is("initial_open_event_as_unknown") || is("amp_events") => {
             &["class opened, not \"none\""]
         }
-        // Without a key we take the credentials that are configured, and the event says so.
-        () if is("mailgun/MailgunWebhookSettingsTestCase/requires_webhook_signing_key")
-            || is("mailersend/MailerSendWebhookSettingsTestCase/requires_signing_secret") =>
-        {
-            &["1 events, not 0"]
-        }
         // With neither key nor credentials the source warns, and we refuse.
         () if is("resend/ResendWebhookSettingsTestCase/basic_auth_required_without_secret") => &[
             "refused (no credential, key, address or public URL is configured that would verify it: \

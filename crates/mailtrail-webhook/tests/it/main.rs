@@ -12,6 +12,7 @@ mod mailjet;
 mod mandrill;
 mod mapping;
 mod postal;
+mod refused;
 mod regroup;
 mod resend;
 #[cfg(feature = "axum")]

@@ -63,6 +63,7 @@ fn what_is_missing_or_no_signature_is_refused() {
             Refused::WrongSignature,
         ),
         (&sign("key", URL, &[]), Refused::WrongSignature),
+        (&sign("key", "", &fields), Refused::WrongSignature),
         (&sign("test-webhook", URL, &fields), Refused::WrongSignature),
     ] {
         assert_eq!(verify(&provider, signature, &body), Err(refused), "{signature}");

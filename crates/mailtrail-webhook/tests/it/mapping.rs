@@ -45,3 +45,13 @@ fn what_is_wrong_with_a_file_is_said() {
         .unwrap_err();
     assert!(name.to_string().contains("small letters"), "{name}");
 }
+
+#[test]
+fn the_file_in_the_documentation_reads_its_own_example() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/providers.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let blocks = text.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let file = blocks.into_iter().find(|block| block.starts_with("name = ")).unwrap();
+    let mapping = Mapping::from_toml(file).unwrap();
+    assert_eq!(mapping.samples()[0].differences(&mapping, classifier()), Vec::<String>::new());
+}

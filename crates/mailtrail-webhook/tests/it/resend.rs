@@ -14,7 +14,7 @@ const BODY: &[u8] = br#"{"type":"email.opened","created_at":"2023-11-05T08:30:07
 const NOW: &str = "1700000000";
 
 fn signature(secret: &str, id: &str, timestamp: &str, body: &[u8]) -> String {
-    let key = data_encoding::BASE64.decode(secret[6..].as_bytes()).unwrap();
+    let key = data_encoding::BASE64.decode(&secret.as_bytes()[6..]).unwrap();
     let message = [id.as_bytes(), b".", timestamp.as_bytes(), b".", body].concat();
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), &message);
     format!("v1,{}", data_encoding::BASE64.encode(tag.as_ref()))

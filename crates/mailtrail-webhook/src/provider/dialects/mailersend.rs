@@ -30,6 +30,10 @@ impl Dialect for MailerSend {
         Answers::DEFAULT
     }
 
+    fn always_signs(&self) -> bool {
+        true
+    }
+
     fn scheme(&self) -> Option<&Scheme> {
         Some(&SCHEME)
     }

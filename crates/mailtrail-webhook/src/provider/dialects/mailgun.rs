@@ -39,6 +39,10 @@ impl Dialect for Mailgun {
         Answers { never: &[406], ..Answers::DEFAULT }
     }
 
+    fn always_signs(&self) -> bool {
+        true
+    }
+
     fn scheme(&self) -> Option<&Scheme> {
         None
     }

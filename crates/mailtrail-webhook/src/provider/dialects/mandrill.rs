@@ -58,7 +58,7 @@ impl Dialect for Mandrill {
         let signature = shown.ok_or(Refused::MissingSignature)?;
         let signature = base64(signature).ok_or(Refused::MalformedSignature)?;
         let form = Form::of(request);
-        let messages = urls(url, request).map(|url| signed(&url, &form));
+        let messages: Vec<_> = urls(url, request).map(|url| signed(&url, &form)).collect();
         let signs =
             |key: &&SigningKey| messages.iter().any(|message| key.verifies(message, &signature));
         if let Some(key) = account.keys().iter().find(signs) {
@@ -96,7 +96,7 @@ impl Dialect for Mandrill {
 
 /// The URL as configured, and with the credentials that the request shows: they are a part of what
 /// Mandrill was given, and may be rotated.
-fn urls(url: &str, request: &Request<'_>) -> [String; 2] {
+fn urls(url: &str, request: &Request<'_>) -> impl Iterator<Item = String> {
     let shown = basic_credentials(request).and_then(|bytes| String::from_utf8(bytes).ok());
     let with = url.split_once("://").zip(shown).map(|((scheme, rest), shown)| {
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -104,7 +104,7 @@ fn urls(url: &str, request: &Request<'_>) -> [String; 2] {
         let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
         format!("{scheme}://{shown}@{host}{path}")
     });
-    [url.to_owned(), with.unwrap_or_default()]
+    [url.to_owned()].into_iter().chain(with)
 }
 
 /// The URL, then each field's name and value, sorted by name.

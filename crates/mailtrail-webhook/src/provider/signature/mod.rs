@@ -226,7 +226,8 @@ impl Scheme {
                     );
                 }
                 "id" => {
-                    message.extend_from_slice(shown.id.ok_or(Refused::MissingSignature)?.as_bytes())
+                    message
+                        .extend_from_slice(shown.id.ok_or(Refused::MissingSignature)?.as_bytes());
                 }
                 _ => return Err(Refused::NotConfigured),
             }
@@ -253,9 +254,10 @@ impl Scheme {
         let number = timestamp
             .and_then(|text| text.parse::<i64>().ok())
             .ok_or(Refused::MalformedSignature)?;
-        let at = match self.milliseconds {
-            true => DateTime::from_timestamp_millis(number),
-            false => DateTime::from_timestamp(number, 0),
+        let at = if self.milliseconds {
+            DateTime::from_timestamp_millis(number)
+        } else {
+            DateTime::from_timestamp(number, 0)
         };
         fresh(at, now, tolerance)
     }

@@ -2,13 +2,13 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use chrono::DateTime;
+use chrono::{DateTime, TimeDelta, Utc};
 use mailtrail_classify::Classifier;
 use mailtrail_core::correlation::Correlation;
 use mailtrail_core::id::Endpoint;
 use mailtrail_core::token::Keys;
 use mailtrail_core::{Feedback, Namespace};
-use mailtrail_webhook::provider::{Access, Account, Reader, receive};
+use mailtrail_webhook::provider::{Access, Account, Provider as _, Reader, read_verified};
 use mailtrail_webhook::{Headers, Request, Secret};
 use serde_json::{Value, json};
 
@@ -23,8 +23,12 @@ pub(super) fn answer(
     let input = &sample["input"];
     let account = account(sample)?;
     let body = bytes(&input["body"])?;
-    let now = input["now"].as_i64().unwrap_or(EVERYDAY);
-    let now = DateTime::from_timestamp(now, 0).ok_or("`now` is no time")?;
+    let now = match input["now"].as_i64() {
+        Some(now) => DateTime::from_timestamp(now, 0).ok_or("`now` is no time")?,
+        None => {
+            published(&body).unwrap_or(DateTime::from_timestamp(EVERYDAY, 0).unwrap_or_default())
+        }
+    };
     let mut headers = Headers::new();
     for (name, value) in input["headers"].as_object().into_iter().flatten() {
         headers = headers.with(name, value.as_str().unwrap_or_default());
@@ -35,15 +39,27 @@ pub(super) fn answer(
         headers = headers.with("Content-Type", content_type);
     }
     let query = input["url"].as_str().and_then(|url| url.split_once('?')).map(|(_, query)| query);
+    if input["method"].as_str().is_some_and(|method| method != "POST") {
+        return Ok(json!({ "outcome": "ignored", "events": [] }));
+    }
     let request = Request::new(&body, now).headers(headers).query(query);
     let reader = Reader::new(keys, Namespace::from_bytes([0; 16]), classifier);
-    Ok(match receive(&account, &request, &reader, None) {
+    let read = account.verify(&request).and_then(|authenticity| {
+        // Signatures are as old as the sample says. Of what is read no time is to come, whenever the
+        // sample was made.
+        let mut later = request.clone();
+        later.now = DateTime::from_timestamp(LATER, 0).unwrap_or(now);
+        read_verified(&account, &later, &reader, authenticity, None)
+    });
+    Ok(match read {
         Err(refused) => json!({ "outcome": "refused", "reason": refused.name() }),
         Ok(feedback) => {
-            let stored = stored_ids(&body);
             let mut events: Vec<Value> = feedback.iter().map(event).collect();
-            for (event, id) in events.iter_mut().zip(&stored).filter(|(_, id)| id.is_string()) {
-                event["message_id"] = id.clone();
+            let stored = stored_ids(&body);
+            if stored.len() == events.len() {
+                for (event, id) in events.iter_mut().zip(stored) {
+                    event["message_id"] = id;
+                }
             }
             let nothing = events.iter().all(|event| event["class"] == "none");
             json!({ "outcome": if nothing { "ignored" } else { "events" }, "events": events })
@@ -61,7 +77,8 @@ fn account(sample: &Value) -> Result<Account, String> {
     let credentials: Vec<&str> =
         settings["basic_auth"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let signing_key = settings["signing_key"].as_str().or_else(|| settings["api_key"].as_str());
-    if credentials.is_empty() && signing_key.is_none() {
+    let certificate = settings["certificate_pem"].as_str();
+    if credentials.is_empty() && signing_key.is_none() && certificate.is_none() {
         access = access.unauthenticated();
     }
     for credential in credentials {
@@ -72,8 +89,20 @@ fn account(sample: &Value) -> Result<Account, String> {
     if let Some(key) = signing_key {
         account = account.signing_key(key).map_err(|error| error.to_string())?;
     }
-    if let Some(url) = settings["public_url"].as_str() {
+    // Where none is set, the sources take the URL of the request.
+    if let Some(url) = settings["public_url"].as_str().or_else(|| sample["input"]["url"].as_str()) {
         account = account.public_url(url);
+    }
+    if let Some(pem) = certificate {
+        // The sources trust any topic that is signed for.
+        let body: Value =
+            serde_json::from_slice(&bytes(&sample["input"]["body"])?).unwrap_or_default();
+        let topic = body["TopicArn"].as_str().unwrap_or_default();
+        account = account.topic(topic).certificate(pem).map_err(|error| error.to_string())?;
+    }
+    if name == "mailgun" {
+        // The sources don't look at the time that is signed, and sign with times of long ago.
+        account = account.tolerance(TimeDelta::days(36_500));
     }
     Ok(account)
 }
@@ -95,12 +124,29 @@ fn event(feedback: &Feedback) -> Value {
     })
 }
 
-/// The id that the samples' sender put into its own metadata, of each element: where it is there, that
-/// is the message id that its receiver answers. A receiver of ours finds a token there instead.
+/// The ids that the samples' sender put into its own metadata, in their order: where each element has
+/// one, that is the message id that its receiver answers. A receiver of ours finds a token there instead.
 fn stored_ids(body: &[u8]) -> Vec<Value> {
-    let elements: Value = serde_json::from_slice(body).unwrap_or_default();
-    let elements = elements.as_array().cloned().unwrap_or_default();
-    elements.iter().map(|element| element["anymail_id"].clone()).collect()
+    fn collect(value: &Value, ids: &mut Vec<Value>) {
+        match value {
+            Value::Object(object) => {
+                ids.extend(object.get("anymail_id").cloned());
+                object.values().for_each(|value| collect(value, ids));
+            }
+            Value::Array(items) => items.iter().for_each(|value| collect(value, ids)),
+            _ => {}
+        }
+    }
+    let mut ids = Vec::new();
+    collect(&serde_json::from_slice(body).unwrap_or_default(), &mut ids);
+    ids
+}
+
+/// When Amazon SNS says that it published the request.
+fn published(body: &[u8]) -> Option<DateTime<Utc>> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let at = DateTime::parse_from_rfc3339(body["Timestamp"].as_str()?).ok()?;
+    Some(at.to_utc())
 }
 
 /// The bytes of a body or mail.
@@ -112,5 +158,7 @@ pub(super) fn bytes(value: &Value) -> Result<Vec<u8>, String> {
     }
 }
 
-/// A time after all that the samples tell of, where they give none.
-const EVERYDAY: i64 = 1_790_000_000;
+/// Where a sample does not say when it came.
+const EVERYDAY: i64 = 1_700_000_000;
+/// After all that any sample tells of: the year 2100.
+const LATER: i64 = 4_102_444_800;
