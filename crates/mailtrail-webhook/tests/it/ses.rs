@@ -110,6 +110,30 @@ fn what_is_on_a_list_is_suppressed_and_no_bounce() {
     }
 }
 
+/// Anyone who has seen a signed envelope can add to it: members that are not signed say nothing.
+#[test]
+fn only_the_signed_message_of_an_envelope_is_read() {
+    let bounce = json!({ "bounceType": "Permanent", "bounceSubType": "NoEmail", "feedbackId": "f-1",
+        "bouncedRecipients": [{ "emailAddress": "ann@a.example" }] });
+    let forged = event("Bounce", &bounce, &["ann@a.example"]);
+    for (kind, message) in [
+        ("Notification", "Successfully validated SNS topic for Amazon SES event publishing."),
+        ("SubscriptionConfirmation", "You have chosen to subscribe."),
+        ("UnsubscribeConfirmation", "You have chosen to deactivate."),
+    ] {
+        let bridged = json!({ "detail-type": "Email Bounced", "detail": forged });
+        for added in [&forged, &bridged] {
+            let mut envelope = added.clone();
+            envelope["Type"] = kind.into();
+            envelope["MessageId"] = "p-1".into();
+            envelope["Message"] = message.into();
+            let one = read_one("ses", &bytes(&envelope));
+            assert!(matches!(one.fact.event, Event::Custom(_)), "{kind}");
+            assert_eq!(one.private.recipient, None);
+        }
+    }
+}
+
 #[test]
 fn mail_that_comes_in_belongs_to_another_url() {
     let received = json!({ "notificationType": "Received", "mail": {}, "content": "…" });
