@@ -7,6 +7,7 @@ use mailtrail_core::Event;
 use mailtrail_core::diagnosis::Fault;
 use mailtrail_core::event::{Authenticity, BlockCause, UnsubscribedHow};
 use mailtrail_core::reason::Reason;
+use serde_json_borrow::Value;
 
 use crate::Request;
 use crate::provider::account::Account;
@@ -131,16 +132,12 @@ fn envelope(fields: Fields<'_>) -> Option<Said<'_>> {
 type Of<'a> = (Option<&'a str>, Option<Fields<'a>>);
 
 fn read<'a>(name: &'a str, event: Fields<'a>, context: &Context<'_>) -> Vec<Said<'a>> {
-    let part = event.object(part(name));
+    let part = event.object(part(name)).unwrap_or(event);
     let said = |(recipient, alone): Of<'a>| {
-        let text = part.and_then(|part| text(part, alone));
+        let text = text(part, alone);
         let stated = Stated { recipient, text, ..stated(name, part, event) };
-        let (event, class) = match part {
-            Some(part) => meaning(name, part, alone, &stated, context),
-            None if name == "Send" => (Some(events::accepted(stated.message_id.as_deref())), None),
-            None => (None, None),
-        };
-        Said::new(stated, event).by(&class.unwrap_or_default())
+        let (event, class) = meaning(part, alone, &stated, context);
+        Said::new(stated, event).by(&class)
     };
     recipients(name, part, event).into_iter().map(said).collect()
 }
@@ -148,7 +145,6 @@ fn read<'a>(name: &'a str, event: Fields<'a>, context: &Context<'_>) -> Vec<Said
 /// Where an event of this name has what is its own.
 fn part(name: &str) -> &str {
     match name {
-        "Send" => "send",
         "Reject" => "reject",
         "Rendering Failure" => "failure",
         "Delivery" => "delivery",
@@ -158,29 +154,24 @@ fn part(name: &str) -> &str {
         "Open" => "open",
         "Click" => "click",
         "Subscription" => "subscription",
-        _ => "",
+        _ => "send",
     }
 }
 
-fn stated<'a>(name: &'a str, part: Option<Fields<'a>>, event: Fields<'a>) -> Stated<'a> {
-    let of_part = |path| part.and_then(|part: Fields<'a>| part.text(path));
+fn stated<'a>(name: &'a str, part: Fields<'a>, event: Fields<'a>) -> Stated<'a> {
     let message_id = event.text("mail/messageId");
     // SES may publish the same thing twice, in envelopes with other ids.
-    let own = of_part("feedbackId").or(of_part("timestamp")).unwrap_or_default();
-    let event_id = message_id.map(|id| format!("{name}/{id}/{own}").into());
-    let occurred = match name {
-        "Send" => event.time("mail/timestamp", Time::Iso),
-        _ => part.map(|part| part.time("timestamp", Time::Iso)).unwrap_or_default(),
-    };
+    let own = part.first_text(&["feedbackId", "timestamp"]).unwrap_or_default();
+    let accepted = event.time("mail/timestamp", Time::Iso);
     Stated {
         event: name,
-        event_id,
+        event_id: message_id.map(|id| format!("{name}/{id}/{own}").into()),
         message_id: message_id.map(Into::into),
         header_id: event.text("mail/commonHeaders/messageId"),
         token: token(event),
-        occurred,
-        ip: of_part("ipAddress"),
-        user_agent: of_part("userAgent").filter(|_| matches!(name, "Open" | "Click")),
+        occurred: if name == "Send" { accepted } else { part.time("timestamp", Time::Iso) },
+        ip: part.text("ipAddress"),
+        user_agent: part.text("userAgent").filter(|_| matches!(name, "Open" | "Click")),
         ..Stated::default()
     }
 }
@@ -191,21 +182,19 @@ fn token(event: Fields<'_>) -> Option<&str> {
 }
 
 /// Whose it is: as far as it is said.
-fn recipients<'a>(name: &str, part: Option<Fields<'a>>, event: Fields<'a>) -> Vec<Of<'a>> {
-    let part = |path| part.into_iter().flat_map(move |part| part.list(path));
-    let listed = |path| part(path).map(of_one).collect::<Vec<Of<'a>>>();
-    let destination = || event.list("mail/destination").map(of_one).collect::<Vec<Of<'a>>>();
+fn recipients<'a>(name: &str, part: Fields<'a>, event: Fields<'a>) -> Vec<Of<'a>> {
+    let of = |place: Fields<'a>, path| place.list(path).map(of_one).collect::<Vec<Of<'a>>>();
     let found = match name {
-        "Delivery" => listed("recipients"),
-        "DeliveryDelay" => listed("delayedRecipients"),
-        "Bounce" => listed("bouncedRecipients"),
-        // Those of the provider who complained: perhaps one of them, unless nothing was tried.
-        "Complaint" if suppressed_complaint(event) => listed("complainedRecipients"),
-        "Complaint" => only(listed("complainedRecipients")),
+        "Delivery" => of(part, "recipients"),
+        "DeliveryDelay" => of(part, "delayedRecipients"),
+        "Bounce" => of(part, "bouncedRecipients"),
+        // All who may have complained, unless nothing was tried.
+        "Complaint" if was_not_tried(part) => of(part, "complainedRecipients"),
+        "Complaint" => only(of(part, "complainedRecipients")),
         // What befalls a message as a whole.
-        "Send" | "Reject" | "Rendering Failure" => destination(),
+        "Send" | "Reject" | "Rendering Failure" => of(event, "mail/destination"),
         // All whom the message went to.
-        _ => only(destination()),
+        _ => only(of(event, "mail/destination")),
     };
     if found.is_empty() { vec![(None, None)] } else { found }
 }
@@ -215,14 +204,10 @@ fn only(found: Vec<Of<'_>>) -> Vec<Of<'_>> {
 }
 
 /// An address, or an object that has one.
-fn of_one<'a>(value: &'a serde_json_borrow::Value<'a>) -> Of<'a> {
+fn of_one<'a>(value: &'a Value<'a>) -> Of<'a> {
     let alone = Fields::of(value);
     let text = alone.map_or_else(|| text_of(value), |fields| fields.text("emailAddress"));
     (text.map(address), alone)
-}
-
-fn suppressed_complaint(event: Fields<'_>) -> bool {
-    event.text("complaint/complaintSubType") == Some("OnAccountSuppressionList")
 }
 
 fn text<'a>(part: Fields<'a>, alone: Option<Fields<'a>>) -> Option<&'a str> {
@@ -232,50 +217,64 @@ fn text<'a>(part: Fields<'a>, alone: Option<Fields<'a>>) -> Option<&'a str> {
 
 /// What an event means for one recipient, and the class that decided.
 fn meaning(
-    name: &str,
     part: Fields<'_>,
     alone: Option<Fields<'_>>,
     stated: &Stated<'_>,
     context: &Context<'_>,
-) -> (Option<Event>, Option<String>) {
+) -> (Option<Event>, String) {
     let failure = |class| failure(class, stated.text, alone);
-    let class = |path: &str| part.text(path).map(str::to_owned);
-    let ours = |reason| Class::Decided(reason, Fault::SenderSystem);
-    match name {
-        "Send" => (Some(events::accepted(stated.message_id.as_deref())), None),
+    let refused =
+        |reason| events::bounced(failure(Class::Decided(reason, Fault::SenderSystem)), context);
+    let event = match stated.event {
+        "Send" => events::accepted(stated.message_id.as_deref()),
         // SES found malware.
-        "Reject" => (Some(events::bounced(failure(ours(Reason::VirusDetected)), context)), None),
-        "Rendering Failure" => {
-            (Some(events::bounced(failure(ours(Reason::ContentRejected)), context)), None)
-        }
-        "Delivery" => (Some(events::delivered(stated.text)), None),
+        "Reject" => refused(Reason::VirusDetected),
+        "Rendering Failure" => refused(Reason::ContentRejected),
+        "Delivery" => events::delivered(stated.text),
         "DeliveryDelay" => {
-            let delay = class("delayType");
-            let hint = delay.as_deref().map_or(Class::Silent, delay_class);
-            (Some(events::deferred(failure(hint), context)), delay)
+            let kind = part.text("delayType").unwrap_or_default();
+            return (Some(events::deferred(failure(delay(kind)), context)), kind.to_owned());
         }
-        "Bounce" => {
-            let sub_type = part.text("bounceSubType").unwrap_or_default();
-            let kind = part.text("bounceType").unwrap_or_default();
-            let unknown = kind == "Transient" && sub_type == "General" && is_bare(alone);
-            // An automatic answer comes like this as well, and its message did arrive.
-            let event = (!unknown).then(|| bounced(sub_type, failure(Class::Silent), context));
-            (event, Some(format!("{kind}/{sub_type}")))
-        }
-        "Complaint" if part.text("complaintSubType") == Some("OnAccountSuppressionList") => {
-            (Some(events::suppressed(BlockCause::ProviderList)), class("complaintSubType"))
-        }
-        "Complaint" => {
-            let feedback_type = part.text("complaintFeedbackType");
-            // `not-spam` is the opposite.
-            let complains = feedback_type != Some("not-spam");
-            (complains.then(|| events::complained(feedback_type)), class("complaintFeedbackType"))
-        }
-        "Open" => (Some(events::opened(None, stated.user_agent)), None),
-        "Click" => (Some(events::clicked(None, part.text("link"))), None),
-        "Subscription" => (subscription(part), None),
-        _ => (None, None),
+        "Bounce" => return bounce(part, alone, failure(Class::Silent), context),
+        "Complaint" => return complaint(part),
+        "Open" => events::opened(None, stated.user_agent),
+        "Click" => events::clicked(None, part.text("link")),
+        "Subscription" => return (subscription(part), String::new()),
+        _ => return (None, String::new()),
+    };
+    (Some(event), String::new())
+}
+
+fn bounce(
+    part: Fields<'_>,
+    alone: Option<Fields<'_>>,
+    failure: Failure<'_>,
+    context: &Context<'_>,
+) -> (Option<Event>, String) {
+    let word = |path| part.text(path).unwrap_or_default();
+    let (kind, sub_type) = (word("bounceType"), word("bounceSubType"));
+    // An automatic answer comes like this as well, and its message did arrive.
+    let report = ["action", "status", "diagnosticCode"];
+    let bare = alone.and_then(|alone| alone.first_text(&report)).is_none();
+    let unknown = bare && (kind, sub_type) == ("Transient", "General");
+    let event = (!unknown).then(|| bounced(sub_type, failure, context));
+    (event, format!("{kind}/{sub_type}"))
+}
+
+fn complaint(part: Fields<'_>) -> (Option<Event>, String) {
+    if was_not_tried(part) {
+        let event = events::suppressed(BlockCause::ProviderList);
+        return (Some(event), ON_ACCOUNT_LIST.to_owned());
     }
+    let kind = part.text("complaintFeedbackType");
+    // `not-spam` is the opposite.
+    let complains = kind != Some("not-spam");
+    (complains.then(|| events::complained(kind)), kind.unwrap_or_default().to_owned())
+}
+
+/// Whether a complaint is of an earlier message.
+fn was_not_tried(part: Fields<'_>) -> bool {
+    part.text("complaintSubType") == Some(ON_ACCOUNT_LIST)
 }
 
 fn failure<'a>(class: Class, text: Option<&'a str>, alone: Option<Fields<'a>>) -> Failure<'a> {
@@ -287,17 +286,12 @@ fn failure<'a>(class: Class, text: Option<&'a str>, alone: Option<Fields<'a>>) -
     Failure { text: text.map(|text| strip(text).unwrap_or(text)), status, class }
 }
 
-/// Whether nothing says that, or why, it failed.
-fn is_bare(alone: Option<Fields<'_>>) -> bool {
-    alone.is_none_or(|alone| alone.first_text(&["action", "status", "diagnosticCode"]).is_none())
-}
-
 /// A bounce of this sub-type, also at providers that send through SES. Nobody tries again, also where
 /// the type is `Transient`.
 pub(super) fn bounced(sub_type: &str, failure: Failure<'_>, context: &Context<'_>) -> Event {
     let hint = match sub_type {
         // It was not tried: no news of the address.
-        "Suppressed" | "OnAccountSuppressionList" => {
+        "Suppressed" | ON_ACCOUNT_LIST => {
             return events::suppressed(BlockCause::ProviderList);
         }
         "NoEmail" => Some(Reason::UserUnknown),
@@ -312,7 +306,7 @@ pub(super) fn bounced(sub_type: &str, failure: Failure<'_>, context: &Context<'_
     events::bounced(Failure { class, ..failure }, context)
 }
 
-fn delay_class(kind: &str) -> Class {
+fn delay(kind: &str) -> Class {
     match kind {
         "MailboxFull" => Class::Hint(Reason::MailboxFull),
         "SpamDetected" => Class::Hint(Reason::SpamRejected),
@@ -340,3 +334,6 @@ fn subscription(part: Fields<'_>) -> Option<Event> {
         _ => None,
     }
 }
+
+/// The sub-type of what SES did not try, by the list of the account.
+const ON_ACCOUNT_LIST: &str = "OnAccountSuppressionList";
