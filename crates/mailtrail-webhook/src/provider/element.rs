@@ -93,13 +93,12 @@ impl<'a> Element<'a> {
     /// such array. One bad element does no harm if that member is the object's only one.
     pub(super) fn of_member(body: &'a [u8], name: &str) -> Option<Vec<Self>> {
         let object = serde_json::from_slice::<BTreeMap<Cow<'a, str>, &'a RawValue>>(body);
-        let array = match &object {
-            Ok(members) => members.get(name)?.get().as_bytes(),
-            Err(_) => {
-                let inner = body.trim_ascii().strip_prefix(b"{")?.strip_suffix(b"}")?.trim_ascii();
-                let after = inner.strip_prefix(b"\"")?.strip_prefix(name.as_bytes())?;
-                after.strip_prefix(b"\"")?.trim_ascii_start().strip_prefix(b":")?.trim_ascii()
-            }
+        let array = if let Ok(members) = &object {
+            members.get(name)?.get().as_bytes()
+        } else {
+            let inner = body.trim_ascii().strip_prefix(b"{")?.strip_suffix(b"}")?.trim_ascii();
+            let after = inner.strip_prefix(b"\"")?.strip_prefix(name.as_bytes())?;
+            after.strip_prefix(b"\"")?.trim_ascii_start().strip_prefix(b":")?.trim_ascii()
         };
         array.strip_prefix(b"[").map(items_of)
     }

@@ -71,7 +71,15 @@ fn answer(sample: &Value) -> Result<Vec<Feedback>, Refused> {
     // Its requests are later than what the source calls now: times to come are no times.
     let now = if provider == "unisender_go" { 1_800_000_000 } else { now };
     let now = DateTime::from_timestamp(now, 0).unwrap();
-    let request = Request::new(&body, now).headers(headers);
+    let mut request = Request::new(&body, now).headers(headers);
+    if let Some(pem) = settings["certificate_pem"].as_str() {
+        // The source verifies no topic and no time: those of the request.
+        let envelope: Value = serde_json::from_slice(&body).unwrap();
+        account = account.topic(envelope["TopicArn"].as_str().unwrap());
+        let time = DateTime::parse_from_rfc3339(envelope["Timestamp"].as_str().unwrap()).unwrap();
+        request.now = time.to_utc();
+        request = request.certificate(pem);
+    }
     let keys = keys();
     receive(&account, &request, &Reader::new(&keys, namespace(), classifier()), None)
 }
@@ -121,6 +129,10 @@ fn differences(sample: &Value) -> Vec<String> {
         (Ok(feedback), _) => feedback,
     };
     let Some(events) = expected["events"].as_array() else { return Vec::new() };
+    if events.is_empty() && feedback.iter().all(|one| class(one) == "none") {
+        // What the source leaves out we keep, and it raises nothing.
+        return Vec::new();
+    }
     if events.len() != feedback.len() {
         return vec![format!("{} events, not {}", feedback.len(), events.len())];
     }
@@ -170,9 +182,35 @@ fn deviations(id: &str) -> &'static [&'static str] {
         () if is("initial_open_event_as_unknown") || is("amp_events") => {
             &["class opened, not \"none\""]
         }
-        // Without a key we take the credentials that are configured, and the event says so.
-        () if is("mailgun/MailgunWebhookSettingsTestCase/requires_webhook_signing_key") => {
-            &["1 events, not 0"]
+        // With neither key nor credentials the source warns, and we refuse.
+        () if is("resend/ResendWebhookSettingsTestCase/basic_auth_required_without_secret") => &[
+            "refused (no credential, key, address or public URL is configured that would verify it: \
+              configure one), not events",
+        ],
+        // What Resend says that it did not try, as the address is on a list, is no bounce.
+        () if is("resend/ResendTestCase/suppressed_event") => &["class blocked, not \"bounced\""],
+        // It is held until someone verifies the domain: Mailtrap does not go on trying.
+        () if is("mailtrap/MailtrapDeliveryTestCase/suspension_event") => {
+            &["class none, not \"soft_bounced\""]
+        }
+        // The source takes the time at which SNS published it. That of the event is another, and what
+        // has none of its own has none.
+        () if is("amazon_ses/AmazonSESNotificationsTests/bounce_event") => {
+            &["at Some(2016-01-27T14:59:44.101Z), not 1522087139"]
+        }
+        () if is("amazon_ses/AmazonSESNotificationsTests/delivery_event") => {
+            &["at Some(2016-01-27T14:59:38.237Z), not 1522087139"]
+        }
+        () if is("amazon_ses/AmazonSESNotificationsTests/open_event") => {
+            &["at Some(2017-08-09T22:00:19.652Z), not 1522087139"]
+        }
+        () if is("amazon_ses/AmazonSESNotificationsTests/click_event") => {
+            &["at Some(2017-08-09T23:51:25.570Z), not 1522087139"]
+        }
+        () if is("amazon_ses/AmazonSESNotificationsTests/reject_event")
+            || is("amazon_ses/AmazonSESNotificationsTests/rendering_failure_event") =>
+        {
+            &["at None, not 1522087139"]
         }
         () => &[],
     }
@@ -182,7 +220,7 @@ fn deviations(id: &str) -> &'static [&'static str] {
 fn recorded_requests_are_read_as_their_sources_say() {
     let test = "recorded_requests_are_read_as_their_sources_say";
     let Some(samples) = corpus(test, "anymail-webhooks.jsonl") else { return };
-    assert!(samples.len() >= 144, "{} samples", samples.len());
+    assert!(samples.len() >= 195, "{} samples", samples.len());
     for sample in &samples {
         let differences = differences(sample);
         let id = sample["id"].as_str().unwrap();
@@ -194,7 +232,7 @@ fn recorded_requests_are_read_as_their_sources_say() {
 fn recorded_signatures_hold_or_not_as_their_source_says() {
     let test = "recorded_signatures_hold_or_not_as_their_source_says";
     let Some(samples) = corpus(test, "webhook-signatures.jsonl") else { return };
-    assert!(samples.len() >= 5, "{} samples", samples.len());
+    assert!(samples.len() >= 19, "{} samples", samples.len());
     for sample in &samples {
         let answer = answer(sample);
         let refused = sample["expected"]["outcome"] == "refused";

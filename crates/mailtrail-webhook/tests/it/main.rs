@@ -2,18 +2,24 @@
 #![cfg(test)]
 
 mod access;
+mod azure;
 mod brevo;
 mod corpora;
 mod golden;
+mod hmac;
 mod mailgun;
 mod mailjet;
 mod mandrill;
 mod mapping;
+mod postal;
 mod refused;
 mod regroup;
+mod resend;
 #[cfg(feature = "axum")]
 mod router;
+mod ses;
 mod signature;
+mod sns;
 mod sparkpost;
 mod track;
 mod unisender_go;

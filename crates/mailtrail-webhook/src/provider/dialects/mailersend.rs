@@ -54,8 +54,8 @@ fn read<'a>(fields: Fields<'a>, context: &Context<'_>) -> Option<Said<'a>> {
     let name = fields.first_text(&["type", "data/type"])?;
     let stated = stated(name.strip_prefix("activity.").unwrap_or(name), fields);
     let event = match stated.event {
-        // It left MailerSend's servers; whether it arrived is another event.
-        "sent" => events::handed_over(stated.message_id.as_deref()),
+        // Handed to MailerSend's own sending server.
+        "sent" => events::accepted(stated.message_id.as_deref()),
         "delivered" => events::delivered(None),
         "deferred" => events::deferred(failure(fields), context),
         // Soft or hard: it is given up.

@@ -45,10 +45,9 @@ impl Dialect for Mailtrap {
         let by_name =
             ["ndjson", "jsonl", "json-lines"].iter().any(|one| content_type.contains(one));
         let batch = (!by_name).then(|| Element::of_member(request.body, "events")).flatten();
-        Ok(batch.unwrap_or_else(|| match request.body.trim_ascii_start().starts_with(b"[") {
-            true => Element::all(request.body),
-            false => Element::lines(request.body),
-        }))
+        let is_array = request.body.trim_ascii_start().starts_with(b"[");
+        let otherwise = if is_array { Element::all } else { Element::lines };
+        Ok(batch.unwrap_or_else(|| otherwise(request.body)))
     }
 
     fn read<'a>(&self, fields: Fields<'a>, context: &Context<'_>) -> Vec<Said<'a>> {

@@ -69,8 +69,9 @@ impl Dialect for Ses {
     fn read<'a>(&self, fields: Fields<'a>, context: &Context<'_>) -> Vec<Said<'a>> {
         let event = bridged(fields).unwrap_or(fields);
         match name(event) {
-            Some(name) => read(name, event, context),
-            None => envelope(fields).into_iter().collect(),
+            // What stands beside the members of an envelope of SNS, nobody signed.
+            Some(name) if !is_envelope(fields) => read(name, event, context),
+            _ => envelope(fields).into_iter().collect(),
         }
     }
 }
@@ -97,6 +98,11 @@ fn unwrapped(element: Element<'_>) -> Element<'_> {
         Some(Element::new(text.as_bytes()).into_owned())
     });
     message.filter(Element::is_object).unwrap_or(element)
+}
+
+/// Whether it is an envelope of SNS: no event of SES has a `Type`.
+fn is_envelope(fields: Fields<'_>) -> bool {
+    fields.get("Type").is_some()
 }
 
 /// What `EventBridge` has in its envelope.

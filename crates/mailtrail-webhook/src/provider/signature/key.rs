@@ -177,16 +177,19 @@ pub(super) fn der(text: &str) -> Option<Vec<u8>> {
         .ok()
 }
 
-/// The `RSAPublicKey` (RFC 8017 §A.1.1) in an SPKI, or as it is.
+/// The `RSAPublicKey` (RFC 8017 §A.1.1) in an SPKI, or as it is. Nothing may be missing, or follow.
 fn rsa_key(der: &[u8]) -> Option<Vec<u8>> {
     use x509_parser::prelude::FromDer as _;
-    match x509_parser::x509::SubjectPublicKeyInfo::from_der(der) {
-        Ok((_, spki)) => {
-            matches!(spki.parsed(), Ok(x509_parser::public_key::PublicKey::RSA(_))).then_some(())?;
-            Some(spki.subject_public_key.data.to_vec())
+    use x509_parser::public_key::{PublicKey, RSAPublicKey};
+    let key = match x509_parser::x509::SubjectPublicKeyInfo::from_der(der) {
+        Ok((rest, spki)) => {
+            let is_rsa = rest.is_empty() && matches!(spki.parsed(), Ok(PublicKey::RSA(_)));
+            is_rsa.then(|| spki.subject_public_key.data.to_vec())?
         }
-        Err(_) => der.starts_with(&[0x30]).then(|| der.to_vec()),
-    }
+        Err(_) => der.to_vec(),
+    };
+    let whole = RSAPublicKey::from_der(&key).is_ok_and(|(rest, _)| rest.is_empty());
+    whole.then_some(key)
 }
 
 /// Why a text is no key of the provider's.
