@@ -304,12 +304,15 @@ fn opt_out(head: &Head<'_>, notice: &Notice<'_>) -> Option<Vec<Recipient>> {
     Some(complaint::of("opt-out", "opt_out", vec![from.to_owned()]))
 }
 
-/// Archives of old Macs end lines with a lone CR: the mail parser knows no such lines.
+/// Archives of old Macs end lines with a lone CR: the mail parser knows no such lines. Nor a field that
+/// nothing ends.
 fn with_line_feeds(mail: &[u8]) -> Cow<'_, [u8]> {
-    if mail.contains(&b'\n') || !mail.contains(&b'\r') {
+    let is_mac = mail.contains(&b'\r') && !mail.contains(&b'\n');
+    if !is_mac && mail.ends_with(b"\n") {
         return Cow::Borrowed(mail);
     }
-    Cow::Owned(mail.iter().map(|byte| if *byte == b'\r' { b'\n' } else { *byte }).collect())
+    let feed = |byte: &u8| if is_mac && *byte == b'\r' { b'\n' } else { *byte };
+    Cow::Owned(mail.iter().map(feed).chain([b'\n']).collect())
 }
 
 /// Larger mails are refused, whatever they are.

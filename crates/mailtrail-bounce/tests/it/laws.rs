@@ -49,6 +49,9 @@ proptest! {
             for recipient in reading.recipients.iter().filter_map(|r| r.recipient.as_deref()) {
                 prop_assert!(text.contains(&recipient.to_lowercase()), "{recipient}");
             }
+            // Blank lines behind it are none of it, also where nothing ends its last line.
+            let again = read(format!("{mail}\n\n").as_bytes(), None).unwrap();
+            prop_assert_eq!(again.recipients, reading.recipients);
         }
     }
 
