@@ -5,6 +5,7 @@ mod command;
 mod contacts;
 mod demo;
 mod failure;
+mod https;
 mod lines;
 mod output;
 mod provider;

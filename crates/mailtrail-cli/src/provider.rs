@@ -21,6 +21,14 @@ pub(crate) struct Webhook {
     pub(crate) basic_auth: Vec<String>,
     pub(crate) signing_key: Vec<String>,
     pub(crate) public_url: Option<String>,
+    /// Secrets in a header field: `Name: secret`.
+    pub(crate) header: Vec<String>,
+    /// Secrets in the URL's query: `name=secret`.
+    pub(crate) query: Vec<String>,
+    /// Topics of Amazon SNS, by their ARNs.
+    pub(crate) topic: Vec<String>,
+    /// Files with certificates of Amazon SNS; without them they are fetched.
+    pub(crate) certificate: Vec<PathBuf>,
 }
 
 impl Webhook {
@@ -42,6 +50,17 @@ impl Webhook {
                 .ok_or_else(|| Failure::data("write basic_auth as user:password"))?;
             access = access.credential(Secret::basic(user, password));
         }
+        for header in &self.header {
+            let (name, secret) = header
+                .split_once(':')
+                .ok_or_else(|| Failure::data("write header as Name: secret"))?;
+            access = access.header(name.trim(), Secret::new(secret.trim()));
+        }
+        for query in &self.query {
+            let (name, secret) =
+                query.split_once('=').ok_or_else(|| Failure::data("write query as name=secret"))?;
+            access = access.query(name, Secret::new(secret));
+        }
         let mut account = if is_file(&self.provider) {
             Account::of(endpoint, mapping(Path::new(&self.provider))?, access)
         } else {
@@ -52,6 +71,13 @@ impl Webhook {
         }
         if let Some(url) = &self.public_url {
             account = account.public_url(url);
+        }
+        for topic in &self.topic {
+            account = account.topic(topic);
+        }
+        for file in &self.certificate {
+            let pem = fs::read_to_string(file).map_err(Failure::input)?;
+            account = account.certificate(&pem).map_err(Failure::data)?;
         }
         Ok(account)
     }

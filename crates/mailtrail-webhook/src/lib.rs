@@ -43,6 +43,7 @@
     clippy::as_conversions
 )]
 
+pub mod fetch;
 pub mod intake;
 pub mod provider;
 pub mod refused;

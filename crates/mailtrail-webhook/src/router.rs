@@ -30,7 +30,7 @@ use crate::{Headers, Intake, Request};
 /// ```
 pub fn router(intake: Arc<Intake>) -> Router {
     Router::new()
-        .route("/webhooks/{endpoint}", post(webhook).get(present))
+        .route("/webhooks/{endpoint}", post(webhook).get(present).options(webhook))
         .route("/o/{pixel}", get(pixel))
         .with_state(intake)
 }
@@ -84,7 +84,16 @@ async fn pixel(
 
 fn respond(answer: Answer) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::TOO_MANY_REQUESTS);
-    let mut response = status.into_response();
+    let mut response = match answer.body {
+        Some(body) => (status, [(header::CONTENT_TYPE, "application/json")], String::from(body))
+            .into_response(),
+        None => status.into_response(),
+    };
+    if let Some(origin) =
+        answer.allowed_origin.and_then(|origin| HeaderValue::from_str(&origin).ok())
+    {
+        response.headers_mut().insert("webhook-allowed-origin", origin);
+    }
     if let Some(seconds) = answer.retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }

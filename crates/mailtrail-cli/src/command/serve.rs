@@ -25,6 +25,7 @@ use tokio::task::JoinHandle;
 use crate::command::ingest::intake;
 use crate::command::rebuild::runner;
 use crate::failure::{Failure, in_full};
+use crate::https::Https;
 use crate::output;
 use crate::provider::Webhook;
 use crate::setup::{Opened, Setup, random};
@@ -234,7 +235,8 @@ pub(crate) fn webhook_intake(opened: &Opened, webhooks: &[Webhook]) -> Result<In
         || random().unwrap_or_default(),
     )
     .raw_store(Arc::clone(&opened.raw))
-    .refused_ring(Arc::clone(&opened.refused));
+    .refused_ring(Arc::clone(&opened.refused))
+    .fetch(Arc::new(Https::new()));
     for webhook in webhooks {
         intake.add(Arc::new(webhook.account()?));
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::counters::Counters;
 use crate::provider::{Provider, Refused};
 
-/// What a request is answered with. The body is empty.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a request is answered with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Answer {
     /// The HTTP status.
@@ -15,15 +15,19 @@ pub struct Answer {
     pub retry_after: Option<u16>,
     /// Whether to ask for HTTP Basic credentials.
     pub challenge: bool,
+    /// The body, which is JSON; empty if there is none.
+    pub body: Option<Box<str>>,
+    /// What goes into `WebHook-Allowed-Origin`.
+    pub allowed_origin: Option<Box<str>>,
 }
 
 impl Answer {
     pub(super) fn of(status: u16) -> Self {
-        Self { status, retry_after: None, challenge: false }
+        Self { status, ..Self::default() }
     }
 
     pub(super) fn later(status: u16, retry_after: u16) -> Self {
-        Self { status, retry_after: Some(retry_after), challenge: false }
+        Self { status, retry_after: Some(retry_after), ..Self::default() }
     }
 }
 
@@ -51,7 +55,7 @@ impl Account {
             _ => answers.unverified,
         };
         let retry_after = (status == answers.later).then_some(answers.retry_after);
-        Answer { status, retry_after, challenge }
+        Answer { status, retry_after, challenge, ..Answer::default() }
     }
 
     pub(super) fn fail(&self) -> Answer {

@@ -13,13 +13,14 @@ use bytes::Bytes;
 use mailtrail_classify::Classifier;
 use mailtrail_core::clock::Clock;
 use mailtrail_core::correlation::Correlation;
-use mailtrail_core::event::RawHash;
+use mailtrail_core::event::{Authenticity, RawHash};
 use mailtrail_core::store::{AppendError, Appended, BoxError, EventStoreExt, RawError, RawStore};
 use mailtrail_core::token::Keys;
 use mailtrail_core::{EventId, EventStore, Feedback};
 
 use crate::Request;
-use crate::provider::{Provider, Reader, Refused, read_verified};
+use crate::fetch::{Fetch, Fetched};
+use crate::provider::{Handshake, Provider, Reader, Refused, read_verified};
 use crate::refused::{RefusedRequest, RefusedRing};
 use crate::track::{
     Admission, HitLimiter, PixelRequest, hit, hits_capped, token_of, verdict_at_once,
@@ -68,6 +69,7 @@ pub struct Intake {
     store: Arc<dyn EventStore>,
     raw: Option<Arc<dyn RawStore>>,
     refused: Option<Arc<dyn RefusedRing>>,
+    fetched: Option<Fetched>,
     keys: Keys,
     classifier: Classifier,
     clock: Arc<dyn Clock>,
@@ -92,6 +94,7 @@ impl Intake {
             store,
             raw: None,
             refused: None,
+            fetched: None,
             keys,
             classifier,
             clock: Arc::new(clock),
@@ -114,6 +117,13 @@ impl Intake {
     /// no provider has: there is no end of those.
     pub fn refused_ring(mut self, ring: Arc<dyn RefusedRing>) -> Self {
         self.refused = Some(ring);
+        self
+    }
+
+    /// Fetches by this what providers name: certificates of Amazon SNS, and confirmations of
+    /// subscriptions to its topics. Without it such requests are answered so that they come again.
+    pub fn fetch(mut self, source: Arc<dyn Fetch>) -> Self {
+        self.fetched = Some(Fetched::new(source));
         self
     }
 
@@ -153,7 +163,8 @@ impl Intake {
             return Answer::later(LATER, RETRY_AFTER);
         };
         match self.take(account, request).await {
-            Ok(appended) => account.counters.accepted(&appended),
+            Ok(Taken::Events(appended)) => account.counters.accepted(&appended),
+            Ok(Taken::Handshake(answer)) => return answer,
             Err(Failure::Refused(refused)) => return self.refuse(account, request, refused),
             Err(Failure::Passing(_)) => return account.fail(),
         }
@@ -214,19 +225,55 @@ impl Intake {
         account.refuse(cause)
     }
 
-    async fn take(&self, account: &Account, request: &Request<'_>) -> Result<Appended, Failure> {
+    async fn take(&self, account: &Account, request: &Request<'_>) -> Result<Taken, Failure> {
         if request.body.len() > self.body_limit {
             return Err(Failure::Refused(Refused::TooLarge));
         }
         let provider = &*account.provider;
-        let authenticity = provider.verify(request)?;
+        let authenticity = self.verify(provider, request).await?;
+        if let Some(asked) = provider.asks(request) {
+            return self.shake(asked, provider.answers().stored).await.map(Taken::Handshake);
+        }
+        if request.method == OPTIONS {
+            return Ok(Taken::Handshake(Answer::of(NOT_ALLOWED)));
+        }
         let raw = self.raw.as_ref().map(|_| RawHash::of(request.body));
         let reader = Reader::new(&self.keys, self.store.namespace(), &self.classifier);
         let feedback = read_verified(provider, request, &reader, authenticity, raw)?;
         if let Some(raw) = &self.raw {
             raw.put(Bytes::copy_from_slice(request.body)).await?;
         }
-        self.record(feedback).await
+        self.record(feedback).await.map(Taken::Events)
+    }
+
+    /// Verifies a request, with what has to be fetched for that.
+    async fn verify(
+        &self,
+        provider: &dyn Provider,
+        request: &Request<'_>,
+    ) -> Result<Authenticity, Failure> {
+        let (Some(fetched), Some(url)) = (&self.fetched, provider.wants(request)) else {
+            return Ok(provider.verify(request)?);
+        };
+        let Some(text) = fetched.get(&url, self.now()).await else {
+            return Err(Failure::Passing(format!("{url} could not be fetched").into()));
+        };
+        Ok(provider.verify(&request.clone().certificate(&text))?)
+    }
+
+    async fn shake(&self, asked: Handshake, stored: u16) -> Result<Answer, Failure> {
+        let answer = Answer::of(stored);
+        Ok(match asked {
+            Handshake::Echo(body) => Answer { body: Some(body.into()), ..answer },
+            Handshake::Allow(origin) => Answer { allowed_origin: Some(origin.into()), ..answer },
+            Handshake::Visit(url) => {
+                let Some(fetched) = &self.fetched else {
+                    return Err(Failure::Passing("there is nothing to fetch with".into()));
+                };
+                fetched.visit(&url).await.map_err(|error| Failure::Passing(error.into()))?;
+                answer
+            }
+        })
     }
 
     async fn record(&self, feedback: Vec<Feedback>) -> Result<Appended, Failure> {
@@ -243,6 +290,12 @@ impl Intake {
         let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
         limiter.admit(delivery, None, hit.private.user_agent.as_deref(), at)
     }
+}
+
+/// What a request came to.
+enum Taken {
+    Events(Appended),
+    Handshake(Answer),
 }
 
 /// Why a request was not taken.
@@ -281,6 +334,10 @@ impl fmt::Debug for Intake {
 
 /// How many bytes a body may have, unless set otherwise: several times of what providers send.
 pub const BODY_LIMIT: usize = 2 * 1024 * 1024;
+/// The method by which some ask for leave to post.
+const OPTIONS: &str = "OPTIONS";
+/// Method not allowed (RFC 9110 §15.5.6).
+const NOT_ALLOWED: u16 = 405;
 /// The status of a passing failure where no provider says another.
 const LATER: u16 = 429;
 /// Seconds.

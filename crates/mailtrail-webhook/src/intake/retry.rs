@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use mailtrail_core::id::Endpoint;
 use mailtrail_core::store::BoxError;
 
-use super::{Account, Failure, Intake};
+use super::{Account, Failure, Intake, Taken};
 use crate::provider::Refused;
 use crate::refused::{Kept, RefusedRing, RingError};
 
@@ -109,8 +109,11 @@ impl Intake {
     ) -> Result<(), RetryError> {
         let Some(refused) = ring.read(kept.id)? else { return Ok(()) };
         match self.take(account, &refused.request()).await {
-            Ok(appended) => {
-                let (all, new) = (appended.events.len(), appended.new_events());
+            Ok(taken) => {
+                let (all, new) = match &taken {
+                    Taken::Events(appended) => (appended.events.len(), appended.new_events()),
+                    Taken::Handshake(_) => (0, 0),
+                };
                 add(&mut retried.accepted, 1);
                 add(&mut retried.new_events, new);
                 add(&mut retried.known_events, all.saturating_sub(new));

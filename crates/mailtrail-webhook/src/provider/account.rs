@@ -9,7 +9,7 @@ use mailtrail_core::id::Endpoint;
 
 use super::dialect::{Dialect, builtin};
 use super::signature::{Certificate, KeyError, SigningKey};
-use super::{Access, Answers, Context, Element, Mapping, Provider, Refused, dialects};
+use super::{Access, Answers, Context, Element, Handshake, Mapping, Provider, Refused, dialects};
 use crate::Request;
 
 /// An account at a provider that this crate knows.
@@ -178,6 +178,10 @@ impl Provider for Account {
         // Who does not prove what else is asked for can't make us fetch anything.
         let admitted = self.access.is_empty() || self.access.check(request).is_ok();
         admitted.then(|| self.dialect.wants(self, request)).flatten()
+    }
+
+    fn asks(&self, request: &Request<'_>) -> Option<Handshake> {
+        self.dialect.asks(self, request)
     }
 
     fn split<'a>(&self, request: &Request<'a>) -> Result<Vec<Element<'a>>, Refused> {

@@ -11,7 +11,7 @@ use super::account::Account;
 use super::fields::Fields;
 use super::reader::Stated;
 use super::signature::{KeyError, Scheme, SigningKey};
-use super::{Answers, Context, Element, Refused, dialects};
+use super::{Answers, Context, Element, Handshake, Refused, dialects};
 use crate::Request;
 
 /// A provider's way to sign and to speak. Pure; see [`Provider`](super::Provider).
@@ -51,6 +51,11 @@ pub(super) trait Dialect: Send + Sync + fmt::Debug {
     /// The URL of what verifying the request needs and the account has not; see
     /// [`Provider::wants`](super::Provider::wants).
     fn wants(&self, _account: &Account, _request: &Request<'_>) -> Option<String> {
+        None
+    }
+
+    /// What the provider asks of the endpoint; see [`Provider::asks`](super::Provider::asks).
+    fn asks(&self, _account: &Account, _request: &Request<'_>) -> Option<Handshake> {
         None
     }
 

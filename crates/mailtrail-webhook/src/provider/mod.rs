@@ -9,6 +9,7 @@ mod element;
 mod events;
 mod fields;
 mod form;
+mod handshake;
 mod mapping;
 mod reader;
 mod signature;
@@ -22,6 +23,7 @@ use mailtrail_core::id::Endpoint;
 pub use access::Access;
 pub use account::{Account, AccountError};
 pub use element::Element;
+pub use handshake::Handshake;
 pub use mapping::{Expected, Mapping, MappingError, Sample};
 pub use reader::{Context, Reader};
 pub use signature::{KeyError, SigningKey};
@@ -55,6 +57,11 @@ pub trait Provider: Send + Sync + fmt::Debug {
     ///
     /// Only providers that sign with certificates want any.
     fn wants(&self, _request: &Request<'_>) -> Option<String> {
+        None
+    }
+
+    /// What the provider asks of the endpoint, if the request, which verified, is no event.
+    fn asks(&self, _request: &Request<'_>) -> Option<Handshake> {
         None
     }
 

@@ -6,6 +6,8 @@ mod azure;
 mod brevo;
 mod corpora;
 mod golden;
+#[cfg(feature = "axum")]
+mod handshake;
 mod hmac;
 mod mailgun;
 mod mailjet;

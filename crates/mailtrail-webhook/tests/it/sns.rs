@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 use super::{account, now};
 
-const SNS: (&[u8], &str) = (include_bytes!("../keys/sns.pk8"), include_str!("../keys/sns.pem"));
+pub(super) const SNS: (&[u8], &str) =
+    (include_bytes!("../keys/sns.pk8"), include_str!("../keys/sns.pem"));
 /// The one that follows it: with a region in its name, and no other name.
 const NEXT: (&[u8], &str) =
     (include_bytes!("../keys/sns-next.pk8"), include_str!("../keys/sns-next.pem"));
@@ -23,11 +24,12 @@ const STRANGER: (&[u8], &str) =
 const SHA_1: &str = include_str!("../keys/sns-sha1.signature");
 
 const TOPIC: &str = "arn:aws:sns:eu-west-1:123456789012:mail";
-const URL: &str = "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0a1b2c.pem";
+pub(super) const URL: &str =
+    "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0a1b2c.pem";
 const EVENT: &str =
     r#"{"eventType":"Send","mail":{"messageId":"m","destination":["ann@a.example"]}}"#;
 
-fn envelope() -> Value {
+pub(super) fn envelope() -> Value {
     json!({
         "Type": "Notification", "MessageId": "p-1", "TopicArn": TOPIC, "Subject": " Amazon \u{e9} ",
         "Message": EVENT, "Timestamp": "2023-11-14T22:10:00.000Z", "SignatureVersion": "2",
@@ -35,7 +37,7 @@ fn envelope() -> Value {
     })
 }
 
-fn confirmation() -> Value {
+pub(super) fn confirmation() -> Value {
     json!({
         "Type": "SubscriptionConfirmation", "MessageId": "p-2", "TopicArn": TOPIC, "Token": "t0ken",
         "Message": "You have chosen to subscribe to the topic.", "SigningCertURL": URL,
@@ -45,7 +47,7 @@ fn confirmation() -> Value {
 }
 
 /// Says the lines that are signed again, from the documentation.
-fn sign(mut envelope: Value, key: &[u8]) -> Value {
+pub(super) fn sign(mut envelope: Value, key: &[u8]) -> Value {
     let names: &[&str] = match envelope["Type"].as_str() {
         Some("Notification") => {
             &["Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"]
@@ -61,7 +63,7 @@ fn sign(mut envelope: Value, key: &[u8]) -> Value {
     envelope
 }
 
-fn ses() -> Account {
+pub(super) fn ses() -> Account {
     account("ses", "ses", Access::new()).topic(TOPIC)
 }
 

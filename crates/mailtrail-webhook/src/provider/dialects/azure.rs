@@ -7,12 +7,14 @@ use mailtrail_core::diagnosis::Fault;
 use mailtrail_core::event::BlockCause;
 use mailtrail_core::reason::Reason;
 
+use crate::Request;
+use crate::provider::account::Account;
 use crate::provider::diagnose::{Class, Failure};
 use crate::provider::dialect::{Dialect, Said};
 use crate::provider::fields::{Fields, Time};
 use crate::provider::reader::Stated;
 use crate::provider::signature::Scheme;
-use crate::provider::{Answers, Context, events};
+use crate::provider::{Answers, Context, Element, Handshake, events};
 
 /// Azure. It gives back nothing of ours but the Message-ID.
 #[derive(Debug)]
@@ -30,6 +32,19 @@ impl Dialect for Azure {
 
     fn scheme(&self) -> Option<&Scheme> {
         None
+    }
+
+    fn asks(&self, _account: &Account, request: &Request<'_>) -> Option<Handshake> {
+        if request.method == "OPTIONS" {
+            let origin = request.headers.text("webhook-request-origin")?;
+            return Some(Handshake::Allow(origin.to_owned()));
+        }
+        let elements = Element::all(request.body);
+        let [element] = elements.as_slice() else { return None };
+        let fields = element.fields()?;
+        let is_asked = fields.text("eventType") == Some(VALIDATION);
+        let code = fields.text("data/validationCode").filter(|_| is_asked)?;
+        Some(Handshake::Echo(serde_json::json!({ "validationResponse": code }).to_string()))
     }
 
     fn read<'a>(&self, fields: Fields<'a>, context: &Context<'_>) -> Vec<Said<'a>> {
@@ -107,3 +122,6 @@ const TIMES: [&str; 6] = [
     "eventTime",
     "time",
 ];
+
+/// The handshake of Event Grid.
+const VALIDATION: &str = "Microsoft.EventGrid.SubscriptionValidationEvent";

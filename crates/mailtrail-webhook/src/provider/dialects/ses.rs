@@ -16,7 +16,7 @@ use crate::provider::dialect::{Dialect, Said};
 use crate::provider::fields::{Fields, Time, text_of};
 use crate::provider::reader::Stated;
 use crate::provider::signature::{Scheme, sns};
-use crate::provider::{Answers, Context, Element, Refused, events};
+use crate::provider::{Answers, Context, Element, Handshake, Refused, events};
 use crate::text::address;
 
 /// SES. The token goes into the message tag `mt_delivery`, or the header field `X-MT-Delivery` where
@@ -51,6 +51,14 @@ impl Dialect for Ses {
     fn wants(&self, account: &Account, request: &Request<'_>) -> Option<String> {
         let at_hand = !account.certificates().is_empty() || request.certificate.is_some();
         if at_hand { None } else { sns::wants(request, account.topics()) }
+    }
+
+    fn asks(&self, account: &Account, request: &Request<'_>) -> Option<Handshake> {
+        // Only of a topic that is configured, which the signature proved; credentials alone don't.
+        (!account.topics().is_empty())
+            .then(|| sns::confirmation(request))
+            .flatten()
+            .map(Handshake::Visit)
     }
 
     fn split<'a>(&self, request: &Request<'a>) -> Result<Vec<Element<'a>>, Refused> {

@@ -61,6 +61,18 @@ pub(in crate::provider) fn wants(request: &Request<'_>, topics: &[Box<str>]) -> 
     text(envelope, "SigningCertURL").map(str::to_owned)
 }
 
+/// The URL by which a subscription is confirmed, if a verified envelope asks for that. What SNS signs it
+/// has written; the host is looked at all the same.
+pub(in crate::provider) fn confirmation(request: &Request<'_>) -> Option<String> {
+    let element = Element::new(request.body);
+    let envelope = element.fields()?;
+    let url = text(envelope, "SubscribeURL")
+        .filter(|_| text(envelope, "Type") == Some("SubscriptionConfirmation"))?;
+    let host =
+        url.strip_prefix("https://").and_then(|rest| rest.split_once('/')).map(|(host, _)| host);
+    host.is_some_and(is_host).then(|| url.to_owned())
+}
+
 /// What can be told of an envelope without its certificate.
 fn admit(request: &Request<'_>, envelope: Fields<'_>, topics: &[Box<str>]) -> Result<(), Refused> {
     if topics.is_empty() {
