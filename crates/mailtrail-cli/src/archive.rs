@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
 
@@ -14,6 +14,15 @@ pub(crate) fn read(path: &Path) -> Result<Box<dyn BufRead>, Failure> {
     let missing = |error| Failure::input(format!("{}: {error}", path.display()));
     let file = File::open(path).map_err(missing)?;
     if is_compressed(path) { decompress(file) } else { Ok(Box::new(BufReader::new(file))) }
+}
+
+/// Why there is no new file. What the operating system says decides whether to try again.
+#[derive(Debug, thiserror::Error)]
+#[error("{} can't be made", path.display())]
+struct NotMade {
+    path: PathBuf,
+    #[source]
+    cause: io::Error,
 }
 
 /// Writes an export. Call [`finish`](Output::finish) at its end: without it the file is cut off.
@@ -30,7 +39,7 @@ impl Output {
         if path == Path::new("-") {
             return Ok(Self::Pipe(io::stdout()));
         }
-        let failed = |error| Failure::other(format!("{}: {error}", path.display()));
+        let failed = |cause| NotMade { path: path.into(), cause };
         let file = BufWriter::new(File::create_new(path).map_err(failed)?);
         if is_compressed(path) { compress(file) } else { Ok(Self::Plain(file)) }
     }
@@ -38,8 +47,8 @@ impl Output {
     /// A plain file that goes on after so many bytes.
     pub(crate) fn resume(path: &Path, bytes: u64) -> Result<Self, Failure> {
         let mut file = File::options().write(true).open(path).map_err(Failure::input)?;
-        file.set_len(bytes).map_err(Failure::other)?;
-        io::Seek::seek(&mut file, io::SeekFrom::End(0)).map_err(Failure::other)?;
+        file.set_len(bytes)?;
+        io::Seek::seek(&mut file, io::SeekFrom::End(0))?;
         Ok(Self::Plain(BufWriter::new(file)))
     }
 
@@ -87,8 +96,7 @@ fn decompress(file: File) -> Result<Box<dyn BufRead>, Failure> {
 
 #[cfg(feature = "zstd")]
 fn compress(file: BufWriter<File>) -> Result<Output, Failure> {
-    let encoder =
-        zstd::Encoder::new(file, zstd::DEFAULT_COMPRESSION_LEVEL).map_err(Failure::other)?;
+    let encoder = zstd::Encoder::new(file, zstd::DEFAULT_COMPRESSION_LEVEL)?;
     Ok(Output::Compressed(Box::new(encoder)))
 }
 

@@ -5,12 +5,13 @@ use mailtrail_core::event::{
     AddressBlocked, BlockCause, Envelope, Event, Provenance, Source, UnsubscribedHow,
 };
 use mailtrail_core::id::Identity;
-use mailtrail_core::projection::StateError;
+use mailtrail_core::projection::{Projection, StateError};
 use mailtrail_core::store::{EventStoreExt, Filter, ReadError};
 use mailtrail_core::suppression::Scope;
 use mailtrail_core::{EmailAddress, EventId, Fact, NewEvent, Position, Private, StreamId};
-use mailtrail_report::EmailLogState;
+use mailtrail_report::{EmailLog, EmailLogState};
 
+use crate::projection::apply;
 use crate::{RecordError, ReportError, Tracker};
 
 impl Tracker {
@@ -18,13 +19,17 @@ impl Tracker {
     /// from. Says how many entries are new; running it again adds nothing.
     ///
     /// Only authenticated causes count, and no entry ever covers `emergency`: only a person can block
-    /// that. Who unblocks an address later is not overruled. Nothing is blocked after Failed: the
+    /// that. Where the Email Log stands still at an event that it can't apply, the log is read without it: whoever
+    /// complains is blocked all the same. Who unblocks an address later is not overruled. Nothing is blocked after Failed: the
     /// address needs a correction.
     ///
     /// # Errors
     /// [`PolicyError`]: run it again.
     pub async fn apply_blocking_policy(&self) -> Result<usize, PolicyError> {
-        let state = self.email_log().await?;
+        let state = match self.email_log().await {
+            Err(ReportError::Paused { .. }) => self.email_log_of_what_can_be_applied().await?,
+            state => state?,
+        };
         let filter = Filter::all().event_type("complained").event_type("unsubscribed");
         let mut next = Some(Position::START);
         let mut new = 0_usize;
@@ -42,6 +47,21 @@ impl Tracker {
             next = page.next;
         }
         Ok(new)
+    }
+
+    /// The Email Log in memory, without the events that it can't apply. What they would have said is not known; that
+    /// others are blocked must not wait for it.
+    async fn email_log_of_what_can_be_applied(&self) -> Result<EmailLogState, ReadError> {
+        let (filter, mut state) = (EmailLog.filter(), EmailLogState::default());
+        let mut next = Some(Position::START);
+        while let Some(after) = next {
+            let page = self.store().read_all(&filter, after, PAGE).await?;
+            for envelope in &page.events {
+                apply(&EmailLog, envelope, &mut state).ok();
+            }
+            next = page.next;
+        }
+        Ok(state)
     }
 
     /// The entries that follow from one event: one for each delivery that it concerns.
@@ -122,13 +142,15 @@ mod tests {
     use mailtrail_core::DeliveryId;
     use mailtrail_core::event::{Authenticity, Complained};
     use mailtrail_core::plan::{Broadcast, Contact, ContactAddress};
-    use mailtrail_memory::MemoryStore;
+    use mailtrail_core::projection::{AsOf, Pause, StateId, StateStore};
+    use mailtrail_memory::{MemoryStates, MemoryStore};
+    use std::sync::Arc;
 
     async fn planned(tracker: &Tracker, kind: &str) -> DeliveryId {
         let broadcast = Broadcast::new(kind.parse().unwrap(), kind.parse().unwrap());
         let ann = Contact::new("c1".parse().unwrap()).address(ContactAddress::new("ann@a.example"));
         tracker.plan(broadcast, [ann]).await.unwrap();
-        let state = tracker.email_log().await.unwrap();
+        let state = tracker.as_of(&EmailLog, &AsOf::Now).await.unwrap().state;
         let found =
             state.deliveries_to("ann@a.example").unwrap().into_iter().find(|delivery| {
                 state.planned_row(*delivery).unwrap().unwrap().kind.as_str() == kind
@@ -142,6 +164,31 @@ mod tests {
         let event = NewEvent::new(id, &fact, &Private::default(), Source::known("test")).unwrap();
         let event = event.provenance(Provenance::of(authenticity));
         tracker.store().record(vec![(StreamId::delivery(delivery), event)]).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_complaint_blocks_while_the_email_log_stands_still() {
+        let states = Arc::new(MemoryStates::default());
+        let kept = Arc::clone(&states);
+        let tracker = Tracker::builder(MemoryStore::new()).states(states).open();
+        planned(&tracker, "older").await;
+        tracker.email_log().await.unwrap();
+        let id = StateId::new(EmailLog.name(), EmailLog.revision());
+        let from = kept.checkpoint(&id).unwrap().unwrap();
+        let news = planned(&tracker, "news").await;
+        let after = tracker.store().read_all(&EmailLog.filter(), from.position, 1).await.unwrap();
+        let mut to = from.clone();
+        let (position, event) = (after.events[0].position, after.events[0].event.event_id);
+        to.paused = Some(Pause::new(position, event, "this one is beyond me"));
+        kept.save(&id, Some(&from), Vec::new(), &to).unwrap();
+
+        complain(&tracker, news, Authenticity::SharedSecret).await;
+        assert!(matches!(tracker.email_log().await, Err(ReportError::Paused { .. })));
+        assert_eq!(tracker.apply_blocking_policy().await.unwrap(), 1);
+        assert_eq!(tracker.apply_blocking_policy().await.unwrap(), 0, "again adds nothing");
+        let list = tracker.suppression(&"ann@a.example".parse().unwrap()).await.unwrap();
+        assert!(list.blocked_for(&"news".parse().unwrap()).is_some());
+        assert_eq!(kept.checkpoint(&id).unwrap().unwrap(), to, "it stands still as before");
     }
 
     #[tokio::test]

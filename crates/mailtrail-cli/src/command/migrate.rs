@@ -1,22 +1,25 @@
 //! `migrate`: a store moved to another, and compared.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::Args;
 use mailtrail::Tracker;
 use mailtrail::audit::{Finding, verify_store};
+use mailtrail::core::projection::Projection;
 use mailtrail::core::store::Filter;
 use mailtrail::core::{EventStore, Position};
-use mailtrail::report::Query;
 use mailtrail::report::render::{Cells, email_log_csv};
-use mailtrail::sled::SledStore;
+use mailtrail::report::{BroadcastSummary, EmailLog, Query};
+use mailtrail::sled::{SledStates, SledStore};
 
+use crate::command::rebuild::checked;
 use crate::failure::Failure;
 use crate::output;
 use crate::setup::Setup;
 
-/// Moves a store: every record with its position, version, times and hash, then verifies it and compares the
-/// reports. Run it again to go on after an interruption. The source stays as it is.
+/// Moves a store: every record with its position, version, times and hash, then verifies it, builds the kept states
+/// of its reports, checks them as `rebuild --check` does, and compares the reports. Run it again to go on after an interruption. The source stays as it is.
 #[derive(Debug, Args)]
 pub(crate) struct Migrate {
     /// The store to read.
@@ -41,11 +44,16 @@ impl Migrate {
         if let Some(from) = source.sled_folder()? {
             copy_raw(&from, &folder)?;
         }
-        let moved = Tracker::builder(SledStore::open(&folder)?).open();
+        let states = Arc::new(SledStates::open(folder.join("projections"))?);
+        let moved = Tracker::builder(SledStore::open(&folder)?).states(states).open();
         let verified = verify_store(&**moved.store(), Some(head), |_| ()).await?;
         if verified.finding != Finding::Intact || verified.head != head {
             return Err(Failure::other("the new store is not what was read: throw it away"));
         }
+        let digests = [
+            (EmailLog.name(), checked(&moved, EmailLog).await?),
+            (BroadcastSummary.name(), checked(&moved, BroadcastSummary).await?),
+        ];
         if report(&opened.tracker).await? != report(&moved).await? {
             return Err(Failure::other("the reports of both stores differ: please report this"));
         }
@@ -53,9 +61,16 @@ impl Migrate {
         if setup.json {
             let records = verified.records;
             let head = format!("{hash}@{position}");
-            return Ok(output::json(&serde_json::json!({ "records": records, "head": head }))?);
+            let checked = digests.map(|(name, digest)| {
+                serde_json::json!({ "projection": name, "digest": digest.to_string() })
+            });
+            let moved = serde_json::json!({ "records": records, "head": head, "checked": checked });
+            return Ok(output::json(&moved)?);
         }
         output::line(format!("{} records, verified; the reports are equal", verified.records))?;
+        for (name, digest) in digests {
+            output::line(format!("{name}: equal to what the events give, digest {digest}"))?;
+        }
         output::line(format!("head: {hash}@{position}"))?;
         Ok(())
     }

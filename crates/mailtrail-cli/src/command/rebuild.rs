@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use clap::Args;
-use mailtrail::core::projection::{Parted, Projection, StateDigest};
+use mailtrail::Tracker;
+use mailtrail::core::Position;
+use mailtrail::core::projection::{Checkpoint, Parted, Projection, StateDigest};
 use mailtrail::projection::{Progress, RunError, Runner};
 use mailtrail::report::{BroadcastSummary, EmailLog};
 
@@ -49,21 +51,56 @@ impl Rebuild {
             }
             caught_up => caught_up?,
         };
-        let Some((kept, checkpoint)) = runner.digest()? else {
-            return Err(Failure::again(format!("{name} was discarded meanwhile")));
-        };
+        let (kept, checkpoint) = digest(&runner)?;
         if self.check {
             bar.set_position(0);
-            let anew = runner.digest_anew(&checkpoint, &|at| bar.set_position(at.get())).await?;
-            if anew != kept {
-                return Err(Failure::other(format!(
-                    "{name}: the kept state is not what the events give ({kept}, not {anew}): run rebuild, and please report this"
-                )));
-            }
+            check(&runner, kept, &checkpoint, &|at| bar.set_position(at.get())).await?;
         }
         bar.finish_and_clear();
         print(setup, name, checkpoint.position.get(), kept, self.check)
     }
+}
+
+/// Brings a kept state up to date, and fails unless it is what the events give: its digest.
+pub(crate) async fn checked<P>(tracker: &Tracker, projection: P) -> Result<StateDigest, Failure>
+where
+    P: Projection,
+    P::State: Parted,
+{
+    let runner = runner_of(tracker, projection)?;
+    runner.catch_up(&mut |_| ()).await?;
+    let (kept, checkpoint) = digest(&runner)?;
+    check(&runner, kept, &checkpoint, &|_| ()).await?;
+    Ok(kept)
+}
+
+fn digest<P>(runner: &Runner<P>) -> Result<(StateDigest, Checkpoint), Failure>
+where
+    P: Projection,
+    P::State: Parted,
+{
+    let discarded = || Failure::again(format!("{} was discarded meanwhile", runner.id().name));
+    runner.digest()?.ok_or_else(discarded)
+}
+
+async fn check<P>(
+    runner: &Runner<P>,
+    kept: StateDigest,
+    checkpoint: &Checkpoint,
+    progress: &(dyn Fn(Position) + Sync),
+) -> Result<(), Failure>
+where
+    P: Projection,
+    P::State: Parted,
+{
+    let anew = runner.digest_anew(checkpoint, progress).await?;
+    if anew == kept {
+        return Ok(());
+    }
+    let name = runner.id().name;
+    Err(Failure::other(format!(
+        "{name}: the kept state is not what the events give ({kept}, not {anew}): run rebuild, and please report this"
+    )))
 }
 
 /// The runner of a report.
@@ -72,8 +109,16 @@ where
     P: Projection,
     P::State: Parted,
 {
-    let store = Arc::clone(opened.tracker.store());
-    let states = opened.tracker.states();
+    runner_of(&opened.tracker, projection)
+}
+
+fn runner_of<P>(tracker: &Tracker, projection: P) -> Result<Runner<P>, Failure>
+where
+    P: Projection,
+    P::State: Parted,
+{
+    let store = Arc::clone(tracker.store());
+    let states = tracker.states();
     let states = states.ok_or_else(|| Failure::other("this store keeps no states of reports"))?;
     Ok(Runner::parted(store, Arc::clone(states), projection))
 }

@@ -160,6 +160,31 @@ fn processes_that_meet_on_one_folder_wait_for_each_other_and_lose_nothing() {
 }
 
 #[test]
+fn an_export_to_a_disk_that_takes_nothing_exits_75_and_one_that_is_there_exits_1() {
+    let test = concat!(
+        module_path!(),
+        "::an_export_to_a_disk_that_takes_nothing_exits_75_and_one_that_is_there_exits_1"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    text(&plan(folder.path(), 0));
+    let export = |to: &Path| mailtrail(folder.path(), &["export", to.to_str().unwrap()]);
+    let there = export(Path::new("trail/head"));
+    assert_eq!(there.status.code(), Some(1), "trying again helps nothing");
+    let said = String::from_utf8_lossy(&there.stderr).into_owned();
+    assert!(said.contains("trail/head can't be made: File exists"), "{said}");
+
+    let Some(disk) = SmallDisk::in_memory("1m") else { return skipped(test, NEEDS_ROOT) };
+    assert!(disk.set_read_only(true));
+    for name in ["all.jsonl", "all.jsonl.zst"] {
+        let words = [name, "can't be made: Read-only file system", "make its folder writable"];
+        assert_tells(&export(&disk.path().join(name)), &words);
+    }
+    assert!(disk.set_read_only(false));
+    fs::write(disk.path().join("filler"), vec![0; 1 << 20]).ok();
+    assert_tells(&export(&disk.path().join("all.jsonl")), &["No space left", "make room"]);
+}
+
+#[test]
 fn a_folder_that_is_read_only_is_told_and_loses_nothing() {
     let test = concat!(module_path!(), "::a_folder_that_is_read_only_is_told_and_loses_nothing");
     let Some(disk) = SmallDisk::in_memory("64m") else { return skipped(test, NEEDS_ROOT) };

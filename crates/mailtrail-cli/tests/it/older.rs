@@ -58,6 +58,15 @@ fn a_folder_of_the_first_release_migrates_to_byte_identical_reports_and_knows_wh
     let moved = &lines(&mailtrail(folder, &migrate))[0];
     let head = "0f4c09540af2a826e9f5eea454871caed6b5f181742354160af3159d4a884010@61";
     assert_eq!(moved["head"], head, "as the first release named it");
+    // It ends as `rebuild --check` does, which finds what it left.
+    let checked =
+        lines(&mailtrail(folder, &["--store", "sled:moved", "rebuild", "--check", "--json"]));
+    assert_eq!(checked.len(), 2);
+    for (at, state) in checked.iter().enumerate() {
+        for field in ["projection", "digest"] {
+            assert_eq!(moved["checked"][at][field], state[field]);
+        }
+    }
     for store in ["sled:trail", "sled:moved"] {
         assert_eq!(email_log(folder, store), log, "{store}");
         text(&mailtrail(folder, &["verify", store, "--head", head]));

@@ -13,7 +13,7 @@ use mailtrail_core::store::{AppendError, EventStoreExt, Filter, OpenError, Outco
 use mailtrail_core::{EventStore, NewEvent, Position, StreamId, Version};
 
 use super::child::Parent;
-use super::{event, soaks};
+use super::{Places, event, soaks};
 
 /// What a store's engine does with damaged files beyond what the contract allows: stated, not hidden.
 #[derive(Debug, Clone, Copy, Default)]
@@ -52,7 +52,7 @@ const SAME: i32 = 90;
 const CORRUPT: i32 = 91;
 const OTHER: i32 = 92;
 
-/// Flips single bits all over the files of a store. In the long form (`MAILTRAIL_SOAK`) a thousand in the largest.
+/// Flips single bits at random [places](Places) of the files of a store. In the long form (`MAILTRAIL_SOAK`) a thousand in the largest.
 ///
 /// # Panics
 /// If an answer is another one, or the engine does what its limits don't state.
@@ -63,6 +63,7 @@ pub fn a_flipped_byte_is_the_same_answer_or_damage<S: EventStore>(
 ) {
     let original = Original::new(open);
     let mut tally = Tally::of(&original, parent);
+    let mut places = Places::of_this_run();
     let largest = original.files.iter().map(|(_, used)| *used).max().unwrap_or(0);
     for (file, used) in &original.files {
         let turns = match (*used == largest, soaks()) {
@@ -70,11 +71,10 @@ pub fn a_flipped_byte_is_the_same_answer_or_damage<S: EventStore>(
             (true, false) => 80,
             (false, _) => 24,
         };
-        for turn in 0..turns.min(*used) {
-            // Spread over what is used, by a step that shares no factor with it.
-            let at = (turn * 1_000_003 + 13) % used;
-            let copy = original.copy(file, |bytes| bytes[at] ^= 1 << (turn % 8));
-            tally.look(parent, copy.path(), &format!("byte {at} of {}", file.display()));
+        for _ in 0..turns.min(*used) {
+            let mut what = String::new();
+            let copy = original.copy(file, |bytes| what = places.flip(&mut bytes[..*used]));
+            tally.look(parent, copy.path(), &format!("{}: {what}", file.display()));
         }
     }
     tally.finish(limits);

@@ -8,6 +8,7 @@ mod child;
 mod damage;
 mod disk;
 mod kill;
+mod places;
 mod witness;
 
 pub use child::{Parent, Process, Said, child};
@@ -17,6 +18,7 @@ pub use damage::{
 };
 pub use disk::SmallDisk;
 pub use kill::what_is_acknowledged_or_observed_survives_kill_9;
+pub use places::Places;
 pub use witness::what_is_acknowledged_or_observed_was_synced;
 
 use std::io::Write as _;

@@ -191,7 +191,7 @@ impl Log<'_> {
 }
 
 /// Applies an event. A panic is an event that can't be applied; the state is then of no use.
-pub(super) fn apply<P: Projection>(
+pub(crate) fn apply<P: Projection>(
     projection: &P,
     envelope: &Envelope,
     state: &mut P::State,

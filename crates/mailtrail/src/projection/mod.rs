@@ -7,6 +7,8 @@ mod runner;
 mod steps;
 mod subscription;
 
+#[cfg(feature = "report")]
+pub(crate) use build::apply;
 pub use build::build;
 pub use live::Live;
 pub use progress::Progress;
