@@ -13,6 +13,7 @@ mod mailgun;
 mod mailjet;
 mod mandrill;
 mod mapping;
+mod mutated;
 mod postal;
 mod refused;
 mod regroup;

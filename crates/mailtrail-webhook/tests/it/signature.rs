@@ -10,24 +10,24 @@ use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
 
 use super::{account, now};
 
-struct Signer(EcdsaKeyPair);
+pub(super) struct Signer(EcdsaKeyPair);
 
 impl Signer {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let random = SystemRandom::new();
         let algorithm = &ECDSA_P256_SHA256_ASN1_SIGNING;
         let pkcs8 = EcdsaKeyPair::generate_pkcs8(algorithm, &random).unwrap();
         Self(EcdsaKeyPair::from_pkcs8(algorithm, pkcs8.as_ref(), &random).unwrap())
     }
 
-    fn public_key(&self) -> String {
+    pub(super) fn public_key(&self) -> String {
         let head = "3059301306072a8648ce3d020106082a8648ce3d030107034200";
         let mut spki = data_encoding::HEXLOWER.decode(head.as_bytes()).unwrap();
         spki.extend_from_slice(self.0.public_key().as_ref());
         BASE64.encode(&spki)
     }
 
-    fn sign(&self, timestamp: &str, body: &[u8]) -> String {
+    pub(super) fn sign(&self, timestamp: &str, body: &[u8]) -> String {
         let message = [timestamp.as_bytes(), body].concat();
         BASE64.encode(self.0.sign(&SystemRandom::new(), &message).unwrap().as_ref())
     }
