@@ -13,6 +13,9 @@ use crate::provider::Refused;
 pub struct Counts {
     /// Requests whose events are durable.
     pub accepted: u64,
+    /// Of these, requests all of whose events were known already: the provider tried again, or someone
+    /// replays them.
+    pub repeated: u64,
     /// Events that were new.
     pub new_events: u64,
     /// Events that were known already.
@@ -40,6 +43,7 @@ pub struct PixelCounts {
 #[derive(Debug)]
 pub(super) struct Counters {
     accepted: AtomicU64,
+    repeated: AtomicU64,
     new_events: AtomicU64,
     known_events: AtomicU64,
     failed: AtomicU64,
@@ -52,6 +56,7 @@ impl Default for Counters {
         let refused = Refused::ALL.iter().map(|cause| (*cause, AtomicU64::default())).collect();
         Self {
             accepted: AtomicU64::default(),
+            repeated: AtomicU64::default(),
             new_events: AtomicU64::default(),
             known_events: AtomicU64::default(),
             failed: AtomicU64::default(),
@@ -64,6 +69,7 @@ impl Counters {
     pub(super) fn accepted(&self, appended: &Appended) {
         let new = appended.new_events();
         add(&self.accepted, 1);
+        add(&self.repeated, usize::from(new == 0 && !appended.events.is_empty()));
         add(&self.new_events, new);
         add(&self.known_events, appended.events.len().saturating_sub(new));
     }
@@ -82,6 +88,7 @@ impl Counters {
         let refused = self.refused.iter().map(|(cause, count)| (*cause, read(count)));
         Counts {
             accepted: read(&self.accepted),
+            repeated: read(&self.repeated),
             new_events: read(&self.new_events),
             known_events: read(&self.known_events),
             failed: read(&self.failed),

@@ -10,6 +10,7 @@ mod early_feedback;
 mod every_order;
 mod fix_your_addresses;
 mod forged_bounce;
+mod forged_webhook;
 mod forgotten;
 mod liars_week;
 mod no_email_selected;
