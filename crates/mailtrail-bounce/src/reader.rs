@@ -304,15 +304,24 @@ fn opt_out(head: &Head<'_>, notice: &Notice<'_>) -> Option<Vec<Recipient>> {
     Some(complaint::of("opt-out", "opt_out", vec![from.to_owned()]))
 }
 
-/// Archives of old Macs end lines with a lone CR: the mail parser knows no such lines. Nor a field that
-/// nothing ends.
+/// A mail up to the end of its last line that is not blank. Archives of old Macs end lines with a lone CR:
+/// the mail parser knows no such lines. Nor a last one that nothing ends.
 fn with_line_feeds(mail: &[u8]) -> Cow<'_, [u8]> {
-    let is_mac = mail.contains(&b'\r') && !mail.contains(&b'\n');
-    if !is_mac && mail.ends_with(b"\n") {
-        return Cow::Borrowed(mail);
+    let content = mail.trim_ascii_end().len();
+    let behind = mail.get(content..).unwrap_or_default();
+    let is_mac = !mail.contains(&b'\n');
+    match behind.iter().position(|byte| *byte == b'\n') {
+        Some(end) => {
+            let end = content.saturating_add(end).saturating_add(1);
+            Cow::Borrowed(mail.get(..end).unwrap_or(mail))
+        }
+        None => {
+            let feed = |byte: &u8| if is_mac && *byte == b'\r' { b'\n' } else { *byte };
+            let end = behind.iter().position(|byte| *byte == b'\r').unwrap_or(behind.len());
+            let own = mail.get(..content.saturating_add(end)).unwrap_or(mail);
+            Cow::Owned(own.iter().map(feed).chain([b'\n']).collect())
+        }
     }
-    let feed = |byte: &u8| if is_mac && *byte == b'\r' { b'\n' } else { *byte };
-    Cow::Owned(mail.iter().map(feed).chain([b'\n']).collect())
 }
 
 /// Larger mails are refused, whatever they are.
