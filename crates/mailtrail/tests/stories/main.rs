@@ -6,6 +6,7 @@ mod support;
 
 mod auditor;
 mod better_rule;
+mod change_of_provider;
 mod early_feedback;
 mod every_order;
 mod fix_your_addresses;
