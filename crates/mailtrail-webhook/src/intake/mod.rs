@@ -2,6 +2,7 @@
 
 mod answer;
 mod counters;
+mod once;
 mod retry;
 
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ pub use answer::Answer;
 use answer::{Account, TOO_LARGE};
 use counters::{Counters, PixelCounters};
 pub use counters::{Counts, PixelCounts};
+use once::Tokens;
 pub use retry::{Retried, RetryError};
 
 /// Takes webhooks and pixel requests into a store.
@@ -70,6 +72,7 @@ pub struct Intake {
     raw: Option<Arc<dyn RawStore>>,
     refused: Option<Arc<dyn RefusedRing>>,
     fetched: Option<Fetched>,
+    tokens: Tokens,
     keys: Keys,
     classifier: Classifier,
     clock: Arc<dyn Clock>,
@@ -95,6 +98,7 @@ impl Intake {
             raw: None,
             refused: None,
             fetched: None,
+            tokens: Tokens::default(),
             keys,
             classifier,
             clock: Arc::new(clock),
@@ -240,6 +244,14 @@ impl Intake {
         let raw = self.raw.as_ref().map(|_| RawHash::of(request.body));
         let reader = Reader::new(&self.keys, self.store.namespace(), &self.classifier);
         let feedback = read_verified(provider, request, &reader, authenticity, raw)?;
+        if let Some(token) = provider.once(request) {
+            let namespace = self.store.namespace();
+            let events: Vec<EventId> =
+                feedback.iter().map(|one| one.event_id(&namespace)).collect();
+            if !self.tokens.admit(provider.endpoint(), &token, &events, request.now) {
+                return Err(Failure::Refused(Refused::Reused));
+            }
+        }
         if let Some(raw) = &self.raw {
             raw.put(Bytes::copy_from_slice(request.body)).await?;
         }

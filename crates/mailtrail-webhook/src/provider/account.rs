@@ -180,6 +180,11 @@ impl Provider for Account {
         admitted.then(|| self.dialect.wants(self, request)).flatten()
     }
 
+    fn once(&self, request: &Request<'_>) -> Option<String> {
+        // Of a request that no key signed the token means nothing.
+        self.dialect.is_signed(self).then(|| self.dialect.once(request)).flatten()
+    }
+
     fn asks(&self, request: &Request<'_>) -> Option<Handshake> {
         self.dialect.asks(self, request)
     }

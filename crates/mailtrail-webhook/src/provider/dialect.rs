@@ -54,6 +54,11 @@ pub(super) trait Dialect: Send + Sync + fmt::Debug {
         None
     }
 
+    /// What signs this one request; see [`Provider::once`](super::Provider::once).
+    fn once(&self, _request: &Request<'_>) -> Option<String> {
+        None
+    }
+
     /// What the provider asks of the endpoint; see [`Provider::asks`](super::Provider::asks).
     fn asks(&self, _account: &Account, _request: &Request<'_>) -> Option<Handshake> {
         None

@@ -60,6 +60,12 @@ pub trait Provider: Send + Sync + fmt::Debug {
         None
     }
 
+    /// What signs this one request, where the signature does not cover the events in it: it may come
+    /// again, but only with the same events.
+    fn once(&self, _request: &Request<'_>) -> Option<String> {
+        None
+    }
+
     /// What the provider asks of the endpoint, if the request, which verified, is no event.
     fn asks(&self, _request: &Request<'_>) -> Option<Handshake> {
         None
@@ -148,6 +154,9 @@ pub enum Refused {
         "the request was signed at another time than now: if it is the provider's, one of the clocks is wrong"
     )]
     Stale,
+    /// Its token was for other events.
+    #[error("the token of the request came with other events before: someone has seen it")]
+    Reused,
     /// It belongs to another URL.
     #[error("the request is not about events: give the provider another URL for it")]
     WrongEndpoint,
@@ -170,6 +179,7 @@ impl Refused {
         Self::UntrustedHost,
         Self::WrongCertificate,
         Self::Stale,
+        Self::Reused,
         Self::WrongEndpoint,
         Self::TooLarge,
     ];
@@ -188,6 +198,7 @@ impl Refused {
             Self::UntrustedHost => "untrusted_host",
             Self::WrongCertificate => "wrong_certificate",
             Self::Stale => "stale",
+            Self::Reused => "reused",
             Self::WrongEndpoint => "wrong_endpoint",
             Self::TooLarge => "too_large",
         }

@@ -1,14 +1,18 @@
 //! Mailgun's signature in the body, and what may not be mistaken for it.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, TimeDelta};
+use futures_executor::block_on;
 use mailtrail_core::event::Authenticity;
+use mailtrail_memory::MemoryStore;
 use mailtrail_webhook::provider::{Access, Account, Provider, Refused};
-use mailtrail_webhook::{Headers, Request};
+use mailtrail_webhook::{Headers, Intake, Request};
 use proptest::prelude::*;
 use ring::hmac;
 use serde_json::{Value, json};
 
-use super::{account, form, ids, now, open, read};
+use super::{account, classifier, form, ids, keys, namespace, now, open, read};
 
 const KEY: &str = "key-of-the-account";
 const TOKEN: &str = "0123456789abcdef0123456789abcdef0123456789abcdef01";
@@ -47,6 +51,27 @@ fn a_signature_by_any_configured_key_holds_and_proves_a_secret() {
         assert_eq!(verify(&provider, &body(&signature(key))), Ok(Authenticity::SharedSecret));
     }
     assert_eq!(verify(&provider, &body(&signature("other"))), Err(Refused::WrongSignature));
+}
+
+/// Who saw a request has its token, and could put any event behind it.
+#[test]
+fn a_token_is_for_the_event_that_it_came_with() {
+    let store = Arc::new(MemoryStore::with(namespace(), Arc::new(now)));
+    let intake =
+        Intake::new(store, keys(), classifier().clone(), now, || [0; 10]).provider(mailgun(&[KEY]));
+    let post =
+        |body: &str| block_on(intake.webhook("mailgun", &Request::new(body.as_bytes(), now())));
+    let seen = body(&signature(KEY));
+    assert_eq!(post(&seen).status, 200);
+    assert_eq!(post(&seen).status, 200, "Mailgun tries again");
+    let forged = seen.replace("\"e1\"", "\"e2\"").replace("opened", "complained");
+    assert_eq!(verify(&mailgun(&[KEY]), &forged), Ok(Authenticity::SharedSecret));
+    assert_eq!(post(&forged).status, 401);
+    let counts = intake.counts("mailgun").unwrap();
+    assert_eq!(
+        (counts.repeated, counts.new_events, counts.refused),
+        (1, 1, [(Refused::Reused, 1)].into())
+    );
 }
 
 #[test]

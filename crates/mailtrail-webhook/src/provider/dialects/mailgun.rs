@@ -72,6 +72,11 @@ impl Dialect for Mailgun {
         Ok(Authenticity::SharedSecret)
     }
 
+    fn once(&self, request: &Request<'_>) -> Option<String> {
+        let shown = if is_json(request) { shown_in_json(request) } else { shown_in_form(request) };
+        shown.map(|shown| shown.token)
+    }
+
     fn split<'a>(&self, request: &Request<'a>) -> Result<Vec<Element<'a>>, Refused> {
         if is_json(request) {
             let event = serde_json::from_slice::<Post<'a>>(request.body).ok();
