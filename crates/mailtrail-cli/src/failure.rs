@@ -137,7 +137,7 @@ fn is_passing(error: &(dyn Error + 'static)) -> bool {
         || matches!(error.downcast_ref(), Some(ReadError::Unavailable { .. }))
         || matches!(error.downcast_ref(), Some(RedactError::Unavailable { .. }))
         || matches!(error.downcast_ref(), Some(RawError::Unavailable { .. }))
-        || matches!(error.downcast_ref(), Some(StateError::Unavailable { .. }))
+        || matches!(error.downcast_ref(), Some(StateError::Unavailable { .. } | StateError::Moved))
         || matches!(error.downcast_ref(), Some(CheckpointError::Unavailable { .. }))
         || matches!(error.downcast_ref(), Some(LeaseError::Unavailable(_)))
         || matches!(error.downcast_ref(), Some(RingError::Unavailable { .. }))

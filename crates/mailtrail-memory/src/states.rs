@@ -1,12 +1,12 @@
 //! The states of projections, and places in the log, in memory.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use mailtrail_core::projection::{
-    Checkpoint, CheckpointError, CheckpointStore, Entry, StateError, StateId, StateStore,
-    checked_name,
+    Checkpoint, CheckpointError, CheckpointStore, Entry, StateError, StateId, StateSnapshot,
+    StateStore, checked_name,
 };
 
 /// States in memory: gone with the process.
@@ -20,16 +20,16 @@ use mailtrail_core::projection::{
 /// # Ok::<(), mailtrail_core::projection::StateError>(())
 /// ```
 #[derive(Debug, Default)]
-pub struct MemoryStates(Mutex<BTreeMap<StateId, Held>>);
+pub struct MemoryStates(Mutex<BTreeMap<StateId, Arc<Held>>>);
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Held {
     checkpoint: Checkpoint,
     entries: BTreeMap<Bytes, Bytes>,
 }
 
 impl MemoryStates {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<StateId, Held>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<StateId, Arc<Held>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -45,7 +45,7 @@ impl StateStore for MemoryStates {
     }
 
     fn get(&self, state: &StateId, key: &[u8]) -> Result<Option<Bytes>, StateError> {
-        Ok(self.lock().get(state).and_then(|held| held.entries.get(key).cloned()))
+        self.lock().get(state).map_or(Ok(None), |held| held.get(key))
     }
 
     fn scan(
@@ -55,12 +55,12 @@ impl StateStore for MemoryStates {
         after: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<Entry>, StateError> {
-        let held = self.lock();
-        let Some(held) = held.get(state) else { return Ok(Vec::new()) };
-        let from = after.map_or_else(|| prefix.to_vec(), |after| [after, &[0]].concat());
-        let entries = held.entries.range(Bytes::from(from)..);
-        let begins = entries.take_while(|(key, _)| key.starts_with(prefix)).take(limit.max(1));
-        Ok(begins.map(|(key, value)| Entry { key: key.clone(), value: value.clone() }).collect())
+        self.lock().get(state).map_or(Ok(Vec::new()), |held| held.scan(prefix, after, limit))
+    }
+
+    fn snapshot(&self, state: &StateId) -> Result<Option<Arc<dyn StateSnapshot>>, StateError> {
+        let held = self.lock().get(state).cloned();
+        Ok(held.map(|held| held as Arc<dyn StateSnapshot>))
     }
 
     fn save(
@@ -74,7 +74,8 @@ impl StateStore for MemoryStates {
         if all.get(state).map(|held| &held.checkpoint) != from {
             return Err(StateError::Moved);
         }
-        let held = all.entry(state.clone()).or_default();
+        // Where a snapshot of it is read, this is another one from here on.
+        let held = Arc::make_mut(all.entry(state.clone()).or_default());
         held.checkpoint = to.clone();
         held.entries.extend(entries.into_iter().map(|entry| (entry.key, entry.value)));
         Ok(())
@@ -88,6 +89,28 @@ impl StateStore for MemoryStates {
     fn discard_all(&self) -> Result<(), StateError> {
         self.lock().clear();
         Ok(())
+    }
+}
+
+impl StateSnapshot for Held {
+    fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StateError> {
+        Ok(self.entries.get(key).cloned())
+    }
+
+    fn scan(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StateError> {
+        let from = after.map_or_else(|| prefix.to_vec(), |after| [after, &[0]].concat());
+        let entries = self.entries.range(Bytes::from(from)..);
+        let begins = entries.take_while(|(key, _)| key.starts_with(prefix)).take(limit.max(1));
+        Ok(begins.map(|(key, value)| Entry { key: key.clone(), value: value.clone() }).collect())
     }
 }
 

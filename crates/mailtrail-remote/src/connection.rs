@@ -55,6 +55,7 @@ async fn answer_all(
     leases: &Leases,
 ) -> io::Result<()> {
     let mut held: HashMap<String, Lease> = HashMap::new();
+    let mut snapshots = states::Held::default();
     let mut handles: HashMap<u64, AbortHandle> = HashMap::new();
     let mut running = FuturesUnordered::new();
     loop {
@@ -80,7 +81,8 @@ async fn answer_all(
                     held.remove(&name);
                 }
                 Request::State(request) => {
-                    let (answer, records) = states::answer(states, request, &frame.records);
+                    let (answer, records) =
+                        states::answer(states, &mut snapshots, request, &frame.records);
                     let answer = Answer::State(answer);
                     Frame::new(frame.request, &answer, records)?.write(&mut stream)?;
                 }

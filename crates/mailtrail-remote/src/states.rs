@@ -1,9 +1,12 @@
 //! The states of projections as another process sees them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mailtrail_core::projection::{Checkpoint, Entry, StateError, StateId, StateStore};
+use mailtrail_core::projection::{
+    Checkpoint, Entry, StateError, StateId, StateSnapshot, StateStore,
+};
 use pollster::block_on;
 use serde::{Deserialize, Serialize};
 
@@ -16,11 +19,34 @@ use crate::message::{Answer, Request};
 #[serde(rename_all = "snake_case")]
 pub(crate) enum StateRequest {
     States,
-    Checkpoint { state: StateId },
-    Get { state: StateId },
-    Scan { state: StateId, limit: usize },
+    Checkpoint {
+        state: StateId,
+    },
+    Get {
+        state: StateId,
+    },
+    Scan {
+        state: StateId,
+        limit: usize,
+    },
+    /// From here on this number means the state as it is now.
+    Snapshot {
+        state: StateId,
+    },
+    SnapshotGet {
+        snapshot: u64,
+    },
+    SnapshotScan {
+        snapshot: u64,
+        limit: usize,
+    },
+    Forget {
+        snapshot: u64,
+    },
     Save(Box<Step>),
-    Discard { state: StateId },
+    Discard {
+        state: StateId,
+    },
     DiscardAll,
 }
 
@@ -44,6 +70,10 @@ pub(crate) enum StateAnswer {
     },
     /// A value, or keys and values in turn.
     Entries,
+    /// None if nothing of the state is kept.
+    Snapshot {
+        taken: Option<(u64, Checkpoint)>,
+    },
     Done,
     Failed(Fault),
 }
@@ -116,9 +146,21 @@ impl StateStore for RemoteStates {
         after: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<Entry>, StateError> {
-        let bounds = std::iter::once(prefix).chain(after).map(Bytes::copy_from_slice).collect();
+        let bounds = bounds(prefix, after);
         let (_, found) = self.ask(StateRequest::Scan { state: state.clone(), limit }, bounds)?;
         entries(&found).ok_or_else(nonsense)
+    }
+
+    fn snapshot(&self, state: &StateId) -> Result<Option<Arc<dyn StateSnapshot>>, StateError> {
+        match self.ask(StateRequest::Snapshot { state: state.clone() }, Vec::new())? {
+            (StateAnswer::Snapshot { taken }, _) => {
+                let of = |(number, checkpoint)| -> Arc<dyn StateSnapshot> {
+                    Arc::new(RemoteSnapshot { states: self.clone(), number, checkpoint })
+                };
+                Ok(taken.map(of))
+            }
+            _ => Err(nonsense()),
+        }
     }
 
     fn save(
@@ -141,9 +183,76 @@ impl StateStore for RemoteStates {
     }
 }
 
+/// A snapshot that the owner holds for us, as long as we are connected.
+#[derive(Debug)]
+struct RemoteSnapshot {
+    states: RemoteStates,
+    number: u64,
+    checkpoint: Checkpoint,
+}
+
+impl StateSnapshot for RemoteSnapshot {
+    fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StateError> {
+        let request = StateRequest::SnapshotGet { snapshot: self.number };
+        let (_, mut found) = self.states.ask(request, vec![Bytes::copy_from_slice(key)])?;
+        Ok(found.pop())
+    }
+
+    fn scan(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StateError> {
+        let request = StateRequest::SnapshotScan { snapshot: self.number, limit };
+        let (_, found) = self.states.ask(request, bounds(prefix, after))?;
+        entries(&found).ok_or_else(nonsense)
+    }
+}
+
+impl Drop for RemoteSnapshot {
+    fn drop(&mut self) {
+        // Without a connection there is nothing to forget.
+        self.states.done(StateRequest::Forget { snapshot: self.number }, Vec::new()).ok();
+    }
+}
+
+fn bounds(prefix: &[u8], after: Option<&[u8]>) -> Vec<Bytes> {
+    std::iter::once(prefix).chain(after).map(Bytes::copy_from_slice).collect()
+}
+
+/// The snapshots that a user holds.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    snapshots: HashMap<u64, Arc<dyn StateSnapshot>>,
+    last: u64,
+}
+
+impl Held {
+    fn hold(&mut self, snapshot: Arc<dyn StateSnapshot>) -> Result<(u64, Checkpoint), StateError> {
+        if self.snapshots.len() >= SNAPSHOTS {
+            let cause = "this user holds too many snapshots";
+            return Err(StateError::Unavailable { cause: cause.into() });
+        }
+        let checkpoint = snapshot.checkpoint().clone();
+        self.last = self.last.wrapping_add(1);
+        self.snapshots.insert(self.last, snapshot);
+        Ok((self.last, checkpoint))
+    }
+
+    fn get(&self, number: u64) -> Result<&dyn StateSnapshot, StateError> {
+        self.snapshots.get(&number).map(|snapshot| &**snapshot).ok_or_else(nonsense)
+    }
+}
+
 /// The owner's side.
 pub(crate) fn answer(
     states: Option<&dyn StateStore>,
+    held: &mut Held,
     request: StateRequest,
     beside: &[Bytes],
 ) -> (StateAnswer, Vec<Bytes>) {
@@ -151,12 +260,13 @@ pub(crate) fn answer(
         let cause = "the owner of the store keeps no states".to_owned();
         return (StateAnswer::Failed(Fault::Unavailable { cause }), Vec::new());
     };
-    let answered = answered(states, request, beside);
+    let answered = answered(states, held, request, beside);
     answered.unwrap_or_else(|error| (StateAnswer::Failed(error.into()), Vec::new()))
 }
 
 fn answered(
     states: &dyn StateStore,
+    held: &mut Held,
     request: StateRequest,
     beside: &[Bytes],
 ) -> Result<(StateAnswer, Vec<Bytes>), StateError> {
@@ -172,10 +282,27 @@ fn answered(
             Ok((StateAnswer::Entries, states.get(&state, key)?.into_iter().collect()))
         }
         StateRequest::Scan { state, limit } => {
-            let prefix = beside.first().ok_or_else(nonsense)?;
-            let after = beside.get(1).map(|after| &**after);
+            let (prefix, after) = scanned(beside)?;
             let found = states.scan(&state, prefix, after, limit.min(SCAN_ENTRIES))?;
             Ok((StateAnswer::Entries, records(found)))
+        }
+        StateRequest::Snapshot { state } => {
+            let taken = states.snapshot(&state)?.map(|taken| held.hold(taken)).transpose()?;
+            Ok((StateAnswer::Snapshot { taken }, Vec::new()))
+        }
+        StateRequest::SnapshotGet { snapshot } => {
+            let key = beside.first().ok_or_else(nonsense)?;
+            let found = held.get(snapshot)?.get(key)?;
+            Ok((StateAnswer::Entries, found.into_iter().collect()))
+        }
+        StateRequest::SnapshotScan { snapshot, limit } => {
+            let (prefix, after) = scanned(beside)?;
+            let found = held.get(snapshot)?.scan(prefix, after, limit.min(SCAN_ENTRIES))?;
+            Ok((StateAnswer::Entries, records(found)))
+        }
+        StateRequest::Forget { snapshot } => {
+            held.snapshots.remove(&snapshot);
+            Ok(done(()))
         }
         StateRequest::Save(step) => {
             let Step { state, from, to } = *step;
@@ -185,6 +312,12 @@ fn answered(
         StateRequest::Discard { state } => states.discard(&state).map(done),
         StateRequest::DiscardAll => states.discard_all().map(done),
     }
+}
+
+/// Prefix, and after which key.
+fn scanned(beside: &[Bytes]) -> Result<(&[u8], Option<&[u8]>), StateError> {
+    let prefix = beside.first().ok_or_else(nonsense)?;
+    Ok((prefix, beside.get(1).map(|after| &**after)))
 }
 
 fn records(entries: Vec<Entry>) -> Vec<Bytes> {
@@ -227,3 +360,5 @@ impl From<Fault> for StateError {
 
 /// Entries in one answer.
 const SCAN_ENTRIES: usize = 16_384;
+/// Snapshots that one user may hold.
+const SNAPSHOTS: usize = 256;

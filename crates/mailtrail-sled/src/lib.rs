@@ -34,6 +34,7 @@ mod raw;
 mod read;
 mod restore;
 mod rewrite;
+mod snapshot;
 mod states;
 mod store;
 mod witness;

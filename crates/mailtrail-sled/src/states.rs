@@ -9,14 +9,17 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use mailtrail_core::projection::{Checkpoint, Entry, StateError, StateId, StateStore};
+use mailtrail_core::projection::{
+    Checkpoint, Entry, StateError, StateId, StateSnapshot, StateStore,
+};
 use mailtrail_core::store::{BoxError, OpenError};
 
 use crate::read::{Reads, guarded_open};
+use crate::snapshot::Snapshots;
 
 /// States in a folder; by custom `projections` in the store's, whose lock holds for it too.
 ///
@@ -39,6 +42,7 @@ pub struct SledStates {
     path: PathBuf,
     /// Held while a step compares and writes: when the last one went to the disk.
     flushed: Mutex<Instant>,
+    snapshots: Snapshots,
 }
 
 impl SledStates {
@@ -49,7 +53,8 @@ impl SledStates {
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, OpenError> {
         let path = path.into();
         let db = open(&path)?;
-        Ok(Self { reads: Reads::new(db), path, flushed: Mutex::new(Instant::now()) })
+        let (reads, flushed) = (Reads::new(db), Mutex::new(Instant::now()));
+        Ok(Self { reads, path, flushed, snapshots: Snapshots::default() })
     }
 
     fn lock(&self) -> MutexGuard<'_, Instant> {
@@ -57,7 +62,7 @@ impl SledStates {
     }
 
     fn value(&self, key: &[u8]) -> Result<Option<Bytes>, StateError> {
-        self.reads.value(key)?.map(|value| checked(key, &value)).transpose()
+        checked_value(&self.reads, key)
     }
 
     /// Removes what begins so.
@@ -99,7 +104,7 @@ impl StateStore for SledStates {
     }
 
     fn get(&self, state: &StateId, key: &[u8]) -> Result<Option<Bytes>, StateError> {
-        self.value(&entry_key(state, key))
+        value(&self.reads, state, key)
     }
 
     fn scan(
@@ -109,23 +114,15 @@ impl StateStore for SledStates {
         after: Option<&[u8]>,
         limit: usize,
     ) -> Result<Vec<Entry>, StateError> {
-        let begins = entry_key(state, prefix);
-        let from = after.map_or_else(
-            || begins.clone(),
-            |after| {
-                let mut from = entry_key(state, after);
-                from.push(0);
-                from
-            },
-        );
-        let own = entry_key(state, &[]).len();
-        let page = self.reads.scan(&from, &begins, limit.max(1))?;
-        let entry = |(key, value): (sled::IVec, sled::IVec)| {
-            let value = checked(&key, &value)?;
-            let key = Bytes::copy_from_slice(key.get(own..).unwrap_or_default());
-            Ok(Entry { key, value })
+        scan(&self.reads, state, prefix, after, limit)
+    }
+
+    fn snapshot(&self, state: &StateId) -> Result<Option<Arc<dyn StateSnapshot>>, StateError> {
+        let _held = self.lock();
+        let take = |at| -> Arc<dyn StateSnapshot> {
+            Arc::new(self.snapshots.take(&self.reads, state, at))
         };
-        page.into_iter().map(entry).collect()
+        Ok(self.checkpoint(state)?.map(take))
     }
 
     fn save(
@@ -139,6 +136,7 @@ impl StateStore for SledStates {
         if self.checkpoint(state)?.as_ref() != from {
             return Err(StateError::Moved);
         }
+        self.snapshots.note(&self.reads, state, &entries)?;
         let mut batch = sled::Batch::default();
         let mut insert = |key: Vec<u8>, value: &[u8]| {
             let summed = summed(&key, value);
@@ -164,6 +162,7 @@ impl StateStore for SledStates {
 
     fn discard(&self, state: &StateId) -> Result<(), StateError> {
         let _held = self.lock();
+        self.snapshots.lose(|id| id == state);
         // The checkpoint goes first: what is left then is no state.
         let mut batch = sled::Batch::default();
         batch.remove(checkpoint_key(state));
@@ -173,6 +172,7 @@ impl StateStore for SledStates {
 
     fn discard_all(&self) -> Result<(), StateError> {
         let _held = self.lock();
+        self.snapshots.lose(|_| true);
         self.reads
             .replace(|| {
                 fs::remove_dir_all(&self.path)?;
@@ -180,6 +180,46 @@ impl StateStore for SledStates {
             })
             .map_err(|cause: BoxError| StateError::Unavailable { cause })
     }
+}
+
+/// The value of an entry.
+pub(crate) fn value(
+    reads: &Reads,
+    state: &StateId,
+    key: &[u8],
+) -> Result<Option<Bytes>, StateError> {
+    checked_value(reads, &entry_key(state, key))
+}
+
+/// Entries of a state, as of [`StateStore::scan`].
+pub(crate) fn scan(
+    reads: &Reads,
+    state: &StateId,
+    prefix: &[u8],
+    after: Option<&[u8]>,
+    limit: usize,
+) -> Result<Vec<Entry>, StateError> {
+    let begins = entry_key(state, prefix);
+    let from = after.map_or_else(
+        || begins.clone(),
+        |after| {
+            let mut from = entry_key(state, after);
+            from.push(0);
+            from
+        },
+    );
+    let own = entry_key(state, &[]).len();
+    let page = reads.scan(&from, &begins, limit.max(1))?;
+    let entry = |(key, value): (sled::IVec, sled::IVec)| {
+        let value = checked(&key, &value)?;
+        let key = Bytes::copy_from_slice(key.get(own..).unwrap_or_default());
+        Ok(Entry { key, value })
+    };
+    page.into_iter().map(entry).collect()
+}
+
+fn checked_value(reads: &Reads, key: &[u8]) -> Result<Option<Bytes>, StateError> {
+    reads.value(key)?.map(|value| checked(key, &value)).transpose()
 }
 
 /// Opens the folder; one that can't be read is emptied, as all of it can be built anew.

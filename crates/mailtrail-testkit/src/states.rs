@@ -1,12 +1,18 @@
 //! What every store of projection states promises: any run of commands gives the answers of the reference.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::thread;
+
 use bytes::Bytes;
 use mailtrail_core::Position;
-use mailtrail_core::projection::{Checkpoint, Entry, StateError, StateId, StateStore};
+use mailtrail_core::projection::{
+    Checkpoint, Entry, Pages, StateError, StateId, StateSnapshot, StateStore,
+};
 use mailtrail_memory::MemoryStates;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 /// A command, with everything it needs.
 #[derive(Debug, Clone)]
@@ -115,7 +121,61 @@ fn all(store: &dyn StateStore) -> String {
     format!("{:?} {:?}", store.states(), [of(0), of(1), of(2)])
 }
 
-/// Runs random commands on a store of states and on the reference, and compares every answer.
+/// A snapshot of a state, what it has to answer, and whether the state was discarded since.
+struct Taken {
+    state: u8,
+    snapshot: Option<Arc<dyn StateSnapshot>>,
+    answers: String,
+    discarded: bool,
+}
+
+impl Taken {
+    fn of(store: &dyn StateStore, state: u8) -> Result<Self, StateError> {
+        let snapshot = store.snapshot(&id(state))?;
+        let answers = format!("{:?} {}", store.checkpoint(&id(state))?, whole(store, state));
+        Ok(Self { state, snapshot, answers, discarded: false })
+    }
+
+    fn after(&mut self, command: &Command) {
+        self.discarded |= match command {
+            Command::Discard { state } => *state == self.state,
+            Command::DiscardAll => true,
+            Command::Save { .. } | Command::Scan { .. } => false,
+        };
+    }
+
+    /// What it answers now, if that is something else.
+    fn other(&self) -> Option<String> {
+        let Some(snapshot) = &self.snapshot else {
+            return self.answers.starts_with("Some").then(|| "no snapshot".into());
+        };
+        let (mut found, mut after) = (Vec::new(), None::<Bytes>);
+        let read = loop {
+            match snapshot.scan(&[], after.as_deref(), 2) {
+                Err(StateError::Moved) if self.discarded => return None,
+                Err(error) => break format!("{error:?}"),
+                Ok(page) => match page.last() {
+                    None => break format!("{found:?}"),
+                    Some(last) => {
+                        after = Some(last.key.clone());
+                        found.extend(page);
+                    }
+                },
+            }
+        };
+        let single = |entry: &Entry| snapshot.get(&entry.key).ok().flatten();
+        let gets = found.iter().all(|entry| single(entry).as_ref() == Some(&entry.value));
+        let answers = format!("{:?} {read}", Some(snapshot.checkpoint()));
+        (answers != self.answers || !gets).then_some(answers)
+    }
+}
+
+fn whole(store: &dyn StateStore, state: u8) -> String {
+    scanned(store, state, &[], 3)
+}
+
+/// Runs random commands on a store of states and on the reference, and compares every answer; also that of snapshots
+/// which are older than the commands.
 ///
 /// ```
 /// mailtrail_testkit::states::they_answer_as_the_reference(mailtrail_memory::MemoryStates::default);
@@ -128,9 +188,16 @@ pub fn they_answer_as_the_reference<S: StateStore>(factory: impl Fn() -> S) {
     let config = Config { cases: 64, failure_persistence: None, ..Config::default() };
     let result = TestRunner::new(config).run(&vec(command(), 1..30), |commands| {
         let (store, reference) = (factory(), MemoryStates::default());
+        let mut taken = Vec::new();
         for command in &commands {
+            let now = (0..3).map(|state| Taken::of(&store, state)).collect::<Result<Vec<_>, _>>();
+            taken.extend(now.map_err(|error| TestCaseError::fail(error.to_string()))?);
             prop_assert_eq!(run(&store, command), run(&reference, command), "{:?}", command);
             prop_assert_eq!(all(&store), all(&reference), "after {:?}", command);
+            for taken in &mut taken {
+                taken.after(command);
+                prop_assert_eq!(taken.other(), None, "{} after {:?}", taken.answers, command);
+            }
         }
         Ok(())
     });
@@ -138,3 +205,62 @@ pub fn they_answer_as_the_reference<S: StateStore>(factory: impl Fn() -> S) {
         panic!("{error}");
     }
 }
+
+/// Saves steps that change many entries to one number, while others read all of them from a snapshot: they are of one
+/// number, that of the checkpoint.
+///
+/// ```
+/// let states = mailtrail_memory::MemoryStates::default();
+/// mailtrail_testkit::states::no_reader_sees_half_of_a_save(&states);
+/// ```
+///
+/// # Panics
+/// If one sees half of a save.
+#[expect(clippy::expect_used, reason = "a test")]
+pub fn no_reader_sees_half_of_a_save(states: &dyn StateStore) {
+    let id = StateId::new("racing", 1);
+    let step = |number: u64| {
+        let entry = |key: u32| Entry {
+            key: Bytes::copy_from_slice(&key.to_be_bytes()),
+            value: number.to_string().into(),
+        };
+        let from = number.checked_sub(1).map(|before| Checkpoint::at(Position::new(before)));
+        let to = Checkpoint::at(Position::new(number));
+        let entries = (0..RACING_ENTRIES).map(entry).collect();
+        states.save(&id, from.as_ref(), entries, &to).expect("nobody else saves");
+    };
+    step(0);
+    let read = || {
+        let snapshot = states.snapshot(&id).expect("it can be read").expect("it is kept");
+        let number = snapshot.checkpoint().position.get().to_string();
+        let (pages, mut read) = (Pages::of(Arc::clone(&snapshot)), 0);
+        let each = |entry: Entry| {
+            assert_eq!(entry.value, number, "entry {:?} of the state at {number}", entry.key);
+            read += 1;
+            // Whoever saves gets on meanwhile.
+            thread::yield_now();
+            assert_eq!(snapshot.get(&entry.key)?.as_deref(), Some(number.as_bytes()));
+            Ok::<(), StateError>(())
+        };
+        pages.each(&[], each).expect("it can be read");
+        assert_eq!(read, RACING_ENTRIES);
+        number
+    };
+    let saved = thread::scope(|scope| {
+        let reader = || (0..RACING_READS).map(|_| read()).collect::<BTreeSet<_>>();
+        let readers: Vec<_> = (0..2).map(|_| scope.spawn(reader)).collect();
+        let mut saved = 0_u64;
+        while readers.iter().any(|reader| !reader.is_finished()) {
+            saved += 1;
+            step(saved);
+        }
+        for reader in readers {
+            reader.join().expect("no reader saw halves");
+        }
+        saved
+    });
+    assert!(saved > 1, "it was saved while they read: {saved}");
+}
+
+const RACING_ENTRIES: u32 = 50;
+const RACING_READS: u32 = 20;

@@ -146,8 +146,8 @@ impl Tracker {
 pub struct Reported<S> {
     /// The state.
     pub state: S,
-    /// The log up to here is in it. A kept state is read entry by entry: where another process keeps it up to date,
-    /// what came since may be in it too.
+    /// The log up to here is in it, and nothing that came since, also where another process keeps it up to date. Where
+    /// that overwrites very much of it while it is read, reading fails with [`StateError::Moved`](mailtrail_core::projection::StateError::Moved): ask again.
     pub head: Head,
 }
 

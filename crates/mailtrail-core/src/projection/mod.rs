@@ -13,7 +13,7 @@ pub use checkpoint::{Checkpoint, CheckpointError, CheckpointStore, Pause, checke
 pub use deliveries::{Deliveries, Knowledge};
 pub use replay::{ReplayError, replay};
 pub use state::{Emit, Entry, KeptState, Pages, Parted, StateDigest};
-pub use state_store::{StateError, StateId, StateStore};
+pub use state_store::{StateError, StateId, StateSnapshot, StateStore};
 pub use table::{Table, TableKey, TableValue};
 
 use crate::event::Envelope;

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use super::state_store::{StateError, StateId, StateStore};
+use super::state_store::{StateError, StateId, StateSnapshot, StateStore};
 
 /// One entry of a state.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,15 +91,26 @@ const WHOLE: &[u8] = b"whole";
 
 /// The entries of one state, where they are kept. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Pages {
-    store: Arc<dyn StateStore>,
-    state: StateId,
+pub struct Pages(Source);
+
+#[derive(Debug, Clone)]
+enum Source {
+    /// As it is whenever it is read: for whoever saves it.
+    Present(Arc<dyn StateStore>, StateId),
+    /// As it was.
+    Snapshot(Arc<dyn StateSnapshot>),
 }
 
 impl Pages {
-    /// Those of a state in a store.
+    /// Those of a state in a store, as they are whenever they are read: for the one that saves it. All others take a
+    /// [snapshot](Self::of), or they see halves of what it saves meanwhile.
     pub fn new(store: Arc<dyn StateStore>, state: StateId) -> Self {
-        Self { store, state }
+        Self(Source::Present(store, state))
+    }
+
+    /// Those of a state as it was.
+    pub fn of(snapshot: Arc<dyn StateSnapshot>) -> Self {
+        Self(Source::Snapshot(snapshot))
     }
 
     /// The value of a key.
@@ -107,7 +118,10 @@ impl Pages {
     /// # Errors
     /// [`StateError`].
     pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StateError> {
-        self.store.get(&self.state, key)
+        match &self.0 {
+            Source::Present(store, state) => store.get(state, key),
+            Source::Snapshot(snapshot) => snapshot.get(key),
+        }
     }
 
     /// Gives every entry whose key begins so, in order of the keys. Memory is bounded by one page.
@@ -121,10 +135,17 @@ impl Pages {
     ) -> Result<(), E> {
         let mut after: Option<Bytes> = None;
         loop {
-            let page = self.store.scan(&self.state, prefix, after.as_deref(), PAGE)?;
+            let page = self.page(prefix, after.as_deref())?;
             let Some(last) = page.last() else { return Ok(()) };
             after = Some(last.key.clone());
             page.into_iter().try_for_each(&mut visit)?;
+        }
+    }
+
+    fn page(&self, prefix: &[u8], after: Option<&[u8]>) -> Result<Vec<Entry>, StateError> {
+        match &self.0 {
+            Source::Present(store, state) => store.scan(state, prefix, after, PAGE),
+            Source::Snapshot(snapshot) => snapshot.scan(prefix, after, PAGE),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Where the states of projections are kept.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -66,6 +67,10 @@ pub trait StateStore: Send + Sync + fmt::Debug {
         limit: usize,
     ) -> Result<Vec<Entry>, StateError>;
 
+    /// The state as it is now, for as long as the answer is held, whatever is saved meanwhile; `None` if nothing of it
+    /// is kept.
+    fn snapshot(&self, state: &StateId) -> Result<Option<Arc<dyn StateSnapshot>>, StateError>;
+
     /// Keeps entries that were made upon the state as it was at `from`, and how far it got with them.
     fn save(
         &self,
@@ -80,6 +85,28 @@ pub trait StateStore: Send + Sync + fmt::Debug {
 
     /// Forgets all states, so that no file holds anything of them any more: for an erasure.
     fn discard_all(&self) -> Result<(), StateError>;
+}
+
+/// A kept state as it was at one moment: no reader ever sees half of a save.
+///
+/// # For implementors
+/// Every call answers as the store would have when the snapshot was taken, or fails. One that can't be told any more,
+/// because the state was discarded or too much of it was overwritten, is [`StateError::Moved`].
+#[expect(clippy::missing_errors_doc, reason = "every call has the same")]
+pub trait StateSnapshot: Send + Sync + fmt::Debug {
+    /// How far it got.
+    fn checkpoint(&self) -> &Checkpoint;
+
+    /// As of [`StateStore::get`].
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StateError>;
+
+    /// As of [`StateStore::scan`].
+    fn scan(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StateError>;
 }
 
 /// A reference to a store of states is one.
@@ -105,6 +132,10 @@ impl<S: StateStore + ?Sized> StateStore for &S {
         limit: usize,
     ) -> Result<Vec<Entry>, StateError> {
         (**self).scan(state, prefix, after, limit)
+    }
+
+    fn snapshot(&self, state: &StateId) -> Result<Option<Arc<dyn StateSnapshot>>, StateError> {
+        (**self).snapshot(state)
     }
 
     fn save(

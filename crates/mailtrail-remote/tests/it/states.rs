@@ -23,6 +23,13 @@ fn they_answer_as_the_reference() {
 }
 
 #[test]
+fn no_reader_sees_half_of_a_save_through_the_socket() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_share, states) = shared(folder.path());
+    mailtrail_testkit::states::no_reader_sees_half_of_a_save(&states);
+}
+
+#[test]
 fn an_owner_without_states_says_so_and_one_that_has_gone_is_unavailable() {
     let folder = tempfile::tempdir().unwrap();
     let share = Share::start(Arc::new(MemoryStore::new()), folder.path()).unwrap();

@@ -4,7 +4,9 @@ use std::fs;
 use std::ops::Deref;
 
 use mailtrail_core::Position;
-use mailtrail_core::projection::{Checkpoint, CheckpointStore, Entry, StateId, StateStore};
+use mailtrail_core::projection::{
+    Checkpoint, CheckpointStore, Entry, StateError, StateId, StateStore,
+};
 use mailtrail_sled::{SledCheckpoints, SledStates};
 use mailtrail_testkit::crash::Places;
 
@@ -77,6 +79,39 @@ fn holds(folder: &std::path::Path, text: &[u8]) -> bool {
         }
         fs::read(path).unwrap().windows(text.len()).any(|window| window == text)
     })
+}
+
+#[test]
+fn no_reader_sees_half_of_a_save() {
+    let folder = tempfile::tempdir().unwrap();
+    let states = SledStates::open(folder.path().join("projections")).unwrap();
+    mailtrail_testkit::states::no_reader_sees_half_of_a_save(&states);
+}
+
+#[test]
+fn a_snapshot_that_very_much_was_overwritten_of_says_so_and_holds_no_more_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let states = SledStates::open(folder.path().join("projections")).unwrap();
+    let (id, large) = (StateId::new("log", 1), vec![b'x'; 1 << 20]);
+    let mut kept = None;
+    let mut save = |value: &[u8]| {
+        for number in 0..80_u8 {
+            let entry = Entry { key: vec![number].into(), value: value.to_vec().into() };
+            let to = Checkpoint::at(Position::new(
+                1 + kept.as_ref().map_or(0, |kept: &Checkpoint| kept.position.get()),
+            ));
+            states.save(&id, kept.as_ref(), vec![entry], &to).unwrap();
+            kept = Some(to);
+        }
+    };
+    save(&large);
+    let snapshot = states.snapshot(&id).unwrap().unwrap();
+    assert_eq!(snapshot.get(&[0]).unwrap().unwrap().len(), 1 << 20);
+    save(b"small");
+    assert!(matches!(snapshot.get(&[0]), Err(StateError::Moved)));
+    assert!(matches!(snapshot.scan(&[], None, 9), Err(StateError::Moved)));
+    let anew = states.snapshot(&id).unwrap().unwrap();
+    assert_eq!(anew.get(&[0]).unwrap().as_deref(), Some(&b"small"[..]));
 }
 
 /// Whatever sled makes of damaged files, nobody reads other values than were saved.

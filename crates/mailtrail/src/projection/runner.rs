@@ -108,8 +108,8 @@ where
         Ok(self.state_and_checkpoint()?.map(|(state, _)| state))
     }
 
-    /// The kept state, and how far it is at least: its entries are read when they are asked for, and another one may
-    /// save newer ones meanwhile.
+    /// The kept state, and how far it is. Its entries are read when they are asked for, as they are now, whatever is
+    /// saved meanwhile.
     ///
     /// # Errors
     /// [`StateError`].
@@ -123,7 +123,7 @@ where
     /// # Errors
     /// [`StateError`].
     pub fn checkpoint(&self) -> Result<Option<Checkpoint>, StateError> {
-        Ok(self.pages()?.map(|(_, checkpoint)| checkpoint))
+        Ok(self.readable()?.map(|(_, checkpoint)| checkpoint))
     }
 
     /// The digest of the kept state, and how far that is.
@@ -445,18 +445,35 @@ where
         all.iter().filter(|state| older(state)).try_for_each(|(id, _)| self.states.discard(id))
     }
 
-    /// Where the state is to be read that is whole.
+    /// The state to be read, as it is now.
     fn pages(&self) -> Result<Option<(Pages, Checkpoint)>, StateError> {
-        let older = self.meanwhile.map(|revision| StateId::new(self.projection.name(), revision));
-        for id in std::iter::once(self.id()).chain(older) {
-            let kept = self.states.checkpoint(&id)?.filter(|kept| kept.building.is_none());
-            // One that stands still before it has ever caught up can be read: nothing else is to come.
-            if let Some(checkpoint) = kept.filter(|kept| !kept.behind || kept.paused.is_some()) {
-                return Ok(Some((Pages::new(Arc::clone(&self.states), id), checkpoint)));
+        while let Some((id, _)) = self.readable()? {
+            // Discarded or built anew since, it is looked for again.
+            if let Some(snapshot) = self.states.snapshot(&id)?
+                && is_readable(snapshot.checkpoint())
+            {
+                let checkpoint = snapshot.checkpoint().clone();
+                return Ok(Some((Pages::of(snapshot), checkpoint)));
             }
         }
         Ok(None)
     }
+
+    /// Which state is to be read, and how far it is.
+    fn readable(&self) -> Result<Option<(StateId, Checkpoint)>, StateError> {
+        let older = self.meanwhile.map(|revision| StateId::new(self.projection.name(), revision));
+        for id in std::iter::once(self.id()).chain(older) {
+            if let Some(checkpoint) = self.states.checkpoint(&id)?.filter(is_readable) {
+                return Ok(Some((id, checkpoint)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Whether a state is whole. One that stands still before it has ever caught up is: nothing else is to come.
+fn is_readable(kept: &Checkpoint) -> bool {
+    kept.building.is_none() && (!kept.behind || kept.paused.is_some())
 }
 
 impl<S> Working<S> {
