@@ -310,18 +310,14 @@ fn with_line_feeds(mail: &[u8]) -> Cow<'_, [u8]> {
     let content = mail.trim_ascii_end().len();
     let behind = mail.get(content..).unwrap_or_default();
     let is_mac = !mail.contains(&b'\n');
-    match behind.iter().position(|byte| *byte == b'\n') {
-        Some(end) => {
-            let end = content.saturating_add(end).saturating_add(1);
-            Cow::Borrowed(mail.get(..end).unwrap_or(mail))
-        }
-        None => {
-            let feed = |byte: &u8| if is_mac && *byte == b'\r' { b'\n' } else { *byte };
-            let end = behind.iter().position(|byte| *byte == b'\r').unwrap_or(behind.len());
-            let own = mail.get(..content.saturating_add(end)).unwrap_or(mail);
-            Cow::Owned(own.iter().map(feed).chain([b'\n']).collect())
-        }
+    if let Some(end) = behind.iter().position(|byte| *byte == b'\n') {
+        let end = content.saturating_add(end).saturating_add(1);
+        return Cow::Borrowed(mail.get(..end).unwrap_or(mail));
     }
+    let feed = |byte: &u8| if is_mac && *byte == b'\r' { b'\n' } else { *byte };
+    let end = behind.iter().position(|byte| *byte == b'\r').unwrap_or(behind.len());
+    let own = mail.get(..content.saturating_add(end)).unwrap_or(mail);
+    Cow::Owned(own.iter().map(feed).chain([b'\n']).collect())
 }
 
 /// Larger mails are refused, whatever they are.

@@ -33,7 +33,6 @@ impl Https {
 impl Fetch for Https {
     async fn get(&self, url: &str) -> Result<String, FetchError> {
         let (agent, wanted) = (self.agent.clone(), url.to_owned());
-        let failed = |cause| FetchError { url: url.to_owned(), cause };
         let fetching = tokio::task::spawn_blocking(move || {
             let response = agent.get(&wanted).call()?;
             if response.status() != 200 {
@@ -41,8 +40,8 @@ impl Fetch for Https {
             }
             response.into_body().with_config().limit(MOST_BYTES).read_to_string()
         });
-        let fetched = fetching.await.map_err(|error| failed(error.into()))?;
-        fetched.map_err(|error| failed(error.into()))
+        let fetched = fetching.await.map_err(|error| FetchError::new(url, error))?;
+        fetched.map_err(|error| FetchError::new(url, error))
     }
 }
 

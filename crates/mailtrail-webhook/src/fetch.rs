@@ -25,12 +25,20 @@ pub trait Fetch: Send + Sync {
 /// Why something could not be fetched.
 #[derive(Debug, thiserror::Error)]
 #[error("{url} could not be fetched")]
+#[non_exhaustive]
 pub struct FetchError {
     /// What was to be fetched.
     pub url: String,
     /// Why not.
     #[source]
     pub cause: BoxError,
+}
+
+impl FetchError {
+    /// That something was not fetched, and why.
+    pub fn new(url: &str, cause: impl Into<BoxError>) -> Self {
+        Self { url: url.to_owned(), cause: cause.into() }
+    }
 }
 
 /// What was fetched, by its URL: providers change certificates once a year, and sign with one of a few.

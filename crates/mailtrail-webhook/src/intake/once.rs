@@ -63,15 +63,14 @@ mod tests {
             uses in prop::collection::vec((0_u8..4, 0_u8..3, 0_i64..72), 1..40),
         ) {
             let tokens = Tokens::default();
-            let mut model: HashMap<u8, (u8, i64)> = HashMap::new();
-            let mut hour = 0;
+            let mut model: HashMap<u8, (u8, DateTime<Utc>)> = HashMap::new();
+            let mut now = DateTime::<Utc>::UNIX_EPOCH;
             for (token, event, later) in uses {
-                hour += later;
-                model.retain(|_, (_, at)| hour - *at <= 48);
-                let expected = model.entry(token).or_insert((event, hour)).0 == event;
+                now = now.checked_add_signed(TimeDelta::hours(later)).unwrap();
+                model.retain(|_, (_, at)| now.signed_duration_since(*at) <= KEPT_FOR);
+                let expected = model.entry(token).or_insert((event, now)).0 == event;
                 let endpoint = Endpoint::new("mailgun").unwrap();
                 let events = [EventId::from_bytes([event; 16])];
-                let now = DateTime::from_timestamp(hour * 3_600, 0).unwrap();
                 prop_assert_eq!(tokens.admit(&endpoint, &token.to_string(), &events, now), expected);
             }
         }

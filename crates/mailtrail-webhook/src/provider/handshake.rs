@@ -6,7 +6,7 @@
 pub enum Handshake {
     /// To be answered with this JSON.
     Echo(String),
-    /// To be answered with this origin in `WebHook-Allowed-Origin` (CloudEvents, HTTP 1.1 Web Hooks
+    /// To be answered with this origin in `WebHook-Allowed-Origin` (`CloudEvents`, HTTP 1.1 Web Hooks
     /// for Event Delivery §4).
     Allow(String),
     /// To fetch this URL, on a host of the provider's.

@@ -30,8 +30,7 @@ impl Fetch for Web {
     async fn get(&self, url: &str) -> Result<String, FetchError> {
         self.asked.lock().unwrap().push(url.to_owned());
         let page = self.pages.iter().find(|(own, _)| *own == url);
-        page.map(|(_, text)| (*text).to_owned())
-            .ok_or_else(|| FetchError { url: url.to_owned(), cause: "404".into() })
+        page.map(|(_, text)| (*text).to_owned()).ok_or_else(|| FetchError::new(url, "404"))
     }
 }
 
