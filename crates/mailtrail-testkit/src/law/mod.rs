@@ -59,7 +59,7 @@ pub fn homomorphism<T: Join + Clone + Debug>(
 
 /// Any split into batches, and starting over, give the same state.
 ///
-/// With the `Confirmed` of the [laws of a projection](self::projection):
+/// With the `Confirmed` of the [laws of a projection](mod@self::projection):
 ///
 /// ```
 /// # mod confirmed { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/law/confirmed.rs")); }
