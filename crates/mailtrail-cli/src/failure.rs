@@ -4,15 +4,13 @@ use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 
-use mailtrail::audit::ImportLinesError;
+use mailtrail::ReportError;
+use mailtrail::audit::ExportError;
 use mailtrail::core::projection::{CheckpointError, StateError};
 use mailtrail::core::store::{Advice, AppendError, OpenError, RawError, ReadError, RedactError};
-use mailtrail::projection::RunError;
 use mailtrail::remote::LeaseError;
-use mailtrail::sled::RestoreError;
 use mailtrail::webhook::intake::RetryError;
 use mailtrail::webhook::refused::RingError;
-use mailtrail::{PolicyError, ReportError};
 
 use crate::contacts::ContactsError;
 use crate::output;
@@ -82,7 +80,11 @@ pub(crate) fn in_full(error: &(dyn Error + 'static)) -> String {
 
 /// Whoever read our output has gone: nothing is wrong.
 fn is_closed_pipe(error: &(dyn Error + Send + Sync + 'static)) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    let error: Option<&io::Error> = match error.downcast_ref() {
+        Some(ExportError::Write(error)) => Some(error),
+        _ => error.downcast_ref(),
+    };
+    error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 impl<E: Error + Send + Sync + 'static> From<E> for Failure {
@@ -111,7 +113,7 @@ fn advice(error: &(dyn Error + 'static)) -> Option<String> {
                 "{first}, then run this again: what was stored is there, and what was not is stored then"
             ));
         }
-        next = behind(error);
+        next = error.source();
     }
     None
 }
@@ -126,7 +128,7 @@ fn code_of(error: &(dyn Error + 'static)) -> u8 {
         if let Some(contacts) = error.downcast_ref::<ContactsError>() {
             return if matches!(contacts, ContactsError::Io { .. }) { 66 } else { 65 };
         }
-        next = behind(error);
+        next = error.source();
     }
     1
 }
@@ -163,41 +165,12 @@ fn disk_trouble(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
     passing.then_some(kind)
 }
 
-/// The error behind this one; that in it, of one which only passes it on: its `source` leaves it out.
-fn behind<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-    if let Some(error) = error.downcast_ref::<PolicyError>() {
-        match error {
-            PolicyError::Report(error) => return Some(error),
-            PolicyError::State(error) => return Some(error),
-            _ => {}
-        }
-    }
-    if let Some(error) = error.downcast_ref::<ReportError>() {
-        match error {
-            ReportError::Replay(error) => return Some(error),
-            ReportError::Run(error) => return Some(error),
-            _ => {}
-        }
-    }
-    if let Some(error) = error.downcast_ref::<RunError>() {
-        match error {
-            RunError::Replay(error) => return Some(error),
-            RunError::State(error) => return Some(error),
-            _ => {}
-        }
-    }
-    if let Some(RestoreError::Open(error)) = error.downcast_ref() {
-        return Some(error);
-    }
-    if let Some(ImportLinesError::Restore(error)) = error.downcast_ref() {
-        return Some(error);
-    }
-    error.source()
-}
-
 #[cfg(test)]
 mod tests {
+    use mailtrail::PolicyError;
     use mailtrail::core::store::BoxError;
+    use mailtrail::projection::RunError;
+    use mailtrail::sled::RestoreError;
 
     use super::*;
 

@@ -57,11 +57,17 @@ async fn answer_all(
     let mut held: HashMap<String, Lease> = HashMap::new();
     let mut snapshots = states::Held::default();
     let mut handles: HashMap<u64, AbortHandle> = HashMap::new();
+    // What waits for something that may never come.
+    let mut waiting: HashMap<u64, AbortHandle> = HashMap::new();
+    let mut ended = false;
     let mut running = FuturesUnordered::new();
     loop {
         let next = if running.is_empty() {
+            if ended {
+                return Ok(());
+            }
             Either::Left(requests.next().await)
-        } else if running.len() >= RUNNING {
+        } else if ended || running.len() >= RUNNING {
             Either::Right(running.next().await)
         } else {
             match select(pin!(requests.next()), running.next()).await {
@@ -70,9 +76,14 @@ async fn answer_all(
             }
         };
         match next {
-            Either::Left(None) => return Ok(()),
+            // Nothing more is asked: what was is answered first.
+            Either::Left(None) => {
+                ended = true;
+                waiting.values().for_each(AbortHandle::abort);
+            }
             Either::Left(Some(frame)) => match frame.header()? {
                 Request::Cancel { request } => {
+                    waiting.remove(&request);
                     if let Some(handle) = handles.remove(&request) {
                         handle.abort();
                     }
@@ -95,6 +106,9 @@ async fn answer_all(
                 }
                 request => {
                     let (handle, registration) = AbortHandle::new_pair();
+                    if matches!(request, Request::Changed { .. }) {
+                        waiting.insert(frame.request, handle.clone());
+                    }
                     handles.insert(frame.request, handle);
                     let work = async move {
                         let (answer, records) = answer(store, request, &frame.records).await;
@@ -105,6 +119,7 @@ async fn answer_all(
             },
             Either::Right(Some(Ok((request, answer, records)))) => {
                 handles.remove(&request);
+                waiting.remove(&request);
                 Frame::new(request, &answer, records)?.write(&mut stream)?;
             }
             // Cancelled: nobody waits for it.

@@ -6,8 +6,9 @@ use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use mailtrail_core::EventStore;
 use mailtrail_core::projection::StateStore;
@@ -20,7 +21,7 @@ use crate::socket;
 ///
 /// # Guarantees
 /// What is acknowledged to a user is as durable as the store says. A user that never reads its answers
-/// holds up nobody but itself.
+/// holds up nobody but itself. When this ends, what was asked before is answered first, within a second.
 #[derive(Debug)]
 pub struct Share {
     folder: PathBuf,
@@ -41,6 +42,8 @@ struct Shared {
 struct Open {
     closed: AtomicBool,
     connections: Mutex<HashMap<u64, UnixStream>>,
+    /// Told when one has gone.
+    left: Condvar,
 }
 
 impl Share {
@@ -91,9 +94,11 @@ impl Drop for Share {
         // Wakes the thread that waits for the next user.
         let woken = socket::connect(&self.folder).is_ok();
         socket::remove(&self.folder);
-        for connection in self.open.lock().values() {
-            connection.shutdown(Shutdown::Both).ok();
-        }
+        // What was asked is answered, so that users hear why the store is no longer to be had; but nobody waits for one
+        // that doesn't read its answers.
+        self.open.shut_down(Shutdown::Read);
+        self.open.wait(STOP_GRACE);
+        self.open.shut_down(Shutdown::Both);
         if let Some(accepts) = self.accepts.take().filter(|_| woken) {
             accepts.join().ok();
         }
@@ -101,6 +106,23 @@ impl Drop for Share {
 }
 
 impl Open {
+    fn shut_down(&self, how: Shutdown) {
+        for connection in self.lock().values() {
+            connection.shutdown(how).ok();
+        }
+    }
+
+    /// Waits until all have gone, or for so long.
+    fn wait(&self, at_most: Duration) {
+        let open = |connections: &mut HashMap<u64, UnixStream>| !connections.is_empty();
+        drop(self.left.wait_timeout_while(self.lock(), at_most, open));
+    }
+
+    fn remove(&self, number: u64) {
+        self.lock().remove(&number);
+        self.left.notify_all();
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, UnixStream>> {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -119,10 +141,13 @@ fn accept(listener: &UnixListener, shared: &Shared, leases: &Leases, open: &Arc<
         let spawned = thread::Builder::new().name("mailtrail-user".into()).spawn(move || {
             connection::serve(&stream, &*shared.store, shared.states.as_deref(), &leases);
             stream.shutdown(Shutdown::Both).ok();
-            of.lock().remove(&number);
+            of.remove(number);
         });
         if spawned.is_err() {
-            open.lock().remove(&number);
+            open.remove(number);
         }
     }
 }
+
+/// How long answers are waited for at the end.
+const STOP_GRACE: Duration = Duration::from_secs(1);

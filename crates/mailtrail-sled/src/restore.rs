@@ -75,7 +75,7 @@ impl Restore {
 #[non_exhaustive]
 pub enum RestoreError {
     /// The folder can't be opened.
-    #[error(transparent)]
+    #[error("the new store can't be begun")]
     Open(#[from] OpenError),
     /// The folder holds another log: restore into a new one.
     #[error("the folder holds another log: restore into a new folder")]
@@ -87,7 +87,7 @@ pub enum RestoreError {
         position: Position,
     },
     /// A record is not what was exported.
-    #[error(transparent)]
+    #[error("what is to be restored is not what was exported")]
     Altered(#[from] Altered),
     /// The records could not be written.
     #[error("the records could not be written")]

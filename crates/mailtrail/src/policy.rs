@@ -123,10 +123,10 @@ pub enum PolicyError {
     #[error("the events can't be read")]
     Read(#[from] ReadError),
     /// The Email Log can't be made.
-    #[error(transparent)]
+    #[error("the Email Log can't be made, which says whom a complaint concerns")]
     Report(#[from] ReportError),
     /// The state of the Email Log can't be read.
-    #[error(transparent)]
+    #[error("the Email Log can't be read, which says whom a complaint concerns")]
     State(#[from] StateError),
     /// The entries can't be stored.
     #[error("the entries can't be stored")]

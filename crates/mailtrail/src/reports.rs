@@ -156,10 +156,10 @@ pub struct Reported<S> {
 #[non_exhaustive]
 pub enum ReportError {
     /// The log can't be read, or an event not be applied.
-    #[error(transparent)]
+    #[error("the report can't be made from the events")]
     Replay(#[from] ReplayError),
     /// The kept state can't be brought up to date.
-    #[error(transparent)]
+    #[error("the report can't be brought up to date")]
     Run(#[from] RunError),
     /// The projection stands still at an event that it can't apply: mend it and [resume](crate::projection::resume),
     /// or [skip](crate::projection::skip) that event.

@@ -1,12 +1,14 @@
 //! `migrate`: a store moved to another, and compared.
 
+use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
 use mailtrail::Tracker;
 use mailtrail::audit::{Finding, verify_store};
-use mailtrail::core::projection::Projection;
+use mailtrail::core::projection::{Checkpoint, Projection, StateId};
 use mailtrail::core::store::Filter;
 use mailtrail::core::{EventStore, Position};
 use mailtrail::report::render::{Cells, email_log_csv};
@@ -44,12 +46,16 @@ impl Migrate {
         if let Some(from) = source.sled_folder()? {
             copy_raw(&from, &folder)?;
         }
+        // Its lock holds for the states, too.
+        let target = SledStore::open(&folder)?;
         let states = Arc::new(SledStates::open(folder.join("projections"))?);
-        let moved = Tracker::builder(SledStore::open(&folder)?).states(states).open();
+        let moved = Tracker::builder(target).states(states).open();
         let verified = verify_store(&**moved.store(), Some(head), |_| ()).await?;
         if verified.finding != Finding::Intact || verified.head != head {
             return Err(Failure::other("the new store is not what was read: throw it away"));
         }
+        leave_out(&opened.tracker, &moved, &EmailLog)?;
+        leave_out(&opened.tracker, &moved, &BroadcastSummary)?;
         let digests = [
             (EmailLog.name(), checked(&moved, EmailLog).await?),
             (BroadcastSummary.name(), checked(&moved, BroadcastSummary).await?),
@@ -100,11 +106,27 @@ fn copy_raw(from: &Path, to: &Path) -> Result<(), Failure> {
         let entry = entry?;
         let target = to.join(entry.file_name());
         if !target.exists() {
-            std::fs::copy(entry.path(), &target)?;
-            std::fs::File::open(&target)?.sync_all()?;
+            // Under its name it is whole: whoever was interrupted goes on with it.
+            let mut copy = tempfile::NamedTempFile::new_in(&to)?;
+            io::copy(&mut File::open(entry.path())?, &mut copy)?;
+            copy.as_file().sync_all()?;
+            copy.persist(&target).map_err(|error| error.error)?;
         }
     }
-    Ok(std::fs::File::open(&to)?.sync_all()?)
+    Ok(File::open(&to)?.sync_all()?)
+}
+
+/// What someone chose to leave out of a report stays left out.
+fn leave_out<P: Projection>(from: &Tracker, to: &Tracker, projection: &P) -> Result<(), Failure> {
+    let id = StateId::new(projection.name(), projection.revision());
+    let (Some(from), Some(to)) = (from.states(), to.states()) else { return Ok(()) };
+    let skipped = from.checkpoint(&id)?.map(|kept| kept.skipped).unwrap_or_default();
+    if skipped.is_empty() || to.checkpoint(&id)?.is_some() {
+        return Ok(());
+    }
+    let mut begun = Checkpoint::default();
+    (begun.skipped, begun.behind) = (skipped, true);
+    Ok(to.save(&id, None, Vec::new(), &begun)?)
 }
 
 async fn report(tracker: &Tracker) -> Result<Vec<u8>, Failure> {

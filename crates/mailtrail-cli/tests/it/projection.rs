@@ -128,4 +128,9 @@ async fn skipped_it_leaves_that_event_out_also_when_it_is_built_anew() {
         text(&mailtrail(folder, &["rebuild", "--check"]));
         text(&mailtrail(folder, &["rebuild"]));
     }
+    // Also in another store.
+    let migrate = ["migrate", "--from", "sled:trail", "--to", "sled:moved"];
+    text(&mailtrail(folder, &migrate));
+    let moved = ["--store", "sled:moved", "report", "email-log", "--json"];
+    assert_eq!(lines(&mailtrail(folder, &moved)).len(), 3);
 }

@@ -229,10 +229,7 @@ async fn append<S: EventStore + ?Sized>(
     store: &S,
     batch: AppendBatch,
 ) -> Result<Outcome, AppendError> {
-    match store.append(batch.clone()).await {
-        Err(AppendError::OutcomeUnknown { .. }) => Ok(store.append(batch).await?.outcome),
-        answer => Ok(answer?.outcome),
-    }
+    Ok(store.append_again(batch).await?.outcome)
 }
 
 async fn existing_kind<S: EventStore + ?Sized>(

@@ -47,14 +47,31 @@ pub trait EventStoreExt: EventStore {
         let add = |batch: AppendBatch, (stream, event): &(StreamId, NewEvent)| {
             batch.write(*stream, Expected::Any, vec![event.clone()])
         };
-        let batch = facts.iter().fold(AppendBatch::new(), add).skip_known();
-        for _ in 1..TRIES {
+        self.append_again(facts.iter().fold(AppendBatch::new(), add).skip_known()).await
+    }
+
+    /// Appends a batch, and brings it again while it is unknown whether it was stored.
+    ///
+    /// # Errors
+    /// As of [`append`](EventStore::append). What was unknown once and could not be found out is
+    /// [`OutcomeUnknown`](AppendError::OutcomeUnknown), with the first cause: that the store is no longer to be had
+    /// says nothing of the batch, and not why.
+    async fn append_again(&self, batch: AppendBatch) -> Result<Appended, AppendError> {
+        let mut unknown = None;
+        for _ in 0..TRIES {
             match self.append(batch.clone()).await {
-                Err(AppendError::OutcomeUnknown { .. }) => {}
+                Err(AppendError::OutcomeUnknown { cause }) => {
+                    unknown.get_or_insert(cause);
+                }
+                Err(error @ AppendError::Unavailable { .. }) if unknown.is_none() => {
+                    return Err(error);
+                }
+                Err(AppendError::Unavailable { .. }) => break,
                 answer => return answer,
             }
         }
-        self.append(batch).await
+        let cause = unknown.unwrap_or_else(|| "the batch was never brought".into());
+        Err(AppendError::OutcomeUnknown { cause })
     }
 
     /// All events of a stream.

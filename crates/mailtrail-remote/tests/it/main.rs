@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod connection;
+mod ending;
 mod shared;
 mod states;
 

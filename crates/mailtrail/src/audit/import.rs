@@ -180,10 +180,10 @@ pub enum ImportLinesError {
     #[error("this is no export of mailtrail: its first line is not a header")]
     NoExport,
     /// A line is none of an export.
-    #[error(transparent)]
+    #[error("the export is damaged")]
     Line(#[from] ExportLineError),
     /// A record is not what was exported.
-    #[error(transparent)]
+    #[error("the export is not what was written")]
     Altered(#[from] Altered),
     /// The end is missing. All that is there was imported.
     #[error("the end of the export is missing: it ends at position {found}, not {expected}")]
@@ -207,7 +207,7 @@ pub enum ImportLinesError {
     Read(#[from] ReadError),
     /// The new store can't be written.
     #[cfg(feature = "sled")]
-    #[error(transparent)]
+    #[error("the events could not be written to the new store")]
     Restore(#[from] mailtrail_sled::RestoreError),
 }
 

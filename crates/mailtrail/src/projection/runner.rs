@@ -532,13 +532,13 @@ pub enum RunError {
     #[error("the events can't be read")]
     Read(#[from] ReadError),
     /// The log can't be read, or an event not be applied, while the state was built.
-    #[error(transparent)]
+    #[error("the state of the projection can't be built from the events")]
     Replay(#[from] ReplayError),
     /// An event that was applied before can't be applied again: the projection is not pure.
     #[error("an event that was applied before can't be applied again")]
     Apply(#[from] ApplyError),
     /// The state can't be read or saved.
-    #[error(transparent)]
+    #[error("the projection can't read or save its state")]
     State(#[from] StateError),
     /// Another one builds the state: try again later, or read what there is.
     #[error("the state of the projection is being built by another one: try again later")]

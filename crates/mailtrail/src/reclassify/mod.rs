@@ -248,10 +248,10 @@ pub enum ReclassifyError {
     #[error("the raw bytes of a mail can't be read")]
     Raw(#[from] RawError),
     /// The Email Log can't be made, by which rows are named. What was applied stays.
-    #[error(transparent)]
+    #[error("the Email Log can't be made, by which rows are named")]
     Report(#[from] ReportError),
     /// The state of the Email Log can't be read. What was applied stays.
-    #[error(transparent)]
+    #[error("the Email Log can't be read, by which rows are named")]
     State(#[from] StateError),
     /// A new reading can't be written.
     #[error("a new reading can't be written")]

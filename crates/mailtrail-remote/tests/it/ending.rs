@@ -1,0 +1,107 @@
+//! The owner ends: what was asked before is answered.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use async_trait::async_trait;
+use futures_executor::block_on;
+use mailtrail_core::event::Source;
+use mailtrail_core::id::Category;
+use mailtrail_core::store::{
+    AppendError, Appended, Capabilities, Filter, Head, ImportError, Page, ReadError, RedactError,
+    StreamPage,
+};
+use mailtrail_core::{
+    AppendBatch, EventId, EventStore, Expected, Namespace, NewEvent, Position, StreamId, Version,
+};
+use mailtrail_memory::MemoryStore;
+use mailtrail_remote::{RemoteStore, Share};
+
+/// A store that says when it has begun to append, and ends with that when it is told to.
+#[derive(Debug)]
+struct Slow {
+    store: MemoryStore,
+    begun: Mutex<Sender<()>>,
+    go_on: Mutex<Receiver<()>>,
+}
+
+#[test]
+fn what_was_asked_before_the_owner_ends_is_answered_and_who_waits_is_let_go() {
+    let (folder, (begun, begins), (release, go_on)) =
+        (tempfile::tempdir().unwrap(), channel(), channel());
+    let store = MemoryStore::new();
+    let slow = Slow { store, begun: Mutex::new(begun), go_on: Mutex::new(go_on) };
+    let share = Share::start(Arc::new(slow), folder.path()).unwrap();
+    let remote = RemoteStore::connect(folder.path()).unwrap();
+    let other = RemoteStore::connect(folder.path()).unwrap();
+    let id = EventId::from_bytes([1; 16]);
+    let event = NewEvent::from_bytes(id, "test".into(), 1, "{}".into(), Source::known("test"));
+    let stream = StreamId::from_parts(Category::DELIVERY, [1; 16]);
+    let batch = AppendBatch::new().write(stream, Expected::Any, vec![event]);
+    thread::scope(|threads| {
+        let appended = threads.spawn(|| block_on(remote.append(batch)));
+        let waiting = threads.spawn(|| block_on(other.changed(Position::new(7))));
+        begins.recv().unwrap();
+        let ending = threads.spawn(move || drop(share));
+        while RemoteStore::connect(folder.path()).is_ok() {
+            thread::yield_now();
+        }
+        release.send(()).unwrap();
+        assert_eq!(appended.join().unwrap().unwrap().events.len(), 1);
+        assert!(matches!(waiting.join().unwrap(), Err(ReadError::Unavailable { .. })));
+        ending.join().unwrap();
+    });
+}
+
+#[async_trait]
+impl EventStore for Slow {
+    fn capabilities(&self) -> Capabilities {
+        self.store.capabilities()
+    }
+
+    fn namespace(&self) -> Namespace {
+        self.store.namespace()
+    }
+
+    async fn append(&self, batch: AppendBatch) -> Result<Appended, AppendError> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner).send(()).unwrap();
+        self.go_on.lock().unwrap_or_else(PoisonError::into_inner).recv().unwrap();
+        self.store.append(batch).await
+    }
+
+    async fn read_stream(
+        &self,
+        stream: StreamId,
+        from: Version,
+        limit: usize,
+    ) -> Result<StreamPage, ReadError> {
+        self.store.read_stream(stream, from, limit).await
+    }
+
+    async fn read_all(
+        &self,
+        filter: &Filter,
+        after: Position,
+        limit: usize,
+    ) -> Result<Page, ReadError> {
+        self.store.read_all(filter, after, limit).await
+    }
+
+    async fn changed(&self, past: Position) -> Result<Position, ReadError> {
+        self.store.changed(past).await
+    }
+
+    async fn head(&self) -> Result<Head, ReadError> {
+        self.store.head().await
+    }
+
+    async fn redact(&self, ids: &[EventId]) -> Result<(), RedactError> {
+        self.store.redact(ids).await
+    }
+
+    async fn import(&self, batch: AppendBatch) -> Result<Appended, ImportError> {
+        self.store.import(batch).await
+    }
+}
