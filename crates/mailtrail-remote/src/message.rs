@@ -15,7 +15,7 @@ use crate::failure::{Refusal, Unreadable};
 use crate::states::{StateAnswer, StateRequest};
 
 /// The version of what is said here. Both sides must have the same.
-pub(crate) const PROTOCOL: u32 = 1;
+pub(crate) const PROTOCOL: u32 = 2;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
