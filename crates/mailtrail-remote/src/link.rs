@@ -98,8 +98,8 @@ impl Link {
         let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
         let sent = frame.write(&mut *output);
         if sent.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::InvalidInput) {
-            // What follows half a frame could not be read.
-            output.shutdown(Shutdown::Both).ok();
+            // What follows half a frame could not be read; what was asked before may still be answered.
+            output.shutdown(Shutdown::Write).ok();
         }
         sent
     }

@@ -1,11 +1,12 @@
 //! The owner ends: what was asked before is answered.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use async_trait::async_trait;
+use futures_channel::oneshot;
 use futures_executor::block_on;
 use mailtrail_core::event::Source;
 use mailtrail_core::id::Category;
@@ -24,15 +25,15 @@ use mailtrail_remote::{RemoteStore, Share};
 struct Slow {
     store: MemoryStore,
     begun: Mutex<Sender<()>>,
-    go_on: Mutex<Receiver<()>>,
+    go_on: Mutex<Option<oneshot::Receiver<()>>>,
 }
 
 #[test]
 fn what_was_asked_before_the_owner_ends_is_answered_and_who_waits_is_let_go() {
     let (folder, (begun, begins), (release, go_on)) =
-        (tempfile::tempdir().unwrap(), channel(), channel());
+        (tempfile::tempdir().unwrap(), channel(), oneshot::channel());
     let store = MemoryStore::new();
-    let slow = Slow { store, begun: Mutex::new(begun), go_on: Mutex::new(go_on) };
+    let slow = Slow { store, begun: Mutex::new(begun), go_on: Mutex::new(Some(go_on)) };
     let share = Share::start(Arc::new(slow), folder.path()).unwrap();
     let remote = RemoteStore::connect(folder.path()).unwrap();
     let other = RemoteStore::connect(folder.path()).unwrap();
@@ -45,12 +46,13 @@ fn what_was_asked_before_the_owner_ends_is_answered_and_who_waits_is_let_go() {
         let waiting = threads.spawn(|| block_on(other.changed(Position::new(7))));
         begins.recv().unwrap();
         let ending = threads.spawn(move || drop(share));
-        while RemoteStore::connect(folder.path()).is_ok() {
+        assert!(matches!(waiting.join().unwrap(), Err(ReadError::Unavailable { .. })));
+        // Nor is anything more asked on the connection that is still to be answered.
+        while block_on(remote.head()).is_ok() {
             thread::yield_now();
         }
         release.send(()).unwrap();
         assert_eq!(appended.join().unwrap().unwrap().events.len(), 1);
-        assert!(matches!(waiting.join().unwrap(), Err(ReadError::Unavailable { .. })));
         ending.join().unwrap();
     });
 }
@@ -67,7 +69,8 @@ impl EventStore for Slow {
 
     async fn append(&self, batch: AppendBatch) -> Result<Appended, AppendError> {
         self.begun.lock().unwrap_or_else(PoisonError::into_inner).send(()).unwrap();
-        self.go_on.lock().unwrap_or_else(PoisonError::into_inner).recv().unwrap();
+        let go_on = self.go_on.lock().unwrap_or_else(PoisonError::into_inner).take();
+        go_on.unwrap().await.unwrap();
         self.store.append(batch).await
     }
 
