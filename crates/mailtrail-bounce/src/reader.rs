@@ -148,7 +148,7 @@ impl<'a> Reader<'a> {
         if mail.len() > MOST_BYTES {
             return Err(ReadError::TooLarge { bytes: mail.len(), most: MOST_BYTES });
         }
-        let front = with_line_feeds(mail.get(..MOST_PARSED).unwrap_or(mail));
+        let front = lines_of(mail.get(..MOST_PARSED).unwrap_or(mail));
         let message = parse(without_returned_body(&front))?;
         let parsed = Mail::of(&message);
         let found = self.find(parsed, 0);
@@ -306,7 +306,7 @@ fn opt_out(head: &Head<'_>, notice: &Notice<'_>) -> Option<Vec<Recipient>> {
 
 /// A mail up to the end of its last line that is not blank. Archives of old Macs end lines with a lone CR:
 /// the mail parser knows no such lines. Nor a last one that nothing ends.
-fn with_line_feeds(mail: &[u8]) -> Cow<'_, [u8]> {
+fn lines_of(mail: &[u8]) -> Cow<'_, [u8]> {
     let content = mail.trim_ascii_end().len();
     let behind = mail.get(content..).unwrap_or_default();
     let is_mac = !mail.contains(&b'\n');
