@@ -116,7 +116,7 @@ impl Places {
         fields: Fields<'a>,
     ) -> Stated<'a> {
         let named = || self.token_in.iter().find_map(|path| fields.named(path, "mt_delivery"));
-        let claims = self.time.iter().map(|time| fields.time(&time.at, time.form));
+        let mut claims = self.time.iter().map(|time| fields.time(&time.at, time.form));
         Stated {
             event: word,
             event_id: first_number(fields, &self.event_id),
@@ -124,7 +124,7 @@ impl Places {
             message_id: first_number(fields, &self.message_id).map(bare),
             header_id: first(fields, &self.header_id),
             token: first(fields, &self.token).or_else(named),
-            occurred: { claims }.find(|claim| claim.text.is_some()).unwrap_or_default(),
+            occurred: claims.find(|claim| claim.text.is_some()).unwrap_or_default(),
             text: first(fields, &self.text),
             ip: first(fields, &self.ip),
             user_agent: first(fields, &self.user_agent),
