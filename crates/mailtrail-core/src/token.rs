@@ -3,7 +3,8 @@
 //! A token is 30 bytes: version (1), key id (1), delivery id (16), MAC (12, the head of
 //! HMAC-SHA-256 over the purpose and the bytes before it), written as 48 characters of lower-case
 //! base32 (RFC 4648, no padding). Its key is `HKDF-SHA-256(secret, info = "mailtrail/" + purpose)`.
-//! It is read case-insensitively, so that it survives what mail servers do to local parts.
+//! It is read case-insensitively, so that it survives what mail servers do to local parts. The MAC of
+//! a tracked link goes on over the link: a click can lead nowhere else.
 
 use std::fmt;
 
@@ -104,10 +105,11 @@ impl Key {
         self.id
     }
 
-    fn mac(&self, purpose: Purpose, body: &[u8]) -> Option<Hmac<Sha256>> {
+    fn mac(&self, purpose: Purpose, body: &[u8], about: &str) -> Option<Hmac<Sha256>> {
         let (_, begun) = self.macs.iter().find(|(own, _)| *own == purpose)?;
         let mut mac = begun.clone();
         mac.update(body);
+        mac.update(about.as_bytes());
         Some(mac)
     }
 }
@@ -163,9 +165,29 @@ impl Keys {
 
     /// A token for a delivery: 48 characters `a-z2-7`.
     pub fn sign(&self, purpose: Purpose, delivery: DeliveryId) -> String {
+        self.sign_about(purpose, delivery, "")
+    }
+
+    /// A token of [`Purpose::Click`] for a link in the message to a delivery. It verifies with this link
+    /// only.
+    ///
+    /// ```
+    /// use mailtrail_core::{DeliveryId, token::{Key, Keys, TokenError}};
+    /// let keys = Keys::new(Key::new(1, [9; 32]));
+    /// let delivery = DeliveryId::from_bytes([5; 16]);
+    /// let token = keys.sign_link(delivery, "https://school.example/menu");
+    /// assert_eq!(keys.verify_link(&token, "https://school.example/menu")?.delivery, delivery);
+    /// assert_eq!(keys.verify_link(&token, "https://evil.example/"), Err(TokenError::Forged));
+    /// # Ok::<(), TokenError>(())
+    /// ```
+    pub fn sign_link(&self, delivery: DeliveryId, link: &str) -> String {
+        self.sign_about(Purpose::Click, delivery, link)
+    }
+
+    fn sign_about(&self, purpose: Purpose, delivery: DeliveryId, about: &str) -> String {
         let mut bytes = vec![VERSION, self.signing.id];
         bytes.extend_from_slice(delivery.as_bytes());
-        if let Some(mac) = self.signing.mac(purpose, &bytes) {
+        if let Some(mac) = self.signing.mac(purpose, &bytes, about) {
             bytes.extend(mac.finalize().into_bytes().iter().take(MAC_LENGTH));
         }
         BASE32_NOPAD.encode(&bytes).to_ascii_lowercase()
@@ -176,6 +198,23 @@ impl Keys {
     /// # Errors
     /// [`TokenError`] says whether it is none, by a key that is unknown or retired, or forged.
     pub fn verify(&self, purpose: Purpose, text: &str) -> Result<Verified, TokenError> {
+        self.verify_about(purpose, text, "")
+    }
+
+    /// Reads the token of a link, in constant time over its MAC.
+    ///
+    /// # Errors
+    /// [`TokenError`], [`Forged`](TokenError::Forged) if it was made for another link.
+    pub fn verify_link(&self, text: &str, link: &str) -> Result<Verified, TokenError> {
+        self.verify_about(Purpose::Click, text, link)
+    }
+
+    fn verify_about(
+        &self,
+        purpose: Purpose,
+        text: &str,
+        about: &str,
+    ) -> Result<Verified, TokenError> {
         if text.len() != TEXT_LENGTH {
             return Err(TokenError::Malformed);
         }
@@ -191,7 +230,7 @@ impl Keys {
         if key.retired && !purpose.outlives_retirement() {
             return Err(TokenError::RetiredKey { key_id: *key_id });
         }
-        let expected = key.mac(purpose, body).ok_or(TokenError::Malformed)?;
+        let expected = key.mac(purpose, body, about).ok_or(TokenError::Malformed)?;
         expected.verify_truncated_left(mac).map_err(|_| TokenError::Forged)?;
         Ok(Verified {
             delivery: DeliveryId::from_bytes(delivery),

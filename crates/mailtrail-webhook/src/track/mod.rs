@@ -6,6 +6,7 @@
 mod hit;
 mod judge;
 mod limit;
+mod link;
 pub mod machines;
 mod pixel;
 mod settle;
@@ -13,5 +14,6 @@ mod settle;
 pub use hit::{PixelRequest, hit, hits_capped};
 pub use judge::{SETTLE_SECONDS, verdict_at_once, verdicts};
 pub use limit::{Admission, HitLimiter};
+pub use link::{click_url, unsubscribe_url};
 pub use pixel::{GIF, NO_STORE, pixel_url, token_of, with_pixel};
 pub use settle::{Judge, JudgeError};
