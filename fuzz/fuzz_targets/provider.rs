@@ -51,6 +51,6 @@ fn ids(feedback: &[Feedback]) -> BTreeSet<EventId> {
 fn read(provider: &dyn Provider, body: &[u8]) -> Option<Vec<Feedback>> {
     let keys = Keys::new(Key::new(1, [7; 32]));
     let now = chrono::DateTime::from_timestamp(1_700_000_000, 0).unwrap();
-    let reader = Reader::new(&keys, namespace(), &CLASSIFIER);
+    let reader = Reader::new(&keys, &CLASSIFIER);
     receive(provider, &Request::new(body, now), &reader, None).ok()
 }

@@ -201,7 +201,7 @@ impl<'a> Reader<'a> {
                 .private(private)
                 .claimed_at(recipient.last_attempt.or(report.date_parsed), now);
             feedback.provenance.rule = Some(recipient.rule.into());
-            feedback.provenance.rules_version = Some(self.classifier.version().into());
+            feedback.provenance.rules_version = Some(self.classifier.version().to_owned().into());
             feedback
         });
         let feedback = feedback.collect();

@@ -39,6 +39,12 @@ impl Reply {
     /// assert_eq!(Reply::parse("no room in 404 halls").reply_code, None);
     /// ```
     pub fn parse(text: &str) -> Self {
+        let (reply_code, enhanced_code) = Self::codes(text);
+        Self::new(reply_code, enhanced_code, text)
+    }
+
+    /// The codes in a text, as [`parse`](Self::parse) finds them.
+    pub fn codes(text: &str) -> (Option<ReplyCode>, Option<EnhancedCode>) {
         let mut words = Words { rest: text, colon: false }.peekable();
         let (mut reply_code, mut enhanced_code) = (None::<ReplyCode>, None::<(u8, EnhancedCode)>);
         let (mut before, mut index) = ("", 0_usize);
@@ -63,7 +69,7 @@ impl Reply {
             }
             (before, index) = (word, index.saturating_add(1));
         }
-        Self::new(reply_code, enhanced_code.map(|(_, code)| code), text)
+        (reply_code, enhanced_code.map(|(_, code)| code))
     }
 }
 
@@ -85,7 +91,11 @@ impl<'t> Iterator for Words<'t> {
             let end = rest.bytes().position(|byte| !of_word(byte)).unwrap_or(rest.len());
             let (word, rest) = rest.split_at_checked(end)?;
             (self.rest, self.colon) = (rest, false);
-            let word = word.trim_matches('.');
+            let word = if word.starts_with('.') || word.ends_with('.') {
+                word.trim_matches('.')
+            } else {
+                word
+            };
             if !word.is_empty() {
                 return Some((word, colon));
             }

@@ -114,15 +114,23 @@ impl fmt::Display for EnhancedCode {
 impl FromStr for EnhancedCode {
     type Err = CodeError;
     fn from_str(text: &str) -> Result<Self, CodeError> {
-        let mut parts = text.trim().split('.');
-        let mut next = || {
-            let part = parts.next().filter(|part| part.bytes().all(|b| b.is_ascii_digit()));
-            part.and_then(|part| part.parse::<u16>().ok()).ok_or(CodeError::Enhanced)
-        };
-        let (class, subject, detail) = (next()?, next()?, next()?);
-        if parts.next().is_some() {
+        let (mut numbers, mut at, mut empty) = ([0_u16; 3], 0, true);
+        for byte in text.trim().bytes() {
+            match (byte, numbers.get_mut(at)) {
+                (b'0'..=b'9', Some(number)) => {
+                    let digit = u16::from(byte.wrapping_sub(b'0'));
+                    let more = number.checked_mul(10).and_then(|number| number.checked_add(digit));
+                    *number = more.ok_or(CodeError::Enhanced)?;
+                    empty = false;
+                }
+                (b'.', Some(_)) if !empty => (at, empty) = (at.saturating_add(1), true),
+                _ => return Err(CodeError::Enhanced),
+            }
+        }
+        if at != 2 || empty {
             return Err(CodeError::Enhanced);
         }
+        let [class, subject, detail] = numbers;
         let class = u8::try_from(class).map_err(|_| CodeError::Enhanced)?;
         Self::new(class, subject, detail).ok_or(CodeError::Enhanced)
     }

@@ -3,11 +3,11 @@
 use chrono::{DateTime, Utc};
 
 use crate::clock::plausible;
-use crate::correlation::{Attribution, Correlation};
+use crate::correlation::{Attribution, Correlation, CorrelationKey};
 use crate::event::{
     Authenticity, EncodeError, Event, Fact, NewEvent, Private, Provenance, RawHash, Source,
 };
-use crate::id::{EventId, Identity, Namespace, StreamId};
+use crate::id::{Endpoint, EventId, Identity, Namespace, StreamId};
 
 /// A fact as a port read it from bytes: everything but a store.
 ///
@@ -37,6 +37,9 @@ pub struct Feedback {
     pub fact: Fact,
     /// What identifies a person.
     pub private: Private,
+    /// What else the message is called, and where, so that later feedback without a token is matched:
+    /// with the recipient of `private`, these become the keys of an event that has any.
+    pub names: Vec<(Endpoint, Box<str>)>,
     /// What its id is derived from.
     pub identity: Identity,
     /// When it happened, as the source claims.
@@ -61,6 +64,7 @@ impl Feedback {
             correlation,
             fact: Fact::new(event).attributed(attribution),
             private: Private::default(),
+            names: Vec::new(),
             identity,
             occurred_at: None,
             source,
@@ -70,11 +74,16 @@ impl Feedback {
 
     /// With the time that the source claims; one that can't be true is kept as text only.
     pub fn claimed_at(mut self, claimed: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Self {
+        self.claim(claimed, now);
+        self
+    }
+
+    /// The same in place.
+    pub fn claim(&mut self, claimed: Option<DateTime<Utc>>, now: DateTime<Utc>) {
         self.occurred_at = claimed.and_then(|claimed| plausible(claimed, now));
         if let (Some(claimed), None) = (claimed, self.occurred_at) {
             self.private.occurred_at_text = Some(claimed.to_rfc3339().into());
         }
-        self
     }
 
     /// With what identifies a person.
@@ -104,11 +113,47 @@ impl Feedback {
     ///
     /// # Errors
     /// [`EncodeError`], if a custom event holds what canonical JSON can't express.
-    pub fn into_event(self, namespace: &Namespace) -> Result<(StreamId, NewEvent), EncodeError> {
+    pub fn into_event(
+        mut self,
+        namespace: &Namespace,
+    ) -> Result<(StreamId, NewEvent), EncodeError> {
         let id = self.event_id(namespace);
+        self.derive_keys(namespace);
         let event = NewEvent::new(id, &self.fact, &self.private, self.source)?
             .occurred_at(self.occurred_at)
             .provenance(self.provenance);
         Ok((self.correlation.stream(namespace), event))
     }
+
+    fn derive_keys(&mut self, namespace: &Namespace) {
+        let (Some(recipient), Some(keys)) =
+            (&self.private.recipient, keys_of(&mut self.fact.event))
+        else {
+            return;
+        };
+        let mut names = self.names.drain(..);
+        let Some((endpoint, id)) = names.next() else { return };
+        let first = CorrelationKey::new(endpoint, &id, recipient);
+        let others =
+            names.map(|(endpoint, id)| StreamId::key(namespace, &first.also(endpoint, &id)));
+        keys.push(StreamId::key(namespace, &first));
+        keys.extend(others);
+    }
+}
+
+/// The keys of an event that has any.
+fn keys_of(event: &mut Event) -> Option<&mut Vec<StreamId>> {
+    if let Event::Sent(sent) = event {
+        return Some(&mut sent.keys);
+    }
+    if let Event::Deferred(deferred) = event {
+        return Some(&mut deferred.keys);
+    }
+    if let Event::Bounced(bounced) = event {
+        return Some(&mut bounced.keys);
+    }
+    if let Event::Delivered(delivered) = event {
+        return Some(&mut delivered.keys);
+    }
+    None
 }

@@ -218,8 +218,10 @@ impl Keys {
         if text.len() != TEXT_LENGTH {
             return Err(TokenError::Malformed);
         }
-        let bytes =
-            BASE32_NOPAD_NOCASE.decode(text.as_bytes()).map_err(|_| TokenError::Malformed)?;
+        let mut bytes = [0; BODY_LENGTH + MAC_LENGTH];
+        BASE32_NOPAD_NOCASE
+            .decode_mut(text.as_bytes(), &mut bytes)
+            .map_err(|_| TokenError::Malformed)?;
         let (body, mac) = bytes.split_at_checked(BODY_LENGTH).ok_or(TokenError::Malformed)?;
         let [VERSION, key_id, id @ ..] = body else { return Err(TokenError::Malformed) };
         let delivery = <[u8; 16]>::try_from(id).map_err(|_| TokenError::Malformed)?;

@@ -266,7 +266,7 @@ impl<'a> Reader<'a> {
         let mut feedback = Feedback::new(correlation, event, identity, source)
             .claimed_at(line.stamp.instant(self.zone, now), now);
         feedback.provenance.rule = Some(self.mta.name().into());
-        feedback.provenance.rules_version = Some(self.judge.classifier.version().into());
+        feedback.provenance.rules_version = Some(self.judge.classifier.version().to_owned().into());
         feedback
     }
 

@@ -24,7 +24,7 @@
 //! let access = Access::new().credential(Secret::basic("mail", "trail"));
 //! let postmark = Account::new(Endpoint::new("postmark")?, "postmark", access)?;
 //! let (keys, classifier) = (Keys::new(Key::new(1, [7; 32])), Classifier::builtin()?);
-//! let reader = Reader::new(&keys, Namespace::from_random([1; 16]), &classifier);
+//! let reader = Reader::new(&keys, &classifier);
 //!
 //! let now = chrono::DateTime::from_timestamp(1_700_000_000, 0).unwrap();
 //! let body = br#"{"RecordType":"Delivery","MessageID":"m-1","Recipient":"ann@a.example"}"#;

@@ -149,8 +149,8 @@ impl Mail {
 impl Bodies {
     async fn run(&self, opened: &Opened, setup: &Setup) -> Result<Counts, Failure> {
         let provider = self.provider(setup)?;
-        let (store, classifier) = (opened.tracker.store(), opened.classifier()?);
-        let reader = Reader::new(&opened.keys, store.namespace(), &classifier);
+        let classifier = opened.classifier()?;
+        let reader = Reader::new(&opened.keys, &classifier);
         let mut counts = Counts::default();
         for file in self.files.all()? {
             counts.inputs += 1;

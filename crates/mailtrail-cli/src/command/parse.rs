@@ -7,11 +7,11 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use mailtrail::bounce::Reader as BounceReader;
 use mailtrail::classify::Classifier;
+use mailtrail::core::Feedback;
 use mailtrail::core::correlation::Correlation;
 use mailtrail::core::diagnosis::Diagnosis;
 use mailtrail::core::event::{Authenticity, Event};
 use mailtrail::core::token::{Key, Keys};
-use mailtrail::core::{Feedback, Namespace};
 use mailtrail::log::MOST_LINE_BYTES;
 use mailtrail::webhook::Request;
 use mailtrail::webhook::provider::{Reader, Refused, read_verified, receive};
@@ -143,7 +143,7 @@ impl Answer {
         classifier: &Classifier,
     ) -> Result<Self, Failure> {
         let (account, body) = (webhook.account()?, read(file)?);
-        let reader = Reader::new(keys, Namespace::from_bytes([0; 16]), classifier);
+        let reader = Reader::new(keys, classifier);
         let request = Request::new(&body, shown.at()).headers(shown.headers()?);
         Ok(Self(if webhook.verifies() {
             receive(&account, &request, &reader, None)

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -38,32 +39,62 @@ impl fmt::Display for EventType {
     }
 }
 
-/// What brought a fact: `planner`, `smtp`, `dsn`, `webhook:postmark`, `pixel`, `cli` …
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Source(Cow<'static, str>);
+/// What brought a fact: `planner`, `smtp`, `dsn`, `webhook:postmark`, `pixel`, `cli` … Clones share the
+/// text.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub struct Source(Name);
+
+#[derive(Debug, Clone)]
+enum Name {
+    Known(&'static str),
+    Shared(Arc<str>),
+}
 
 impl Source {
     /// A source of this crate's family.
     pub const fn known(name: &'static str) -> Self {
-        Self(Cow::Borrowed(name))
+        Self(Name::Known(name))
     }
 
     /// The name.
     pub fn as_str(&self) -> &str {
-        &self.0
+        match &self.0 {
+            Name::Known(name) => name,
+            Name::Shared(name) => name,
+        }
+    }
+}
+
+impl From<&str> for Source {
+    fn from(name: &str) -> Self {
+        Self(Name::Shared(name.into()))
     }
 }
 
 impl From<String> for Source {
     fn from(name: String) -> Self {
-        Self(Cow::Owned(name))
+        Self::from(name.as_str())
     }
 }
 
+impl From<Source> for String {
+    fn from(source: Source) -> Self {
+        source.as_str().to_owned()
+    }
+}
+
+impl PartialEq for Source {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Source {}
+
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 

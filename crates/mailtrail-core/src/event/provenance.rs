@@ -1,5 +1,8 @@
 //! How far a fact is trusted, and who read it.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::token::SeenIn;
@@ -14,7 +17,7 @@ pub enum Authenticity {
     /// By a signature over the request.
     Signed {
         /// The key that verified it.
-        key_id: Box<str>,
+        key_id: Arc<str>,
     },
     /// By a token of ours.
     Token {
@@ -54,7 +57,7 @@ pub struct Provenance {
     pub rule: Option<Box<str>>,
     /// The version of the rules.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rules_version: Option<Box<str>>,
+    pub rules_version: Option<Cow<'static, str>>,
 }
 
 impl Provenance {

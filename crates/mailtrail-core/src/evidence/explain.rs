@@ -138,8 +138,9 @@ fn rule(event: &NewEvent, fact: Option<&Fact>) -> (Option<Box<str>>, Option<Box<
         Some(Event::Suppressed(suppressed)) => suppressed.diagnosis.as_ref(),
         _ => None,
     };
-    match diagnosis.filter(|diagnosis| diagnosis.rule.is_some()) {
-        Some(diagnosis) => (diagnosis.rule.clone(), diagnosis.rules_version.clone()),
-        None => (event.provenance.rule.clone(), event.provenance.rules_version.clone()),
+    if let Some(diagnosis) = diagnosis.filter(|diagnosis| diagnosis.rule.is_some()) {
+        return (diagnosis.rule.clone(), diagnosis.rules_version.clone());
     }
+    let version = event.provenance.rules_version.as_deref();
+    (event.provenance.rule.clone(), version.map(Into::into))
 }

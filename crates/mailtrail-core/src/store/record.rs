@@ -199,10 +199,10 @@ impl Reader<'_> {
         let event_type = EventType::from(&*self.text()?);
         let schema = u16::from_be_bytes(self.array()?);
         let occurred_at = self.option(Self::time)?;
-        let source = Source::from(String::from(self.text()?));
+        let source = Source::from(&*self.text()?);
         let authenticity = self.authenticity()?;
         let rule = self.option(Self::text)?;
-        let rules_version = self.option(Self::text)?;
+        let rules_version = self.option(Self::text)?.map(|text| String::from(text).into());
         let mut event = NewEvent::from_bytes(event_id, event_type, schema, Bytes::new(), source);
         event.occurred_at = occurred_at;
         event.provenance = Provenance { authenticity, rule, rules_version };
@@ -225,7 +225,7 @@ impl Reader<'_> {
         Some(match self.u8()? {
             0 => Authenticity::None,
             1 => Authenticity::Observed,
-            2 => Authenticity::Signed { key_id: self.text()? },
+            2 => Authenticity::Signed { key_id: self.text()?.into() },
             3 => Authenticity::Token {
                 key_id: self.u8()?,
                 seen_in: match self.u8()? {

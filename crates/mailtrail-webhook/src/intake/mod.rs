@@ -21,7 +21,7 @@ use mailtrail_core::{EventId, EventStore, Feedback};
 
 use crate::Request;
 use crate::fetch::{Fetch, Fetched};
-use crate::provider::{Handshake, Provider, Reader, Refused, read_verified};
+use crate::provider::{Handshake, Provider, Reader, Refused, read_each};
 use crate::refused::{RefusedRequest, RefusedRing};
 use crate::track::{
     Admission, HitLimiter, PixelRequest, hit, hits_capped, token_of, verdict_at_once,
@@ -242,12 +242,15 @@ impl Intake {
             return Ok(Taken::Handshake(Answer::of(NOT_ALLOWED)));
         }
         let raw = self.raw.as_ref().map(|_| RawHash::of(request.body));
-        let reader = Reader::new(&self.keys, self.store.namespace(), &self.classifier);
-        let feedback = read_verified(provider, request, &reader, authenticity, raw)?;
+        let reader = Reader::new(&self.keys, &self.classifier);
+        // What is read becomes an event at once: of a thousand elements one is held in both forms.
+        let (namespace, mut facts) = (self.store.namespace(), Vec::new());
+        let mut each = |one: Feedback| facts.push(one.into_event(&namespace));
+        read_each(provider, request, &reader, authenticity, raw, &mut each)?;
+        let facts = facts.into_iter().collect::<Result<Vec<_>, _>>();
+        let facts = facts.map_err(|error| Failure::Passing(error.into()))?;
         if let Some(token) = provider.once(request) {
-            let namespace = self.store.namespace();
-            let events: Vec<EventId> =
-                feedback.iter().map(|one| one.event_id(&namespace)).collect();
+            let events: Vec<EventId> = facts.iter().map(|(_, event)| event.event_id).collect();
             if !self.tokens.admit(provider.endpoint(), &token, &events, request.now) {
                 return Err(Failure::Refused(Refused::Reused));
             }
@@ -255,7 +258,7 @@ impl Intake {
         if let Some(raw) = &self.raw {
             raw.put(Bytes::copy_from_slice(request.body)).await?;
         }
-        self.record(feedback).await.map(Taken::Events)
+        Ok(Taken::Events(self.store.record(facts).await?))
     }
 
     /// Verifies a request, with what has to be fetched for that.

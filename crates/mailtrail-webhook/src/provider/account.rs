@@ -200,11 +200,47 @@ impl Provider for Account {
     }
 
     fn read(&self, element: &Element<'_>, context: &Context<'_>) -> Vec<Feedback> {
-        let said =
-            element.fields().map(|fields| self.dialect.read(fields, context)).unwrap_or_default();
-        if said.is_empty() {
-            return vec![context.unparsed(element)];
+        let mut feedback = Vec::new();
+        self.read_one(element, context, &mut |one| feedback.push(one));
+        feedback
+    }
+
+    fn read_all(
+        &self,
+        request: &Request<'_>,
+        context: &Context<'_>,
+        each: &mut dyn FnMut(Feedback),
+    ) -> Result<(), Refused> {
+        match self.dialect.wanted().and_then(|wanted| Element::each(request.body, wanted)) {
+            Some(elements) if self.dialect.delivery_id(request).is_none() => {
+                elements.for_each(|element| self.read_one(&element, context, each));
+            }
+            _ => {
+                for element in self.split(request)? {
+                    self.read_one(&element, context, each);
+                }
+            }
         }
-        said.into_iter().map(|said| context.said(element, said)).collect()
+        Ok(())
+    }
+}
+
+impl Account {
+    fn read_one(
+        &self,
+        element: &Element<'_>,
+        context: &Context<'_>,
+        each: &mut dyn FnMut(Feedback),
+    ) {
+        let mut read = false;
+        if let Some(fields) = element.fields() {
+            self.dialect.read(fields, context, &mut |said| {
+                read = true;
+                each(context.said(element, said));
+            });
+        }
+        if !read {
+            each(context.unparsed(element));
+        }
     }
 }

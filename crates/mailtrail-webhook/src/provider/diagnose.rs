@@ -60,8 +60,7 @@ impl Class {
 
 /// The codes in a server's words.
 pub(super) fn codes(text: Option<&str>) -> (Option<ReplyCode>, Option<EnhancedCode>) {
-    let reply = Reply::parse(text.unwrap_or_default());
-    (reply.reply_code, reply.enhanced_code)
+    text.map_or((None, None), Reply::codes)
 }
 
 fn reply_code(status: &str) -> Option<ReplyCode> {

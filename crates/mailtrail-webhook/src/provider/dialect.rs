@@ -11,6 +11,7 @@ use super::account::Account;
 use super::fields::Fields;
 use super::reader::Stated;
 use super::signature::{KeyError, Scheme, SigningKey};
+use super::wanted::Wanted;
 use super::{Answers, Context, Element, Handshake, Refused, dialects};
 use crate::Request;
 
@@ -75,9 +76,18 @@ pub(super) trait Dialect: Send + Sync + fmt::Debug {
         Ok(Element::all(request.body))
     }
 
-    /// What an element says, once for each recipient; nothing if it can't be read.
-    fn read<'a>(&self, fields: Fields<'a>, context: &Context<'_>) -> Vec<Said<'a>>;
+    /// All members that it reads of an element; none if any may be read, or if the elements of one
+    /// request have to be seen beside each other.
+    fn wanted(&self) -> Option<&Wanted> {
+        None
+    }
+
+    /// Says what an element says, once for each recipient; nothing if it can't be read.
+    fn read<'a>(&self, fields: Fields<'a>, context: &Context<'_>, say: Say<'_, 'a>);
 }
+
+/// Takes what an element says.
+pub(super) type Say<'s, 'a> = &'s mut dyn FnMut(Said<'a>);
 
 /// What an element says.
 #[derive(Debug)]

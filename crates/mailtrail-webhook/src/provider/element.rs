@@ -4,10 +4,13 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use mailtrail_core::event::RawHash;
+use serde::de::{DeserializeSeed, IgnoredAny};
+use serde_json::Deserializer;
 use serde_json::value::RawValue;
 use serde_json_borrow::{OwnedValue, Value};
 
 use super::fields::Fields;
+use super::wanted::{Picked, Wanted};
 
 /// One element of a request, as the provider wrote it.
 #[derive(Debug, Clone)]
@@ -22,6 +25,8 @@ pub struct Element<'a> {
 enum Parsed<'a> {
     Nothing,
     Borrowed(Value<'a>),
+    /// An object, of which the rest was not looked at.
+    Picked(Picked<'a>),
     /// Of what was decoded for this element. Boxed, as nearly all are borrowed.
     Owned(Box<OwnedValue>),
 }
@@ -29,7 +34,12 @@ enum Parsed<'a> {
 impl<'a> Element<'a> {
     /// The element that these bytes are.
     pub fn new(bytes: &'a [u8]) -> Self {
-        let value = serde_json::from_slice(bytes).map_or(Parsed::Nothing, Parsed::Borrowed);
+        let text = std::str::from_utf8(bytes).ok();
+        let value = text.and_then(|text| serde_json::from_str(text).ok());
+        Self::parsed(bytes, value.map_or(Parsed::Nothing, Parsed::Borrowed))
+    }
+
+    fn parsed(bytes: &'a [u8], value: Parsed<'a>) -> Self {
         Self { bytes: Cow::Borrowed(bytes), value, delivery: None }
     }
 
@@ -62,7 +72,7 @@ impl<'a> Element<'a> {
         let value = match self.value {
             Parsed::Nothing => Parsed::Nothing,
             Parsed::Owned(value) => Parsed::Owned(value),
-            Parsed::Borrowed(_) => OwnedValue::from_slice(&bytes)
+            Parsed::Borrowed(_) | Parsed::Picked(_) => OwnedValue::from_slice(&bytes)
                 .map_or(Parsed::Nothing, |value| Parsed::Owned(value.into())),
         };
         Element { bytes: Cow::Owned(bytes), value, delivery: self.delivery }
@@ -103,6 +113,13 @@ impl<'a> Element<'a> {
         array.strip_prefix(b"[").map(items_of)
     }
 
+    /// The elements of the array that a body is, one after the other, with the members that are wanted.
+    /// None if it is no array.
+    pub(super) fn each(body: &'a [u8], wanted: &'a Wanted) -> Option<Items<'a>> {
+        let items = body.trim_ascii_start().strip_prefix(b"[")?;
+        Some(Items::new(items, Some(wanted)))
+    }
+
     /// As it was written.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
@@ -110,19 +127,16 @@ impl<'a> Element<'a> {
 
     /// Whether it is a JSON object.
     pub fn is_object(&self) -> bool {
-        self.value().is_some_and(Value::is_object)
+        self.fields().is_some()
     }
 
     /// Its members, if it is a JSON object.
     pub(super) fn fields(&self) -> Option<Fields<'_>> {
-        self.value().and_then(Fields::of)
-    }
-
-    fn value(&self) -> Option<&Value<'_>> {
         match &self.value {
             Parsed::Nothing => None,
-            Parsed::Borrowed(value) => Some(value),
-            Parsed::Owned(value) => Some(value.get_value()),
+            Parsed::Borrowed(value) => Fields::of(value),
+            Parsed::Picked(picked) => Some(Fields::Picked(picked)),
+            Parsed::Owned(value) => Fields::of(value.get_value()),
         }
     }
 
@@ -148,7 +162,9 @@ impl<'a> Element<'a> {
     }
 
     fn owned(&self) -> Option<serde_json::Value> {
-        self.value()?;
+        if matches!(self.value, Parsed::Nothing) {
+            return None;
+        }
         serde_json::from_slice(&self.bytes).ok()
     }
 
@@ -162,29 +178,58 @@ impl<'a> Element<'a> {
     }
 }
 
-/// The items of an array, of which the opening bracket is gone: read one by one, so that each costs
-/// one pass; from the first that can't be read on by their brackets.
+/// The items of an array, of which the opening bracket is gone.
 fn items_of(items: &[u8]) -> Vec<Element<'_>> {
-    let (mut elements, mut rest) = (Vec::new(), items.trim_ascii_start());
-    while elements.len() < ELEMENTS {
-        let mut values = serde_json::Deserializer::from_slice(rest).into_iter::<Value<'_>>();
-        let Some(Ok(value)) = values.next() else { break };
-        let Some((bytes, behind)) = rest.split_at_checked(values.byte_offset()) else { break };
-        let behind = behind.trim_ascii_start();
-        let Some((b',' | b']', next)) = behind.split_first() else { break };
-        elements.push(Element {
-            bytes: Cow::Borrowed(bytes),
-            value: Parsed::Borrowed(value),
-            delivery: None,
-        });
-        rest = next.trim_ascii_start();
-        if behind.starts_with(b"]") && rest.is_empty() {
-            return elements;
-        }
+    Items::new(items, None).collect()
+}
+
+/// The elements of an array: read one by one, so that each costs one pass; from the first that can't be
+/// read on by their brackets.
+#[derive(Debug)]
+pub(super) struct Items<'a> {
+    rest: &'a str,
+    wanted: Option<&'a Wanted>,
+    room: usize,
+    pieces: std::vec::IntoIter<&'a [u8]>,
+}
+
+impl<'a> Items<'a> {
+    fn new(items: &'a [u8], wanted: Option<&'a Wanted>) -> Self {
+        let text = std::str::from_utf8(items).ok();
+        let pieces = text.map_or_else(|| pieces(items, ELEMENTS), |_| Vec::new()).into_iter();
+        let rest = text.unwrap_or_default().trim_ascii_start();
+        Self { rest, wanted, room: ELEMENTS, pieces }
     }
-    let room = ELEMENTS.saturating_sub(elements.len());
-    elements.extend(pieces(rest, room).into_iter().map(Element::new));
-    elements
+
+    /// The next item, and what stands behind its comma or bracket.
+    fn read(&self) -> Option<(Element<'a>, &'a str)> {
+        let mut reader = Deserializer::from_str(self.rest);
+        let value = match self.wanted {
+            Some(wanted) => Parsed::Picked(wanted.deserialize(&mut reader).ok()?),
+            None => Parsed::Borrowed(serde::Deserialize::deserialize(&mut reader).ok()?),
+        };
+        let end = reader.into_iter::<IgnoredAny>().byte_offset();
+        let (item, behind) = self.rest.split_at_checked(end)?;
+        let behind = behind.trim_ascii_start();
+        let next = behind.strip_prefix([',', ']'])?.trim_ascii_start();
+        Some((Element::parsed(item.as_bytes(), value), next))
+    }
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = Element<'a>;
+
+    fn next(&mut self) -> Option<Element<'a>> {
+        if !self.rest.is_empty() {
+            if let Some((element, next)) = self.read().filter(|_| self.room > 0) {
+                (self.rest, self.room) = (next, self.room.saturating_sub(1));
+                return Some(element);
+            }
+            self.pieces = pieces(self.rest.as_bytes(), self.room).into_iter();
+            self.rest = "";
+        }
+        self.pieces.next().map(Element::new)
+    }
 }
 
 /// The items of what is left of an array. Looks at strings and brackets only, so that what is wrong

@@ -5,26 +5,41 @@ use std::borrow::Cow;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde_json_borrow::{ObjectAsVec, Value};
 
+use super::wanted::Picked;
+
 /// The members of an object.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Fields<'a>(&'a ObjectAsVec<'a>);
+pub(super) enum Fields<'a> {
+    Whole(&'a ObjectAsVec<'a>),
+    /// Those that the dialect asked for.
+    Picked(&'a Picked<'a>),
+}
 
 impl<'a> Fields<'a> {
     /// Those of a value, if it is an object.
     pub(super) fn of(value: &'a Value<'a>) -> Option<Self> {
         match value {
-            Value::Object(object) => Some(Self(object)),
+            Value::Object(object) => Some(Self::Whole(object)),
             _ => None,
+        }
+    }
+
+    fn member(self, name: &str) -> Option<&'a Value<'a>> {
+        match self {
+            Self::Whole(members) => members.get(name),
+            Self::Picked(picked) => picked.get(name),
         }
     }
 
     /// The value at a path: names of members, separated by slashes, with the numbers of items of
     /// arrays, as in `delivery-status/code` or `msg/smtp_events/0/diag`.
     pub(super) fn get(self, path: &str) -> Option<&'a Value<'a>> {
-        let (first, rest) =
-            path.split_once('/').map_or((path, None), |(first, rest)| (first, Some(rest)));
-        let mut value = self.0.get(first)?;
-        for name in rest.into_iter().flat_map(|rest| rest.split('/')) {
+        // Most paths are one name.
+        let Some((first, rest)) = path.split_once('/') else {
+            return self.member(path);
+        };
+        let mut value = self.member(first)?;
+        for name in rest.split('/') {
             value = match value {
                 Value::Object(object) => object.get(name)?,
                 Value::Array(items) => items.get(name.parse::<usize>().ok()?)?,
@@ -46,10 +61,7 @@ impl<'a> Fields<'a> {
 
     /// A text or a number.
     pub(super) fn text_or_number(self, path: &str) -> Option<Cow<'a, str>> {
-        match self.get(path)? {
-            Value::Number(number) => Some(number.to_string().into()),
-            other => text_of(other).map(Cow::Borrowed),
-        }
+        written(self.get(path)?)
     }
 
     /// A boolean, or a text or number that says the same.
@@ -80,12 +92,15 @@ impl<'a> Fields<'a> {
 
     /// The first member that is an object.
     pub(super) fn first_object(self) -> Option<Self> {
-        self.0.values().find_map(Self::of)
+        match self {
+            Self::Whole(members) => members.values().find_map(Self::of),
+            Self::Picked(_) => None,
+        }
     }
 
     /// Whether there are no members.
     pub(super) fn is_empty(self) -> bool {
-        self.0.is_empty()
+        matches!(self, Self::Whole(members) if members.is_empty())
     }
 
     /// A nested object.
@@ -117,15 +132,21 @@ impl<'a> Fields<'a> {
 
     /// The time at a path.
     pub(super) fn time(self, path: &str, form: Time) -> Claim<'a> {
-        let text = self.text_or_number(path);
-        let at = text.as_deref().and_then(|text| form.read(text));
-        Claim { at, text }
+        let Some(written) = self.get(path).filter(|value| written(value).is_some()) else {
+            return Claim::default();
+        };
+        let at = match written {
+            Value::Number(number) => number.as_i64().and_then(|number| form.of_number(number)),
+            _ => None,
+        };
+        let at = at.or_else(|| form.read(&self::written(written)?));
+        Claim { at, written: Some(written) }
     }
 
     /// The time at the first of these paths that has a text.
     pub(super) fn first_time(self, paths: &[&str], form: Time) -> Claim<'a> {
         let claims = paths.iter().map(|path| self.time(path, form));
-        claims.into_iter().find(|claim| claim.text.is_some()).unwrap_or_default()
+        claims.into_iter().find(|claim| claim.written.is_some()).unwrap_or_default()
     }
 }
 
@@ -144,12 +165,27 @@ pub(super) fn text_of<'a>(value: &'a Value<'a>) -> Option<&'a str> {
     }
 }
 
+/// A value as a text or number is written, if it is one.
+fn written<'a>(value: &'a Value<'a>) -> Option<Cow<'a, str>> {
+    match value {
+        Value::Number(number) => Some(number.to_string().into()),
+        other => text_of(other).map(Cow::Borrowed),
+    }
+}
+
 /// The time that a provider claims.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Claim<'a> {
     pub(super) at: Option<DateTime<Utc>>,
+    /// The text or number that says so.
+    pub(super) written: Option<&'a Value<'a>>,
+}
+
+impl<'a> Claim<'a> {
     /// As written.
-    pub(super) text: Option<Cow<'a, str>>,
+    pub(super) fn text(&self) -> Option<Cow<'a, str>> {
+        written(self.written?)
+    }
 }
 
 /// How a provider writes times: known for each field, never guessed.
@@ -170,11 +206,19 @@ impl Time {
         let text = text.trim();
         match self {
             Self::Seconds => seconds(text),
-            Self::Milliseconds => match text.parse::<i64>().ok()? {
-                few if few.unsigned_abs() < 100_000_000_000 => DateTime::from_timestamp(few, 0),
-                many => DateTime::from_timestamp_millis(many),
-            },
+            Self::Milliseconds => self.of_number(text.parse().ok()?),
             Self::Iso => iso(text),
+        }
+    }
+
+    /// The time that a whole number is.
+    fn of_number(self, number: i64) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Milliseconds if number.unsigned_abs() >= 100_000_000_000 => {
+                DateTime::from_timestamp_millis(number)
+            }
+            Self::Seconds | Self::Milliseconds => DateTime::from_timestamp(number, 0),
+            Self::Iso => None,
         }
     }
 }

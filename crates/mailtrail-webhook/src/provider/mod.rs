@@ -13,6 +13,7 @@ mod handshake;
 mod mapping;
 mod reader;
 mod signature;
+mod wanted;
 
 use std::fmt;
 
@@ -79,6 +80,22 @@ pub trait Provider: Send + Sync + fmt::Debug {
 
     /// Reads one element.
     fn read(&self, element: &Element<'_>, context: &Context<'_>) -> Vec<Feedback>;
+
+    /// Splits and reads a request. To be written only if that can be done in less room.
+    ///
+    /// # Errors
+    /// As [`split`](Self::split).
+    fn read_all(
+        &self,
+        request: &Request<'_>,
+        context: &Context<'_>,
+        each: &mut dyn FnMut(Feedback),
+    ) -> Result<(), Refused> {
+        for element in self.split(request)? {
+            self.read(&element, context).into_iter().for_each(&mut *each);
+        }
+        Ok(())
+    }
 }
 
 /// What a provider is answered, by what each answer makes it do.
@@ -238,7 +255,24 @@ pub fn read_verified(
     authenticity: Authenticity,
     raw: Option<RawHash>,
 ) -> Result<Vec<Feedback>, Refused> {
-    let elements = provider.split(request)?;
+    let mut feedback = Vec::new();
+    let each = &mut |one| feedback.push(one);
+    read_each(provider, request, reader, authenticity, raw, each)?;
+    Ok(feedback)
+}
+
+/// The same, one after the other: what is done with each at once needs no room for all of them.
+///
+/// # Errors
+/// [`Refused::WrongEndpoint`].
+pub fn read_each(
+    provider: &dyn Provider,
+    request: &Request<'_>,
+    reader: &Reader<'_>,
+    authenticity: Authenticity,
+    raw: Option<RawHash>,
+    each: &mut dyn FnMut(Feedback),
+) -> Result<(), Refused> {
     let context = Context::new(reader, provider, authenticity, raw, request.now);
-    Ok(elements.iter().flat_map(|element| provider.read(element, &context)).collect())
+    provider.read_all(request, &context, each)
 }

@@ -8,7 +8,7 @@ use mailtrail_core::correlation::{Attribution, Correlation, CorrelationKey};
 use mailtrail_core::event::{Authenticity, Custom, Private, RawHash, Source};
 use mailtrail_core::id::{Endpoint, Identity};
 use mailtrail_core::token::{Keys, Purpose, SeenIn, Verified};
-use mailtrail_core::{Event, Feedback, Namespace, StreamId};
+use mailtrail_core::{Event, Feedback};
 
 use super::dialect::Said;
 use super::fields::Claim;
@@ -19,24 +19,23 @@ use crate::text::cut;
 ///
 /// ```
 /// use mailtrail_classify::Classifier;
-/// use mailtrail_core::{Namespace, token::{Key, Keys}};
+/// use mailtrail_core::token::{Key, Keys};
 /// use mailtrail_webhook::provider::Reader;
 /// let (keys, classifier) = (Keys::new(Key::new(1, [7; 32])), Classifier::builtin()?);
-/// let reader = Reader::new(&keys, Namespace::from_random([1; 16]), &classifier);
+/// let reader = Reader::new(&keys, &classifier);
 /// # let _ = reader;
 /// # Ok::<(), mailtrail_classify::RulesError>(())
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Reader<'a> {
     keys: &'a Keys,
-    namespace: Namespace,
     classifier: &'a Classifier,
 }
 
 impl<'a> Reader<'a> {
-    /// With these keys for tokens, for this store, and these rules for replies.
-    pub fn new(keys: &'a Keys, namespace: Namespace, classifier: &'a Classifier) -> Self {
-        Self { keys, namespace, classifier }
+    /// With these keys for tokens, and these rules for replies.
+    pub fn new(keys: &'a Keys, classifier: &'a Classifier) -> Self {
+        Self { keys, classifier }
     }
 }
 
@@ -46,6 +45,7 @@ pub struct Context<'a> {
     reader: Reader<'a>,
     provider: &'a str,
     endpoint: &'a Endpoint,
+    source: Source,
     authenticity: Authenticity,
     raw: Option<RawHash>,
     now: DateTime<Utc>,
@@ -83,7 +83,8 @@ impl<'a> Context<'a> {
         now: DateTime<Utc>,
     ) -> Self {
         let (reader, endpoint, provider) = (*reader, provider.endpoint(), provider.name());
-        Self { reader, provider, endpoint, authenticity, raw, now }
+        let source = Source::from(format!("webhook:{provider}"));
+        Self { reader, provider, endpoint, source, authenticity, raw, now }
     }
 
     /// An element that nobody can read: kept, raises nothing.
@@ -124,7 +125,6 @@ impl<'a> Context<'a> {
     ) -> Feedback {
         let token =
             stated.token.and_then(|text| self.reader.keys.verify(Purpose::Metadata, text).ok());
-        let event = if token.is_some() { self.with_keys(event, stated) } else { event };
         let correlation = self.correlation(stated, token);
         let identity = Identity::Webhook {
             endpoint: self.endpoint.clone(),
@@ -132,15 +132,17 @@ impl<'a> Context<'a> {
             event: stated.event.into(),
             recipient: stated.recipient.unwrap_or_default().into(),
         };
-        let source = Source::from(format!("webhook:{}", self.provider));
-        let mut feedback = Feedback::new(correlation, event, identity, source)
-            .private(stated.private())
-            .claimed_at(stated.occurred.at, self.now);
+        let mut feedback = Feedback::new(correlation, event, identity, self.source.clone());
+        feedback.private = stated.private();
+        feedback.claim(stated.occurred.at, self.now);
         if stated.recipient.is_none() {
             feedback.fact.attribution = Attribution::Message;
         }
+        if token.is_some() {
+            feedback.names = self.names(stated);
+        }
         if feedback.occurred_at.is_none() {
-            feedback.private.occurred_at_text = kept(stated.occurred.text.as_deref());
+            feedback.private.occurred_at_text = kept(stated.occurred.text().as_deref());
         }
         feedback.fact.raw = self.raw;
         let provenance = &mut feedback.provenance;
@@ -149,7 +151,7 @@ impl<'a> Context<'a> {
         if token.is_none() || self.authenticity.is_authenticated() {
             provenance.authenticity = self.authenticity.clone();
         }
-        provenance.rule = Some(format!("{}/{}", self.provider, name(rule)).into());
+        provenance.rule = Some([self.provider, "/", name(rule)].concat().into());
         provenance.rules_version = Some(MAPPING_VERSION.into());
         feedback
     }
@@ -169,30 +171,11 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// An event with those keys, if it is one that has any.
-    fn with_keys(&self, mut event: Event, stated: &Stated<'_>) -> Event {
-        let keys = match &mut event {
-            Event::Sent(sent) => &mut sent.keys,
-            Event::Deferred(deferred) => &mut deferred.keys,
-            Event::Bounced(bounced) => &mut bounced.keys,
-            Event::Delivered(delivered) => &mut delivered.keys,
-            _ => return event,
-        };
-        *keys = self.keys(stated);
-        event
-    }
-
-    /// The keys by which later events may name the delivery of a token: a late bounce has no token.
-    fn keys(&self, stated: &Stated<'_>) -> Vec<StreamId> {
-        let Some(recipient) = stated.recipient else { return Vec::new() };
-        let ours = stated.message_id.as_deref();
-        let ours = ours.map(|id| CorrelationKey::new(self.endpoint.clone(), id, recipient));
-        let header = stated.header_id.map(|id| match &ours {
-            Some(ours) => ours.also(Endpoint::message_id(), id),
-            None => CorrelationKey::new(Endpoint::message_id(), id, recipient),
-        });
-        let keys = [ours, header].into_iter().flatten();
-        keys.map(|key| StreamId::key(&self.reader.namespace, &key)).collect()
+    /// What later feedback may call the message of a token: a late bounce has none.
+    fn names(&self, stated: &Stated<'_>) -> Vec<(Endpoint, Box<str>)> {
+        let ours = stated.message_id.as_deref().map(|id| (self.endpoint.clone(), id.into()));
+        let header = stated.header_id.map(|id| (Endpoint::message_id(), id.into()));
+        [ours, header].into_iter().flatten().collect()
     }
 }
 
@@ -214,8 +197,8 @@ pub(super) fn kept(text: Option<&str>) -> Option<Box<str>> {
 
 /// A name in the words of others, if it can be one: what is no name may be anything, also a person.
 fn name(text: &str) -> &str {
-    let is_name = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
-    let fits = !text.is_empty() && text.len() <= NAME_BYTES && text.chars().all(is_name);
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./".contains(&byte);
+    let fits = !text.is_empty() && text.len() <= NAME_BYTES && text.bytes().all(is_name);
     if fits { text } else { "unnamed" }
 }
 

@@ -81,7 +81,7 @@ fn a_token_says_more_than_an_address_and_less_than_a_secret() {
         let headers = basic("Basic bWFpbDp0cmFpbA==");
         let request = Request::new(body.as_bytes(), now()).headers(headers).peer(Some(peer));
         let keys = keys();
-        let reader = Reader::new(&keys, namespace(), classifier());
+        let reader = Reader::new(&keys, classifier());
         let feedback = receive(&provider, &request, &reader, None).unwrap();
         assert_eq!(feedback[0].provenance.authenticity, expected);
     }

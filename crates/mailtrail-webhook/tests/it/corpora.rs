@@ -13,7 +13,7 @@ use mailtrail_webhook::provider::{Access, Account, Reader, Refused, receive};
 use mailtrail_webhook::{Headers, Request, Secret};
 use serde_json::Value;
 
-use super::{account, classifier, keys, namespace};
+use super::{account, classifier, keys};
 
 fn corpus(test: &str, name: &str) -> Option<Vec<Value>> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpora").join(name);
@@ -81,7 +81,7 @@ fn answer(sample: &Value) -> Result<Vec<Feedback>, Refused> {
         request = request.certificate(pem);
     }
     let keys = keys();
-    receive(&account, &request, &Reader::new(&keys, namespace(), classifier()), None)
+    receive(&account, &request, &Reader::new(&keys, classifier()), None)
 }
 
 fn body(sample: &Value) -> Vec<u8> {

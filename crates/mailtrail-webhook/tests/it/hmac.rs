@@ -6,7 +6,7 @@ use mailtrail_webhook::provider::{Access, Provider, Reader, Refused, receive};
 use mailtrail_webhook::{Headers, Request};
 use ring::hmac;
 
-use super::{account, classifier, ids, keys, namespace, now, open};
+use super::{account, classifier, ids, keys, now, open};
 
 fn signature(key: &str, body: &[u8]) -> Vec<u8> {
     let key = hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes());
@@ -53,7 +53,7 @@ fn mailtrap_says_the_same_in_one_document_and_in_lines() {
             content_type.map_or(Headers::new(), |value| Headers::new().with("Content-Type", value));
         let request = Request::new(body.as_bytes(), now()).headers(headers);
         let (keys, classifier) = (keys(), classifier());
-        let reader = Reader::new(&keys, namespace(), classifier);
+        let reader = Reader::new(&keys, classifier);
         ids(&receive(&*open("mailtrap"), &request, &reader, None).unwrap())
     };
     let batch = format!(r#"{{"version":1,"events":[{}]}}"#, events.join(","));

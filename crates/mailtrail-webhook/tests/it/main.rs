@@ -70,7 +70,7 @@ fn open(name: &str) -> Box<dyn Provider> {
 
 fn read(provider: &dyn Provider, body: &[u8]) -> Vec<Feedback> {
     let (keys, classifier) = (keys(), classifier());
-    let reader = Reader::new(&keys, namespace(), classifier);
+    let reader = Reader::new(&keys, classifier);
     receive(provider, &Request::new(body, now()), &reader, None).unwrap()
 }
 

@@ -6,7 +6,7 @@ use mailtrail_webhook::provider::{Access, Account, Provider, Reader, Refused, re
 use mailtrail_webhook::{Headers, Request};
 use ring::hmac;
 
-use super::{account, classifier, ids, keys, namespace, now, open, read_one};
+use super::{account, classifier, ids, keys, now, open, read_one};
 
 const SECRETS: [&str; 2] = ["whsec_b2xkIHNlY3JldA==", "whsec_bmV3IHNlY3JldA=="];
 const BODY: &[u8] = br#"{"type":"email.opened","created_at":"2023-11-05T08:30:07Z","data":{"email_id":"m-1","to":["ann@a.example"]}}"#;
@@ -83,7 +83,7 @@ fn the_id_of_the_request_is_that_of_the_event() {
     let id_of = |provider: &str, headers: Headers| {
         let request = Request::new(BODY, now()).headers(headers);
         let (keys, classifier) = (keys(), classifier());
-        let reader = Reader::new(&keys, namespace(), classifier);
+        let reader = Reader::new(&keys, classifier);
         ids(&receive(&*open(provider), &request, &reader, None).unwrap())
     };
     let of = |id: &str, timestamp: &str| id_of("resend", headers("svix", id, timestamp, "v1,AAAA"));

@@ -89,7 +89,7 @@ fn changed(
     let fact = Fact::new(event).attributed(read.attribution);
     let mut provenance = Provenance::of(envelope.event.provenance.authenticity.clone());
     provenance.rule = Some(rule.clone());
-    provenance.rules_version = Some(classifier.version().into());
+    provenance.rules_version = Some(classifier.version().to_owned().into());
     let id = Identity::Reread { event: of, rules_digest: digest.into() };
     let id = id.event_id(&tracker.store().namespace());
     let event = NewEvent::new(id, &fact, &Private::default(), Source::known("reclassify"))?

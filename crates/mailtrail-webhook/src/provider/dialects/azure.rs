@@ -10,7 +10,7 @@ use mailtrail_core::reason::Reason;
 use crate::Request;
 use crate::provider::account::Account;
 use crate::provider::diagnose::{Class, Failure};
-use crate::provider::dialect::{Dialect, Said};
+use crate::provider::dialect::{Dialect, Said, Say};
 use crate::provider::fields::{Fields, Time};
 use crate::provider::reader::Stated;
 use crate::provider::signature::Scheme;
@@ -47,8 +47,10 @@ impl Dialect for Azure {
         Some(Handshake::Echo(serde_json::json!({ "validationResponse": code }).to_string()))
     }
 
-    fn read<'a>(&self, fields: Fields<'a>, context: &Context<'_>) -> Vec<Said<'a>> {
-        read(fields, context).into_iter().collect()
+    fn read<'a>(&self, fields: Fields<'a>, context: &Context<'_>, say: Say<'_, 'a>) {
+        if let Some(said) = read(fields, context) {
+            say(said);
+        }
     }
 }
 

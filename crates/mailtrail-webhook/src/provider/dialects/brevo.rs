@@ -9,7 +9,7 @@ use mailtrail_core::reason::Reason;
 
 use crate::Request;
 use crate::provider::diagnose::{Class, Failure, codes};
-use crate::provider::dialect::{Dialect, Said};
+use crate::provider::dialect::{Dialect, Said, Say};
 use crate::provider::fields::{Claim, Fields, Time};
 use crate::provider::reader::Stated;
 use crate::provider::signature::Scheme;
@@ -42,8 +42,10 @@ impl Dialect for Brevo {
         if inbound { Err(Refused::WrongEndpoint) } else { Ok(elements) }
     }
 
-    fn read<'a>(&self, fields: Fields<'a>, context: &Context<'_>) -> Vec<Said<'a>> {
-        read(fields, context).into_iter().collect()
+    fn read<'a>(&self, fields: Fields<'a>, context: &Context<'_>, say: Say<'_, 'a>) {
+        if let Some(said) = read(fields, context) {
+            say(said);
+        }
     }
 }
 
@@ -95,9 +97,9 @@ fn stated<'a>(name: &'a str, fields: Fields<'a>) -> Stated<'a> {
 /// The other times are in the account's zone, which they don't say.
 fn occurred(fields: Fields<'_>) -> Claim<'_> {
     let claim = fields.time("ts_epoch", Time::Milliseconds);
-    match claim.text {
+    match claim.written {
         Some(_) => claim,
-        None => Claim { at: None, text: fields.text_or_number("date") },
+        None => Claim { at: None, written: fields.get("date") },
     }
 }
 

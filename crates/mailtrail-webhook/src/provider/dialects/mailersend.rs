@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use crate::Request;
 use crate::provider::diagnose::Failure;
-use crate::provider::dialect::{Dialect, Said};
+use crate::provider::dialect::{Dialect, Said, Say};
 use crate::provider::fields::{Fields, Time, text_of};
 use crate::provider::reader::Stated;
 use crate::provider::signature::{Algorithm, Encoding, Scheme};
@@ -45,8 +45,10 @@ impl Dialect for MailerSend {
         if name.starts_with("inbound.") { Err(Refused::WrongEndpoint) } else { Ok(vec![element]) }
     }
 
-    fn read<'a>(&self, fields: Fields<'a>, context: &Context<'_>) -> Vec<Said<'a>> {
-        read(fields, context).into_iter().collect()
+    fn read<'a>(&self, fields: Fields<'a>, context: &Context<'_>, say: Say<'_, 'a>) {
+        if let Some(said) = read(fields, context) {
+            say(said);
+        }
     }
 }
 

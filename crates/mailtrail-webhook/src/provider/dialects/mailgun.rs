@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 use crate::Request;
 use crate::provider::account::Account;
 use crate::provider::diagnose::{Class, Failure};
-use crate::provider::dialect::{Dialect, Said};
+use crate::provider::dialect::{Dialect, Said, Say};
 use crate::provider::fields::{Fields, Time};
 use crate::provider::form::Form;
 use crate::provider::reader::Stated;
@@ -95,8 +95,10 @@ impl Dialect for Mailgun {
         Ok(vec![Element::new(&element).into_owned()])
     }
 
-    fn read<'a>(&self, fields: Fields<'a>, context: &Context<'_>) -> Vec<Said<'a>> {
-        read(fields, context).into_iter().collect()
+    fn read<'a>(&self, fields: Fields<'a>, context: &Context<'_>, say: Say<'_, 'a>) {
+        if let Some(said) = read(fields, context) {
+            say(said);
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::Request;
 use crate::provider::access::basic_credentials;
 use crate::provider::account::Account;
 use crate::provider::diagnose::{Class, Failure};
-use crate::provider::dialect::{Dialect, Said};
+use crate::provider::dialect::{Dialect, Said, Say};
 use crate::provider::fields::{Fields, Time};
 use crate::provider::form::Form;
 use crate::provider::reader::Stated;
@@ -89,8 +89,10 @@ impl Dialect for Mandrill {
         Ok(elements.into_iter().map(Element::into_owned).collect())
     }
 
-    fn read<'a>(&self, fields: Fields<'a>, context: &Context<'_>) -> Vec<Said<'a>> {
-        read(fields, context).into_iter().collect()
+    fn read<'a>(&self, fields: Fields<'a>, context: &Context<'_>, say: Say<'_, 'a>) {
+        if let Some(said) = read(fields, context) {
+            say(said);
+        }
     }
 }
 

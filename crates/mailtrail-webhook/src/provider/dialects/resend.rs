@@ -13,7 +13,7 @@ use super::ses;
 use crate::Request;
 use crate::provider::account::Account;
 use crate::provider::diagnose::{Class, Failure};
-use crate::provider::dialect::{Dialect, Said};
+use crate::provider::dialect::{Dialect, Said, Say};
 use crate::provider::fields::{Fields, Time, text_of};
 use crate::provider::reader::Stated;
 use crate::provider::signature::Scheme;
@@ -54,8 +54,10 @@ impl Dialect for Resend {
         scheme_of(request).id(request)
     }
 
-    fn read<'a>(&self, fields: Fields<'a>, context: &Context<'_>) -> Vec<Said<'a>> {
-        read(fields, context).into_iter().collect()
+    fn read<'a>(&self, fields: Fields<'a>, context: &Context<'_>, say: Say<'_, 'a>) {
+        if let Some(said) = read(fields, context) {
+            say(said);
+        }
     }
 }
 

@@ -10,10 +10,11 @@ use mailtrail_core::event::{Agent, BlockCause, UnsubscribedHow};
 use mailtrail_core::reason::Reason;
 
 use crate::provider::diagnose::{Class, Failure};
-use crate::provider::dialect::{Dialect, Said};
+use crate::provider::dialect::{Dialect, Said, Say};
 use crate::provider::fields::{Fields, Time};
 use crate::provider::reader::Stated;
 use crate::provider::signature::{Algorithm, Encoding, Scheme, Text};
+use crate::provider::wanted::Wanted;
 use crate::provider::{Answers, Context, events};
 
 /// SendGrid. The token goes into the custom argument `mt_delivery`.
@@ -32,6 +33,29 @@ static SCHEME: LazyLock<Scheme> = LazyLock::new(|| Scheme {
     )
 });
 
+/// All that is read below.
+static WANTED: LazyLock<Wanted> = LazyLock::new(|| {
+    Wanted::of([
+        "event",
+        "email",
+        "timestamp",
+        "sg_event_id",
+        "sg_message_id",
+        "smtp-id",
+        "mt_delivery",
+        "response",
+        "reason",
+        "status",
+        "type",
+        "bounce_classification",
+        "ip",
+        "useragent",
+        "url",
+        "asm_group_id",
+        "sg_machine_open",
+    ])
+});
+
 impl Dialect for SendGrid {
     fn name(&self) -> &'static str {
         "sendgrid"
@@ -46,8 +70,14 @@ impl Dialect for SendGrid {
         Some(&SCHEME)
     }
 
-    fn read<'a>(&self, fields: Fields<'a>, context: &Context<'_>) -> Vec<Said<'a>> {
-        read(fields, context).into_iter().collect()
+    fn wanted(&self) -> Option<&Wanted> {
+        Some(&WANTED)
+    }
+
+    fn read<'a>(&self, fields: Fields<'a>, context: &Context<'_>, say: Say<'_, 'a>) {
+        if let Some(said) = read(fields, context) {
+            say(said);
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json_borrow::Value;
 use crate::Request;
 use crate::provider::account::Account;
 use crate::provider::diagnose::{Class, Failure};
-use crate::provider::dialect::{Dialect, Said};
+use crate::provider::dialect::{Dialect, Said, Say};
 use crate::provider::fields::{Fields, Time, text_of};
 use crate::provider::reader::Stated;
 use crate::provider::signature::{Scheme, sns};
@@ -75,12 +75,12 @@ impl Dialect for Ses {
         }
     }
 
-    fn read<'a>(&self, fields: Fields<'a>, context: &Context<'_>) -> Vec<Said<'a>> {
+    fn read<'a>(&self, fields: Fields<'a>, context: &Context<'_>, say: Say<'_, 'a>) {
         let event = bridged(fields).unwrap_or(fields);
         match name(event) {
             // What stands beside the members of an envelope of SNS, nobody signed.
-            Some(name) if !is_envelope(fields) => read(name, event, context),
-            _ => envelope(fields).into_iter().collect(),
+            Some(name) if !is_envelope(fields) => read(name, event, context, say),
+            _ => envelope(fields).into_iter().for_each(say),
         }
     }
 }
@@ -139,7 +139,7 @@ fn envelope(fields: Fields<'_>) -> Option<Said<'_>> {
 /// A recipient, with what is said of it alone.
 type Of<'a> = (Option<&'a str>, Option<Fields<'a>>);
 
-fn read<'a>(name: &'a str, event: Fields<'a>, context: &Context<'_>) -> Vec<Said<'a>> {
+fn read<'a>(name: &'a str, event: Fields<'a>, context: &Context<'_>, say: Say<'_, 'a>) {
     let part = event.object(part(name)).unwrap_or(event);
     let said = |(recipient, alone): Of<'a>| {
         let text = text(part, alone);
@@ -147,7 +147,7 @@ fn read<'a>(name: &'a str, event: Fields<'a>, context: &Context<'_>) -> Vec<Said
         let (event, class) = meaning(part, alone, &stated, context);
         Said::new(stated, event).by(&class)
     };
-    recipients(name, part, event).into_iter().map(said).collect()
+    recipients(name, part, event).into_iter().map(said).for_each(say);
 }
 
 /// Where an event of this name has what is its own.

@@ -9,7 +9,7 @@ use mailtrail_core::reason::Reason;
 
 use crate::Request;
 use crate::provider::diagnose::{Class, Failure};
-use crate::provider::dialect::{Dialect, Said};
+use crate::provider::dialect::{Dialect, Said, Say};
 use crate::provider::fields::{Claim, Fields, Time};
 use crate::provider::reader::Stated;
 use crate::provider::signature::Scheme;
@@ -45,9 +45,9 @@ impl Dialect for SparkPost {
         Ok(elements)
     }
 
-    fn read<'a>(&self, fields: Fields<'a>, context: &Context<'_>) -> Vec<Said<'a>> {
+    fn read<'a>(&self, fields: Fields<'a>, context: &Context<'_>, say: Say<'_, 'a>) {
         let event = fields.object("msys").and_then(Fields::first_object);
-        event.and_then(|fields| read(fields, context)).into_iter().collect()
+        event.and_then(|fields| read(fields, context)).into_iter().for_each(say);
     }
 }
 

@@ -20,7 +20,7 @@ use subtle::ConstantTimeEq;
 use crate::Request;
 use crate::provider::account::Account;
 use crate::provider::diagnose::{Class, Failure};
-use crate::provider::dialect::{Dialect, Said};
+use crate::provider::dialect::{Dialect, Said, Say};
 use crate::provider::fields::{Fields, Time};
 use crate::provider::reader::Stated;
 use crate::provider::signature::{Algorithm, KeyError, KeyForm, Scheme, SigningKey};
@@ -75,8 +75,10 @@ impl Dialect for UnisenderGo {
         })
     }
 
-    fn read<'a>(&self, fields: Fields<'a>, context: &Context<'_>) -> Vec<Said<'a>> {
-        read(fields, context).into_iter().collect()
+    fn read<'a>(&self, fields: Fields<'a>, context: &Context<'_>, say: Say<'_, 'a>) {
+        if let Some(said) = read(fields, context) {
+            say(said);
+        }
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) struct File {
 }
 
 /// How the events of one request stand together.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Batch {
     /// One object, or an array of them.
@@ -175,7 +175,55 @@ pub(super) struct Classes {
     pub(super) decides: BTreeMap<String, Reason>,
 }
 
+impl Places {
+    fn paths(&self) -> impl Iterator<Item = &str> {
+        // Nothing may be left out here: what is not named is not read.
+        let Self {
+            event,
+            event_id,
+            recipient,
+            message_id,
+            header_id,
+            token,
+            token_in,
+            time,
+            text,
+            status,
+            link,
+            list,
+            ip,
+            user_agent,
+            feedback_type,
+        } = self;
+        let lists = [
+            event_id,
+            recipient,
+            message_id,
+            header_id,
+            token,
+            token_in,
+            text,
+            status,
+            link,
+            list,
+            ip,
+            user_agent,
+            feedback_type,
+        ];
+        let times = time.iter().map(|time| &time.at);
+        std::iter::once(event).chain(lists.into_iter().flatten()).chain(times).map(String::as_str)
+    }
+}
+
 impl File {
+    /// All paths in it.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &str> {
+        let conditions = self.event.iter().flat_map(|event| event.conditions.keys());
+        let flags = self.event.iter().filter_map(|event| event.machine_if.as_ref());
+        let classes = self.class.values().flat_map(|class| &class.at);
+        self.fields.paths().chain(conditions.chain(flags).chain(classes).map(String::as_str))
+    }
+
     /// What TOML can't say.
     pub(super) fn check(&self) -> Result<(), MappingError> {
         let of_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';

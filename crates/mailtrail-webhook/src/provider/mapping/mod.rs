@@ -7,9 +7,10 @@ mod sample;
 
 use std::fmt;
 
-use super::dialect::{Dialect, Said};
+use super::dialect::{Dialect, Say};
 use super::fields::Fields;
 use super::signature::Scheme;
+use super::wanted::Wanted;
 use super::{Answers, Context, Element, Refused};
 use crate::Request;
 
@@ -48,7 +49,7 @@ pub use sample::{Expected, Sample};
 /// let body = br#"{"kind":"gone","to":"ann@a.example","id":"7","when":1700000000}"#;
 /// let now = chrono::DateTime::from_timestamp(1_700_000_000, 0).unwrap();
 /// let (keys, rules) = (Keys::new(Key::new(1, [7; 32])), mailtrail_classify::Classifier::builtin()?);
-/// let reader = Reader::new(&keys, Namespace::from_random([1; 16]), &rules);
+/// let reader = Reader::new(&keys, &rules);
 /// let feedback = receive(&account, &Request::new(body, now), &reader, None)?;
 /// assert!(matches!(&feedback[0].fact.event, Event::Bounced(bounced)
 ///     if bounced.diagnosis.reason == mailtrail_core::reason::Reason::UserUnknown));
@@ -57,6 +58,7 @@ pub use sample::{Expected, Sample};
 #[derive(Clone)]
 pub struct Mapping {
     file: File,
+    wanted: Wanted,
 }
 
 /// Why a file is no mapping.
@@ -112,7 +114,8 @@ impl Mapping {
         let file: File =
             toml::from_str(text).map_err(|error| MappingError::Syntax(Box::new(error)))?;
         file.check()?;
-        Ok(Self { file })
+        let wanted = Wanted::of(file.paths());
+        Ok(Self { file, wanted })
     }
 
     /// The provider's name.
@@ -146,8 +149,12 @@ impl Dialect for Mapping {
         })
     }
 
-    fn read<'a>(&self, fields: Fields<'a>, context: &Context<'_>) -> Vec<Said<'a>> {
-        self.file.read(fields, context)
+    fn wanted(&self) -> Option<&Wanted> {
+        (self.file.batch == Batch::Array).then_some(&self.wanted)
+    }
+
+    fn read<'a>(&self, fields: Fields<'a>, context: &Context<'_>, say: Say<'_, 'a>) {
+        self.file.read(fields, context, say);
     }
 }
 

@@ -9,14 +9,14 @@ use serde_json_borrow::Value;
 
 use super::file::{EventOf, File, Is, Places};
 use crate::provider::diagnose::{Class, Failure};
-use crate::provider::dialect::Said;
+use crate::provider::dialect::{Said, Say};
 use crate::provider::fields::{Fields, text_of};
 use crate::provider::reader::Stated;
 use crate::provider::{Context, events};
 
 impl File {
-    pub(super) fn read<'a>(&self, fields: Fields<'a>, context: &Context<'_>) -> Vec<Said<'a>> {
-        let Some(word) = fields.text(&self.fields.event) else { return Vec::new() };
+    pub(super) fn read<'a>(&self, fields: Fields<'a>, context: &Context<'_>, say: Say<'_, 'a>) {
+        let Some(word) = fields.text(&self.fields.event) else { return };
         let event = self.event.iter().find(|event| event.holds(word, fields));
         let class = event.map(|event| self.class_of(event, fields));
         let said = |recipient| {
@@ -26,11 +26,11 @@ impl File {
                 .and_then(|(event, (class, _))| self.event(event, class, &stated, fields, context));
             Said::new(stated, read).by(class.map_or("", |(_, word)| word))
         };
-        let recipients = self.fields.recipients(fields);
-        if recipients.is_empty() {
-            return vec![said(None)];
+        let mut recipients = self.fields.recipients(fields).peekable();
+        if recipients.peek().is_none() {
+            return say(said(None));
         }
-        recipients.into_iter().map(|recipient| said(Some(recipient))).collect()
+        recipients.for_each(|recipient| say(said(Some(recipient))));
     }
 
     fn event(
@@ -124,7 +124,7 @@ impl Places {
             message_id: first_number(fields, &self.message_id).map(bare),
             header_id: first(fields, &self.header_id),
             token: first(fields, &self.token).or_else(named),
-            occurred: claims.find(|claim| claim.text.is_some()).unwrap_or_default(),
+            occurred: claims.find(|claim| claim.written.is_some()).unwrap_or_default(),
             text: first(fields, &self.text),
             ip: first(fields, &self.ip),
             user_agent: first(fields, &self.user_agent),
@@ -132,13 +132,14 @@ impl Places {
     }
 
     /// The recipients at the first place that has any.
-    fn recipients<'a>(&self, fields: Fields<'a>) -> Vec<&'a str> {
-        let at = |path: &String| match fields.get(path) {
-            Some(Value::Array(items)) => items.iter().filter_map(text_of).collect(),
-            Some(value) => text_of(value).into_iter().collect(),
-            None => Vec::new(),
+    fn recipients<'a>(&self, fields: Fields<'a>) -> impl Iterator<Item = &'a str> + use<'a> {
+        let items = |value: &'a Value<'a>| match value {
+            Value::Array(items) => items.as_slice(),
+            one => std::slice::from_ref(one),
         };
-        self.recipient.iter().map(at).find(|found| !found.is_empty()).unwrap_or_default()
+        let mut places = self.recipient.iter().filter_map(|path| fields.get(path)).map(items);
+        let found = places.find(|items| items.iter().any(|item| text_of(item).is_some()));
+        found.unwrap_or_default().iter().filter_map(text_of)
     }
 }
 

@@ -8,7 +8,7 @@ use mailtrail_core::event::Authenticity;
 use mailtrail_core::id::Endpoint;
 use mailtrail_core::reason::Reason;
 use mailtrail_core::token::{Key, Keys};
-use mailtrail_core::{Event, Feedback, Namespace};
+use mailtrail_core::{Event, Feedback};
 use serde::Deserialize;
 
 use super::Mapping;
@@ -79,7 +79,7 @@ impl Sample {
         let request =
             Request::new(self.body.as_bytes(), latest.unwrap_or_default()).headers(headers);
         let keys = Keys::new(Key::new(0, [0; 32]));
-        let reader = Reader::new(&keys, Namespace::from_bytes([0; 16]), classifier);
+        let reader = Reader::new(&keys, classifier);
         let read = read_verified(&account, &request, &reader, Authenticity::None, None);
         read.map_err(|refused| refused.to_string())
     }

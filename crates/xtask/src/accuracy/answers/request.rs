@@ -43,7 +43,7 @@ pub(super) fn answer(
         return Ok(json!({ "outcome": "ignored", "events": [] }));
     }
     let request = Request::new(&body, now).headers(headers).query(query);
-    let reader = Reader::new(keys, Namespace::from_bytes([0; 16]), classifier);
+    let reader = Reader::new(keys, classifier);
     let read = account.verify(&request).and_then(|authenticity| {
         // Signatures are as old as the sample says. Of what is read no time is to come, whenever the
         // sample was made.
