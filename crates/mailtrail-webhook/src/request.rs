@@ -99,6 +99,14 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// With another body.
+    pub fn body<'b>(self, body: &'b [u8]) -> Request<'b>
+    where
+        'a: 'b,
+    {
+        Request { body, ..self }
+    }
+
     /// With another method.
     pub fn method(mut self, method: &'a str) -> Self {
         self.method = method;

@@ -56,10 +56,18 @@ async fn webhook(
 }
 
 /// Some providers look whether we are there before they post anything: Mandrill by HEAD, Unisender Go
-/// by GET.
-async fn present(State(intake): State<Arc<Intake>>, Path(endpoint): Path<String>) -> StatusCode {
+/// by GET. Elastic Email sends its events by GET.
+async fn present(
+    State(intake): State<Arc<Intake>>,
+    Path(endpoint): Path<String>,
+    request: HttpRequest,
+) -> Response {
+    let told = request.method() == Method::GET && request.uri().query().is_some();
+    if told && intake.takes_get(&endpoint) {
+        return webhook(State(intake), Path(endpoint), request).await;
+    }
     let known = intake.counts(&endpoint).is_some();
-    if known { StatusCode::OK } else { StatusCode::NOT_FOUND }
+    if known { StatusCode::OK } else { StatusCode::NOT_FOUND }.into_response()
 }
 
 async fn pixel(

@@ -21,7 +21,7 @@ use mailtrail_core::{EventId, EventStore, Feedback};
 
 use crate::Request;
 use crate::fetch::{Fetch, Fetched};
-use crate::provider::{Handshake, Provider, Reader, Refused, read_each};
+use crate::provider::{Handshake, Provider, Reader, Refused, content, read_each, verify};
 use crate::refused::{RefusedRequest, RefusedRing};
 use crate::track::{
     Admission, HitLimiter, PixelRequest, hit, hits_capped, token_of, verdict_at_once,
@@ -175,6 +175,11 @@ impl Intake {
         Answer::of(account.provider.answers().stored)
     }
 
+    /// Whether a GET of an endpoint with a query is an event.
+    pub fn takes_get(&self, endpoint: &str) -> bool {
+        self.accounts.get(endpoint).is_some_and(|account| account.provider.takes_get())
+    }
+
     /// Counts a request whose body is over the limit, and says what to answer.
     pub fn too_large(&self, endpoint: &str) -> Answer {
         let account = self.accounts.get(endpoint);
@@ -234,7 +239,10 @@ impl Intake {
             return Err(Failure::Refused(Refused::TooLarge));
         }
         let provider = &*account.provider;
-        let authenticity = self.verify(provider, request).await?;
+        let content = content(provider, request)?;
+        let plain = request.clone().body(&content);
+        let authenticity = self.verify(provider, request, &plain).await?;
+        let request = &plain;
         if let Some(asked) = provider.asks(request) {
             return self.shake(asked, provider.answers().stored).await.map(Taken::Handshake);
         }
@@ -266,14 +274,16 @@ impl Intake {
         &self,
         provider: &dyn Provider,
         request: &Request<'_>,
+        plain: &Request<'_>,
     ) -> Result<Authenticity, Failure> {
-        let (Some(fetched), Some(url)) = (&self.fetched, provider.wants(request)) else {
-            return Ok(provider.verify(request)?);
+        let (Some(fetched), Some(url)) = (&self.fetched, provider.wants(plain)) else {
+            return Ok(verify(provider, request, plain)?);
         };
         let Some(text) = fetched.get(&url, self.now()).await else {
             return Err(Failure::Passing(format!("{url} could not be fetched").into()));
         };
-        Ok(provider.verify(&request.clone().certificate(&text))?)
+        let (request, plain) = (request.clone(), plain.clone());
+        Ok(verify(provider, &request.certificate(&text), &plain.certificate(&text))?)
     }
 
     async fn shake(&self, asked: Handshake, stored: u16) -> Result<Answer, Failure> {

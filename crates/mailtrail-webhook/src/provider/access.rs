@@ -81,6 +81,11 @@ impl Access {
         self
     }
 
+    /// Whether a parameter of the URL's query is to hold a secret.
+    pub(super) fn is_secret(&self, parameter: &str) -> bool {
+        self.parameters.contains_key(parameter)
+    }
+
     /// Whether requests that prove nothing are accepted.
     pub(super) fn is_open(&self) -> bool {
         self.open

@@ -189,6 +189,14 @@ impl Provider for Account {
         self.dialect.asks(self, request)
     }
 
+    fn takes_get(&self) -> bool {
+        self.dialect.takes_get()
+    }
+
+    fn is_secret(&self, parameter: &str) -> bool {
+        self.access.is_secret(parameter)
+    }
+
     fn split<'a>(&self, request: &Request<'a>) -> Result<Vec<Element<'a>>, Refused> {
         let mut elements = self.dialect.split(request)?;
         // One id can't tell several events apart.

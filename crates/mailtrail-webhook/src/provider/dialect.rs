@@ -65,6 +65,11 @@ pub(super) trait Dialect: Send + Sync + fmt::Debug {
         None
     }
 
+    /// Whether a GET with a query is an event.
+    fn takes_get(&self) -> bool {
+        false
+    }
+
     /// The provider's own id of the request, if it is the same whenever it tries again. It is that of
     /// the event, if there is one event in the request.
     fn delivery_id<'r>(&self, request: &'r Request<'_>) -> Option<&'r str> {

@@ -198,6 +198,8 @@ pub(super) enum Time {
     Milliseconds,
     /// ISO 8601 with any number of fractional digits; without an offset it is UTC.
     Iso,
+    /// Month, day, year and a clock of twelve hours, in UTC, as in `3/26/2026 5:14:02 PM`.
+    UnitedStates,
 }
 
 impl Time {
@@ -208,6 +210,10 @@ impl Time {
             Self::Seconds => seconds(text),
             Self::Milliseconds => self.of_number(text.parse().ok()?),
             Self::Iso => iso(text),
+            Self::UnitedStates => {
+                let naive = NaiveDateTime::parse_from_str(text, "%m/%d/%Y %I:%M:%S %p").ok()?;
+                Some(naive.and_utc())
+            }
         }
     }
 
@@ -218,7 +224,7 @@ impl Time {
                 DateTime::from_timestamp_millis(number)
             }
             Self::Seconds | Self::Milliseconds => DateTime::from_timestamp(number, 0),
-            Self::Iso => None,
+            Self::Iso | Self::UnitedStates => None,
         }
     }
 }
@@ -287,6 +293,9 @@ mod tests {
             (Time::Iso, "2023-11-14 22:13:20", "2023-11-14T22:13:20+00:00"),
             (Time::Iso, "2023-11-14T22:13:20.5", "2023-11-14T22:13:20.500+00:00"),
             (Time::Iso, "yesterday", ""),
+            (Time::UnitedStates, "11/14/2023 10:13:20 PM", "2023-11-14T22:13:20+00:00"),
+            (Time::UnitedStates, "3/4/2023 1:02:03 AM", "2023-03-04T01:02:03+00:00"),
+            (Time::UnitedStates, "14/11/2023 10:13:20 PM", ""),
         ] {
             assert_eq!(read(form, text), expected, "{form:?} {text}");
         }

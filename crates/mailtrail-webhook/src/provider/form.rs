@@ -1,9 +1,11 @@
 //! Bodies that are forms: fields with names, of which several may have the same name.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use mail_parser::{MessageParser, MimeHeaders};
 
+use super::Element;
 use crate::Request;
 
 /// The fields of a form.
@@ -30,6 +32,12 @@ impl<'a> Form<'a> {
     /// The last value of a field, if it is not empty.
     pub(super) fn last(&self, name: &str) -> Option<&str> {
         self.values(name).next_back().filter(|value| !value.is_empty())
+    }
+
+    /// The form as an element: a JSON object, in which of fields of one name the first stands.
+    pub(super) fn element(&self) -> Element<'static> {
+        let fields: BTreeMap<&str, &str> = self.pairs().rev().collect();
+        Element::new(&serde_json::to_vec(&fields).unwrap_or_default()).into_owned()
     }
 
     /// All fields, in their order.

@@ -2,6 +2,7 @@
 
 mod access;
 mod account;
+mod content;
 mod diagnose;
 mod dialect;
 mod dialects;
@@ -23,6 +24,7 @@ use mailtrail_core::id::Endpoint;
 
 pub use access::Access;
 pub use account::{Account, AccountError};
+pub use content::{CONTENT_LIMIT, content};
 pub use element::Element;
 pub use handshake::Handshake;
 pub use mapping::{Expected, Mapping, MappingError, Sample};
@@ -70,6 +72,16 @@ pub trait Provider: Send + Sync + fmt::Debug {
     /// What the provider asks of the endpoint, if the request, which verified, is no event.
     fn asks(&self, _request: &Request<'_>) -> Option<Handshake> {
         None
+    }
+
+    /// Whether a GET with a query is an event, as some providers send them.
+    fn takes_get(&self) -> bool {
+        false
+    }
+
+    /// Whether a parameter of the URL's query is a secret of ours, which is none of the event's.
+    fn is_secret(&self, _parameter: &str) -> bool {
+        false
     }
 
     /// The elements of the request, each of which stands for itself.
@@ -240,8 +252,25 @@ pub fn receive(
     reader: &Reader<'_>,
     raw: Option<RawHash>,
 ) -> Result<Vec<Feedback>, Refused> {
-    let authenticity = provider.verify(request)?;
-    read_verified(provider, request, reader, authenticity, raw)
+    let content = content(provider, request)?;
+    let plain = request.clone().body(&content);
+    let authenticity = verify(provider, request, &plain)?;
+    read_verified(provider, &plain, reader, authenticity, raw)
+}
+
+/// Says how a request proves to be the provider's: by its bytes as they came, or by its
+/// [`content`], where that is something else. Providers sign either.
+///
+/// # Errors
+/// [`Refused`]: it doesn't; nothing may be recorded of it.
+pub fn verify(
+    provider: &dyn Provider,
+    request: &Request<'_>,
+    plain: &Request<'_>,
+) -> Result<Authenticity, Refused> {
+    let verified = provider.verify(request);
+    let again = verified.is_err() && plain.body != request.body;
+    if again { provider.verify(plain) } else { verified }
 }
 
 /// All that a request says, which verified like this.

@@ -4,6 +4,7 @@
 mod access;
 mod azure;
 mod brevo;
+mod content;
 mod corpora;
 mod golden;
 #[cfg(feature = "axum")]
@@ -26,6 +27,7 @@ mod sns;
 mod sparkpost;
 mod track;
 mod unisender_go;
+mod zeptomail;
 
 use std::sync::LazyLock;
 

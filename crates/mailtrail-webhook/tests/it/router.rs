@@ -51,7 +51,12 @@ impl Server {
             .raw_store(used)
             .provider(account("postmark", "postmark", access.clone()))
             .provider(account("sendgrid", "sendgrid", access))
-            .provider(account("keyless", "sendgrid", Access::new()));
+            .provider(account("keyless", "sendgrid", Access::new()))
+            .provider(account(
+                "elastic",
+                "elastic_email",
+                Access::new().query("key", Secret::new("trail")),
+            ));
         let intake = Arc::new(intake);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -128,6 +133,22 @@ async fn an_endpoint_says_that_it_is_there() {
         }
     }
     assert_eq!(server.events().await.len(), 0);
+}
+
+/// Elastic Email sends its events by GET. What is kept of one has no secret in it.
+#[tokio::test]
+async fn the_query_of_a_get_is_an_event_where_the_provider_sends_so() {
+    let server = Server::start().await;
+    let query = "to=ann%40a.example&status=Sent&transaction=t-1";
+    let get = |key: &str| format!("GET /webhooks/elastic?key={key}&{query} HTTP/1.1");
+    assert_eq!(server.request(&get("guess"), b"").await.status, 401);
+    assert_eq!(server.events().await.len(), 0);
+    assert_eq!(server.request(&get("trail"), b"").await.status, 200);
+    assert_eq!(server.request("HEAD /webhooks/elastic HTTP/1.1", b"").await.status, 200);
+    let [event] = <[_; 1]>::try_from(server.events().await).unwrap();
+    assert_eq!(event.event.event_type.as_str(), "delivered");
+    let raw = server.raw.read(event.fact().unwrap().raw.unwrap()).await.unwrap().unwrap();
+    assert_eq!(raw, query.as_bytes());
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ mod sendgrid;
 mod ses;
 mod sparkpost;
 mod unisender_go;
+mod zeptomail;
 
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ use super::mapping;
 
 /// All of them.
 pub(super) fn all() -> impl Iterator<Item = Arc<dyn Dialect>> {
-    let coded: [Arc<dyn Dialect>; 14] = [
+    let coded: [Arc<dyn Dialect>; 15] = [
         Arc::new(azure::Azure),
         Arc::new(brevo::Brevo),
         Arc::new(mailersend::MailerSend),
@@ -37,6 +38,7 @@ pub(super) fn all() -> impl Iterator<Item = Arc<dyn Dialect>> {
         Arc::new(ses::Ses),
         Arc::new(sparkpost::SparkPost),
         Arc::new(unisender_go::UnisenderGo),
+        Arc::new(zeptomail::ZeptoMail),
     ];
     coded.into_iter().chain(mapping::builtin().iter().cloned())
 }

@@ -4,10 +4,8 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::io::Read;
 
 use data_encoding::HEXLOWER_PERMISSIVE;
-use flate2::read::GzDecoder;
 use mailtrail_core::Event;
 use mailtrail_core::diagnosis::Fault;
 use mailtrail_core::event::{Authenticity, BlockCause, UnsubscribedHow};
@@ -51,14 +49,13 @@ impl Dialect for UnisenderGo {
     }
 
     fn verify(&self, account: &Account, request: &Request<'_>) -> Result<Authenticity, Refused> {
-        let body = body(request);
-        let element = Element::new(&body);
+        let element = Element::new(request.body);
         let shown = element.fields().and_then(|fields| fields.text("auth"));
         let shown = shown.ok_or(Refused::MissingSignature)?;
         let digest = HEXLOWER_PERMISSIVE.decode(shown.as_bytes()).ok();
         let digest = digest.filter(|digest| digest.len() == MD5_BYTES);
         let digest = digest.ok_or(Refused::MalformedSignature)?;
-        let (before, after) = around(&body, shown).ok_or(Refused::MalformedSignature)?;
+        let (before, after) = around(request.body, shown).ok_or(Refused::MalformedSignature)?;
         let signs = |key: &&SigningKey| {
             let secret = key.secret().map(crate::Secret::bytes).unwrap_or_default();
             let hash = Md5::new().chain_update(before).chain_update(secret).chain_update(after);
@@ -69,10 +66,7 @@ impl Dialect for UnisenderGo {
     }
 
     fn split<'a>(&self, request: &Request<'a>) -> Result<Vec<Element<'a>>, Refused> {
-        Ok(match body(request) {
-            Cow::Borrowed(body) => elements(body),
-            Cow::Owned(body) => elements(&body).into_iter().map(Element::into_owned).collect(),
-        })
+        Ok(elements(request.body))
     }
 
     fn read<'a>(&self, fields: Fields<'a>, context: &Context<'_>, say: Say<'_, 'a>) {
@@ -92,15 +86,6 @@ struct Batch<'a> {
 struct User<'a> {
     #[serde(borrow)]
     events: &'a RawValue,
-}
-
-/// The body as it was before it was compressed for the way: that is what is signed.
-fn body<'a>(request: &Request<'a>) -> Cow<'a, [u8]> {
-    let coding = request.headers.text("content-encoding").unwrap_or_default();
-    let mut plain = Vec::new();
-    let read = coding.eq_ignore_ascii_case("gzip")
-        && GzDecoder::new(request.body).take(MOST_PLAIN_BYTES).read_to_end(&mut plain).is_ok();
-    if read { plain.into() } else { request.body.into() }
 }
 
 fn elements(body: &[u8]) -> Vec<Element<'_>> {
@@ -199,5 +184,3 @@ fn bounce_class(class: &str) -> Class {
 }
 
 const MD5_BYTES: usize = 16;
-/// What is longer is cut: it is no JSON any more, and signed by nobody.
-const MOST_PLAIN_BYTES: u64 = 16 * 1024 * 1024;

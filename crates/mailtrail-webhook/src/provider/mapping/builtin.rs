@@ -19,11 +19,13 @@ pub(in crate::provider) fn builtin() -> &'static [Arc<dyn Dialect>] {
 pub(super) const FILES: &[&str] = &[
     include_str!("../../../providers/ahasend.toml"),
     include_str!("../../../providers/customer_io.toml"),
+    include_str!("../../../providers/elastic_email.toml"),
     include_str!("../../../providers/hyvor_relay.toml"),
     include_str!("../../../providers/kumomta.toml"),
     include_str!("../../../providers/lettermint.toml"),
     include_str!("../../../providers/loops.toml"),
     include_str!("../../../providers/mailpace.toml"),
     include_str!("../../../providers/scaleway.toml"),
+    include_str!("../../../providers/smtp2go.toml"),
     include_str!("../../../providers/sweego.toml"),
 ];

@@ -45,6 +45,8 @@ pub(super) enum Batch {
     Array,
     /// One object a line.
     Lines,
+    /// One form: a body of that kind, or the query of a GET; or an object.
+    Form,
 }
 
 /// What the provider is answered, where it is not the usual.

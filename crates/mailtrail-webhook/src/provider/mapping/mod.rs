@@ -9,6 +9,7 @@ use std::fmt;
 
 use super::dialect::{Dialect, Say};
 use super::fields::Fields;
+use super::form::Form;
 use super::signature::Scheme;
 use super::wanted::Wanted;
 use super::{Answers, Context, Element, Refused};
@@ -146,7 +147,16 @@ impl Dialect for Mapping {
         Ok(match self.file.batch {
             Batch::Array => Element::all(request.body),
             Batch::Lines => Element::lines(request.body),
+            // Which of the two is a setting of the hook.
+            Batch::Form if request.body.trim_ascii_start().starts_with(b"{") => {
+                vec![Element::new(request.body)]
+            }
+            Batch::Form => vec![Form::of(request).element()],
         })
+    }
+
+    fn takes_get(&self) -> bool {
+        self.file.batch == Batch::Form
     }
 
     fn wanted(&self) -> Option<&Wanted> {

@@ -10,7 +10,7 @@ use serde_json_borrow::Value;
 use super::file::{EventOf, File, Is, Places};
 use crate::provider::diagnose::{Class, Failure};
 use crate::provider::dialect::{Said, Say};
-use crate::provider::fields::{Fields, text_of};
+use crate::provider::fields::{Claim, Fields, text_of};
 use crate::provider::reader::Stated;
 use crate::provider::{Context, events};
 
@@ -116,7 +116,7 @@ impl Places {
         fields: Fields<'a>,
     ) -> Stated<'a> {
         let named = || self.token_in.iter().find_map(|path| fields.named(path, "mt_delivery"));
-        let mut claims = self.time.iter().map(|time| fields.time(&time.at, time.form));
+        let claims = self.time.iter().map(|time| fields.time(&time.at, time.form));
         Stated {
             event: word,
             event_id: first_number(fields, &self.event_id),
@@ -124,7 +124,7 @@ impl Places {
             message_id: first_number(fields, &self.message_id).map(bare),
             header_id: first(fields, &self.header_id),
             token: first(fields, &self.token).or_else(named),
-            occurred: claims.find(|claim| claim.written.is_some()).unwrap_or_default(),
+            occurred: first_that_is_one(claims),
             text: first(fields, &self.text),
             ip: first(fields, &self.ip),
             user_agent: first(fields, &self.user_agent),
@@ -149,6 +149,12 @@ fn first<'a>(fields: Fields<'a>, paths: &[String]) -> Option<&'a str> {
 
 fn first_number<'a>(fields: Fields<'a>, paths: &[String]) -> Option<Cow<'a, str>> {
     paths.iter().find_map(|path| fields.text_or_number(path))
+}
+
+/// Of several places, or forms of one, the first with a time that can be read; else what is written.
+fn first_that_is_one<'a>(claims: impl Iterator<Item = Claim<'a>> + Clone) -> Claim<'a> {
+    let read = claims.clone().find(|claim| claim.at.is_some());
+    read.or_else(|| claims.clone().find(|claim| claim.written.is_some())).unwrap_or_default()
 }
 
 /// A message id without angle brackets.
