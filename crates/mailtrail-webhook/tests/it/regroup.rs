@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 
 use mailtrail_core::Event;
-use mailtrail_webhook::provider::Account;
+use mailtrail_core::event::Authenticity;
+use mailtrail_webhook::Request;
+use mailtrail_webhook::provider::{Account, Context, Reader};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{ids, open, read};
+use super::{classifier, ids, keys, now, open, read};
 
 /// Elements with and without an event id, some of which nobody can read.
 fn element() -> impl Strategy<Value = String> {
@@ -54,6 +56,22 @@ proptest! {
         let all = read(&*provider, &body);
         let alone = read(&*provider, format!("{good}]").as_bytes());
         prop_assert_eq!(&all[..alone.len()], &alone[..]);
+    }
+
+    /// Of a batch only the members that are read are parsed; of one element all of them.
+    #[test]
+    fn a_batch_says_what_its_elements_say(
+        elements in prop::collection::vec(element(), 0..20), cut in 0_usize..3,
+    ) {
+        let provider = open("sendgrid");
+        let body = format!(" [ {}", elements.join(" , ")) + ["]", "", "] {}"][cut];
+        let request = Request::new(body.as_bytes(), now());
+        let (keys, classifier) = (keys(), classifier());
+        let reader = Reader::new(&keys, classifier);
+        let context = Context::new(&reader, &*provider, Authenticity::None, None, now());
+        let split = provider.split(&request).unwrap();
+        let alone: Vec<_> = split.iter().flat_map(|one| provider.read(one, &context)).collect();
+        prop_assert_eq!(read(&*provider, body.as_bytes()), alone);
     }
 
     #[test]
