@@ -15,6 +15,7 @@
 //! | `webhook` | [`webhook`]: provider webhooks, the pixel; [`RefusedFolder`] |
 //! | `bounce` and `report` | [`reclassify`]: old facts, read again by newer rules |
 //! | `smtp` | [`smtp`]: sending, bounce intake |
+//! | `serve` | [`serve`]: the HTTP server, its limits, TLS, trusted proxies |
 //!
 //! # Example
 //! ```
@@ -43,6 +44,8 @@ pub mod reclassify;
 mod refused;
 #[cfg(feature = "report")]
 mod reports;
+#[cfg(feature = "serve")]
+pub mod serve;
 mod tracker;
 
 pub use keys::{KeysError, keys_file};

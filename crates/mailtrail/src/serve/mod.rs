@@ -1,0 +1,16 @@
+//! The HTTP server of everything that listens: webhooks, hits, health and metrics.
+//!
+//! [`mailtrail_webhook::router`] only routes. This serves a router to the world: with TLS or behind a
+//! proxy, within [limits](Limits), and so that what was accepted is durable when it stops.
+
+mod client;
+mod health;
+mod limits;
+mod server;
+mod tls;
+
+pub use client::{TrustedProxies, TrustedProxiesError};
+pub use health::health;
+pub use limits::Limits;
+pub use server::{Running, ServeError, Server};
+pub use tls::{Tls, TlsError};
