@@ -1,4 +1,5 @@
 //! The HTTP server over real connections: who a request is from, TLS, limits, and the end.
+#![cfg(test)]
 
 use std::net::SocketAddr;
 use std::sync::Arc;
