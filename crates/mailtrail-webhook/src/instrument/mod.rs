@@ -16,6 +16,7 @@ mod fields;
 mod header;
 mod html;
 mod link;
+mod once;
 mod options;
 mod part;
 mod rewrite;

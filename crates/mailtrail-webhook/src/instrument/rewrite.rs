@@ -1,13 +1,12 @@
 //! The parts of a message written anew, where something of them changes.
 
-use std::ops::Range;
-
 use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 
 use super::edit::{Edit, apply};
 use super::header::Header;
 use super::html::Page;
 use super::link::Links;
+use super::once::Once;
 use super::options::InstrumentOptions;
 use super::part::{Part, Parts};
 use super::text;
@@ -25,6 +24,15 @@ pub(super) struct Rewrite<'a> {
     changed: usize,
     has_pixel: bool,
     left: Vec<Left>,
+}
+
+/// A part of HTML.
+#[derive(Debug)]
+struct Html<'p> {
+    part: &'p Part,
+    bytes: Vec<u8>,
+    charset: &'static Encoding,
+    page: Page,
 }
 
 impl<'a> Rewrite<'a> {
@@ -77,52 +85,56 @@ impl<'a> Rewrite<'a> {
         Ok(())
     }
 
-    fn page<'p>(&self, part: &'p Part) -> Result<(&'p Part, Vec<u8>, Page), Left> {
+    fn page<'p>(&self, part: &'p Part) -> Result<Html<'p>, Left> {
         let (bytes, charset) = self.decode(part)?;
-        let page = Page::read(&bytes, charset, &self.links)?;
-        Ok((part, bytes, page))
+        let mut page = Page::read(&bytes, charset, &self.links)?;
+        if !self.options.links {
+            page.edits.clear();
+        }
+        Ok(Html { part, bytes, charset, page })
     }
 
-    /// The first page gets what the message shall have once, unless one has it.
-    fn pages(&mut self, mut pages: Vec<(&Part, Vec<u8>, Page)>) {
-        self.has_pixel = pages.iter().any(|(_, _, page)| page.has_pixel);
-        let has_trap = pages.iter().any(|(_, _, page)| page.has_trap);
-        if !self.options.links {
-            for (_, _, page) in &mut pages {
-                page.edits.clear();
+    /// The first page that can takes what the message shall have once.
+    fn pages(&mut self, pages: Vec<Html<'_>>) {
+        let each = || pages.iter().map(|html| &html.page);
+        let mut once = Once::missing(each(), &self.links, self.options);
+        self.has_pixel = each().any(|page| page.has_pixel);
+        for html in pages {
+            let done = self.change(&html, &once);
+            if done.is_ok() {
+                self.has_pixel |= once.pixel.is_some();
+                once = Once::default();
+            } else if !once.is_empty() {
+                // Its links may be changed all the same.
+                self.change(&html, &Once::default()).ok();
             }
+            self.left.extend(done.err());
         }
-        let mut end = String::new();
-        if self.options.trap && !has_trap {
-            end.push_str(&trap(&self.links.trap()));
+    }
+
+    fn change(&mut self, html: &Html<'_>, once: &Once) -> Result<(), Left> {
+        let mut edits = html.page.edits.clone();
+        let links = edits.len();
+        if !once.is_empty() {
+            edits.push(Edit::insert(html.page.end, once.html()));
         }
-        if self.options.pixel && !self.has_pixel {
-            end.push_str(&pixel(&self.links.pixel()));
+        if edits.is_empty() {
+            return Ok(());
         }
-        for (part, bytes, mut page) in pages {
-            let links = page.edits.len();
-            let is_given = !end.is_empty();
-            if is_given {
-                page.edits.push(Edit::insert(page.end, end.as_str()));
-            }
-            if page.edits.is_empty() {
-                continue;
-            }
-            match self.replace(part, &apply(&bytes, page.edits)) {
-                Ok(()) => {
-                    self.changed = self.changed.saturating_add(links);
-                    self.has_pixel |= is_given && self.options.pixel;
-                    end.clear();
-                }
-                Err(left) => self.left.push(left),
-            }
+        let bytes = apply(&html.bytes, edits);
+        // At the end of a page whose last comment or attribute is not closed, nothing is seen.
+        if !once.is_empty() && !once.is_in(&Page::read(&bytes, html.charset, &self.links)?) {
+            return Err(Left::Broken);
         }
+        self.replace(html.part, &bytes)?;
+        self.changed = self.changed.saturating_add(links);
+        Ok(())
     }
 
     fn decode(&self, part: &Part) -> Result<(Vec<u8>, &'static Encoding), Left> {
         let body = self.message.get(part.body.clone()).unwrap_or_default();
-        // An encoded body is at most three times as long as what it says.
-        if body.len() > PART_BYTES.saturating_mul(3) {
+        // An encoded body is at most some three times as long as what it says.
+        if body.len() > PART_BYTES.saturating_mul(4) {
             return Err(Left::Limit);
         }
         let bytes = part.transfer.decode(body).ok_or(Left::Broken)?;
@@ -153,27 +165,17 @@ impl<'a> Rewrite<'a> {
         let mut body = transfer.encode(bytes, self.line_end);
         if transfer == Transfer::Base64 {
             // Line ends there belong to the message, not to the text.
-            body.extend_from_slice(self.message.get(self.blank_end(part)).unwrap_or_default());
+            body.extend_from_slice(self.blank_end(part));
         }
         self.edits.push(Edit::replace(part.body.clone(), body));
         Ok(())
     }
 
     /// The blank end of a body.
-    fn blank_end(&self, part: &Part) -> Range<usize> {
+    fn blank_end(&self, part: &Part) -> &'a [u8] {
         let body = self.message.get(part.body.clone()).unwrap_or_default();
-        let text = body.trim_ascii_end().len();
-        part.body.start.saturating_add(text)..part.body.end
+        body.get(body.trim_ascii_end().len()..).unwrap_or_default()
     }
-}
-
-fn pixel(url: &str) -> String {
-    format!(r#"<img src="{url}" width="1" height="1" alt="">"#)
-}
-
-/// Neither seen, nor read aloud, nor reached by the tab key.
-fn trap(url: &str) -> String {
-    format!(r#"<a href="{url}" style="display:none" aria-hidden="true" tabindex="-1"></a>"#)
 }
 
 const ENCODING: &str = "Content-Transfer-Encoding";

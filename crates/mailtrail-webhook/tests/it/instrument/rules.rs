@@ -78,6 +78,17 @@ fn a_page_without_a_body_has_the_pixel_at_its_end_and_only_the_first_has_one() {
 }
 
 #[test]
+fn a_page_that_does_not_end_gets_no_pixel_that_nobody_would_see() {
+    for open in ["<!-- ", "<p title='", "<textarea>", "<script>"] {
+        let message = format!(
+            "Content-Type: text/html\n\n<a href='https://a.example/'>x</a>{open} https://b.example/"
+        );
+        let done = done(message.as_bytes(), &options()).unwrap();
+        assert_eq!((done.links, done.pixel, done.left), (1, false, vec![Left::Broken]), "{open}");
+    }
+}
+
+#[test]
 fn the_trap_is_for_machines_alone() {
     let message = b"Content-Type: text/html\n\n<body></body>";
     let done = done(message, &options().trap(true)).unwrap();
