@@ -1,6 +1,16 @@
 //! Why a message is not instrumented.
 
 /// Why a message is not instrumented. Nothing of it is changed then.
+///
+/// ```
+/// use mailtrail_core::DeliveryId;
+/// use mailtrail_core::token::{Key, Keys};
+/// use mailtrail_webhook::instrument::{InstrumentError, InstrumentOptions, instrument};
+/// let (keys, options) = (Keys::new(Key::new(1, [7; 32])), InstrumentOptions::untracked());
+/// let delivery = DeliveryId::from_bytes([2; 16]);
+/// let signed = b"DKIM-Signature: v=1\r\n\r\nHello\r\n";
+/// assert_eq!(instrument(signed, delivery, &keys, &options), Err(InstrumentError::DkimSigned));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InstrumentError {

@@ -49,6 +49,17 @@ pub struct Instrumented {
 }
 
 /// Why a part of a message was left as it is.
+///
+/// ```
+/// # use mailtrail_core::DeliveryId;
+/// # use mailtrail_core::token::{Key, Keys};
+/// use mailtrail_webhook::instrument::{InstrumentOptions, Left, instrument};
+/// # let (keys, delivery) = (Keys::new(Key::new(1, [7; 32])), DeliveryId::from_bytes([2; 16]));
+/// # let options = InstrumentOptions::new("https://mail.school.example")?;
+/// let message = b"Content-Type: text/plain; charset=utf-16\n\n\0h\0i";
+/// assert_eq!(instrument(message, delivery, &keys, &options)?.left, [Left::Charset]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Left {

@@ -52,6 +52,8 @@ impl Parts {
                 };
                 self.visit_children(message, body, mime.boundary.as_deref(), inside);
             }
+            // Where such a body begins, readers differ; and there may be none.
+            ("text", "html" | "plain") if !header.is_closed() => self.left.push(Left::Broken),
             ("text", subtype @ ("html" | "plain")) => {
                 let is_html = subtype == "html";
                 let Some(transfer) = mime.transfer() else {

@@ -79,7 +79,7 @@ impl<'a> Rewrite<'a> {
         let (bytes, charset) = self.decode(part)?;
         let (text, links) = text::rewrite(&bytes, charset, &self.links)?;
         if links > 0 {
-            self.replace(part, &text)?;
+            self.replace(part, &text);
             self.changed = self.changed.saturating_add(links);
         }
         Ok(())
@@ -126,7 +126,7 @@ impl<'a> Rewrite<'a> {
         if !once.is_empty() && !once.is_in(&Page::read(&bytes, html.charset, &self.links)?) {
             return Err(Left::Broken);
         }
-        self.replace(html.part, &bytes)?;
+        self.replace(html.part, &bytes);
         self.changed = self.changed.saturating_add(links);
         Ok(())
     }
@@ -150,16 +150,13 @@ impl<'a> Rewrite<'a> {
         Ok((bytes, charset.ok_or(Left::Charset)?))
     }
 
-    fn replace(&mut self, part: &Part, bytes: &[u8]) -> Result<(), Left> {
+    fn replace(&mut self, part: &Part, bytes: &[u8]) {
         let transfer = part.transfer.for_bytes(bytes);
         if transfer != part.transfer {
             let field = [ENCODING.as_bytes(), b": quoted-printable", self.line_end].concat();
             match part.header.place(self.message, ENCODING) {
                 Some(place) => self.edits.push(Edit::replace(place, field)),
-                None if part.header.is_closed() => {
-                    self.edits.push(Edit::insert(part.header.lines.end, field));
-                }
-                None => return Err(Left::Broken),
+                None => self.edits.push(Edit::insert(part.header.lines.end, field)),
             }
         }
         let mut body = transfer.encode(bytes, self.line_end);
@@ -168,7 +165,6 @@ impl<'a> Rewrite<'a> {
             body.extend_from_slice(self.blank_end(part));
         }
         self.edits.push(Edit::replace(part.body.clone(), body));
-        Ok(())
     }
 
     /// The blank end of a body.

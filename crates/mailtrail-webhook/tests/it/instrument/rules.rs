@@ -173,6 +173,16 @@ fn the_header_gets_what_it_has_not() {
 }
 
 #[test]
+fn a_header_that_does_not_end_has_no_body_to_change() {
+    for message in ["Content-Type: text/html", "Content-Type: text/html\nno field\n\n<p>x</p>\n"] {
+        let done = done(message.as_bytes(), &options()).unwrap();
+        assert_eq!((done.pixel, done.left), (false, vec![Left::Broken]));
+        let text = String::from_utf8(done.message).unwrap();
+        assert!(text.starts_with("Content-Type: text/html") && !text.contains("<img"), "{text}");
+    }
+}
+
+#[test]
 fn what_must_not_be_changed_is_refused() {
     let signed = b"DKIM-Signature: v=1\nSubject: x\n\nhttps://a.example/\n";
     assert_eq!(done(signed, &options()), Err(InstrumentError::DkimSigned));
