@@ -180,6 +180,12 @@ impl Setup {
         Ok((spec != "memory:").then(|| PathBuf::from(folder)))
     }
 
+    /// Where the keys are.
+    pub(crate) fn keys_path(&self) -> Result<PathBuf, Failure> {
+        let configured = self.config()?.keys;
+        Ok(self.keys.clone().or(configured).unwrap_or_else(|| "keys.toml".into()))
+    }
+
     fn rules(&self) -> Result<Option<PathBuf>, Failure> {
         Ok(self.rules.clone().or(self.config()?.rules))
     }
@@ -202,11 +208,9 @@ impl Setup {
 
     /// Opens the store and the keys, and stores nothing.
     pub(crate) fn open_as_it_is(&self) -> Result<Opened, Failure> {
-        let config = self.config()?;
         let spec = self.spec()?;
         let Stores { events, raw, refused, states, access } = open_store(&spec)?;
-        let keys = self.keys.clone().or(config.keys).unwrap_or_else(|| "keys.toml".into());
-        let keys = mailtrail::keys_file(keys)?;
+        let keys = mailtrail::keys_file(self.keys_path()?)?;
         let tracker = Tracker::shared(events).states(states).open();
         Ok(Opened { tracker, raw, refused, keys, rules: self.rules()?, access })
     }

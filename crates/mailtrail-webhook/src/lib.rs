@@ -44,6 +44,7 @@
 )]
 
 pub mod fetch;
+pub mod instrument;
 pub mod intake;
 pub mod provider;
 pub mod refused;

@@ -48,7 +48,7 @@ mod reports;
 pub mod serve;
 mod tracker;
 
-pub use keys::{KeysError, keys_file};
+pub use keys::{KeyEntry, KeyState, KeysError, KeysFile, keys_file};
 #[cfg(feature = "report")]
 pub use policy::PolicyError;
 pub use queue::{Delivery, Queue};
@@ -105,6 +105,9 @@ mod guide {
     #[cfg(feature = "bounce")]
     #[doc = include_str!("../../../docs/bounces.md")]
     struct Bounces;
+    #[cfg(feature = "webhook")]
+    #[doc = include_str!("../../../docs/instrument.md")]
+    struct Instrument;
     #[cfg(feature = "log")]
     #[doc = include_str!("../../../docs/logs.md")]
     struct Logs;

@@ -41,6 +41,43 @@ impl Delivery {
         (METADATA, keys.sign(Purpose::Metadata, self.id()))
     }
 
+    /// Puts tracking into the message to this row: links, pixel, unsubscribing, and the header that names
+    /// the row. See [`instrument`](mailtrail_webhook::instrument::instrument).
+    ///
+    /// # Errors
+    /// [`InstrumentError`](mailtrail_webhook::instrument::InstrumentError): the message is as it was.
+    ///
+    /// # Example
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// # use mailtrail::core::plan::{Broadcast, Contact, ContactAddress};
+    /// use mailtrail::prelude::*;
+    /// use mailtrail::webhook::instrument::InstrumentOptions;
+    /// # let tracker = Tracker::builder(mailtrail::memory::MemoryStore::new()).open();
+    /// # let ann = Contact::new("c1".parse()?).address(ContactAddress::new("ann@a.example"));
+    /// # tracker.plan(Broadcast::new("snow-day".parse()?, "emergency".parse()?), [ann]).await?;
+    /// # let keys = mailtrail::core::token::Keys::new(mailtrail::core::token::Key::new(1, [7; 32]));
+    /// let options = InstrumentOptions::new("https://mail.school.example")?;
+    /// let mime = b"Subject: Closed today\n\nMore: https://school.example/\n";
+    /// let delivery = tracker.queued("snow-day".parse()?).next().await?.ok_or("no row waits")?;
+    /// let instrumented = delivery.instrument(mime, &keys, &options)?;
+    /// assert_eq!(instrumented.links, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "webhook")]
+    pub fn instrument(
+        &self,
+        message: &[u8],
+        keys: &Keys,
+        options: &mailtrail_webhook::instrument::InstrumentOptions,
+    ) -> Result<
+        mailtrail_webhook::instrument::Instrumented,
+        mailtrail_webhook::instrument::InstrumentError,
+    > {
+        mailtrail_webhook::instrument::instrument(message, self.id(), keys, options)
+    }
+
     /// As the sender takes it.
     #[cfg(feature = "smtp")]
     pub fn to(&self) -> mailtrail_smtp::message::To {

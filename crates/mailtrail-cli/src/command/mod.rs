@@ -7,6 +7,7 @@ mod export;
 mod import;
 pub(crate) mod ingest;
 mod ingest_log;
+mod keys;
 mod migrate;
 mod parse;
 pub(crate) mod plan;
@@ -51,6 +52,9 @@ pub(crate) enum Command {
     /// The Blocked Email list.
     #[command(subcommand)]
     Block(block::Block),
+    /// The keys that sign tokens: list them, add one, retire one.
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// The kept states of reports: how far they are, and what to do where one stands still.
     #[command(subcommand)]
     Projection(projection::Projection),
@@ -94,6 +98,7 @@ impl Command {
             Self::Report(report) => report.run(setup).await,
             Self::Explain(explain) => explain.run(setup).await,
             Self::Block(block) => block.run(setup).await,
+            Self::Keys(keys) => keys.run(setup),
             Self::Projection(projection) => projection.run(setup).await,
             Self::Rebuild(rebuild) => rebuild.run(setup).await,
             Self::Rules(rules) => rules.run(setup),

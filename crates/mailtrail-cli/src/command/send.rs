@@ -13,7 +13,7 @@ use mailtrail::smtp::return_path::ReturnPath;
 use mailtrail::smtp::send::{
     Authorities, Credentials, OnDoubt, Outcome, Relay, Schedule, Sender, TalksTo, Tls,
 };
-use mailtrail::webhook::track::{pixel_url, with_pixel};
+use mailtrail::webhook::instrument::InstrumentOptions;
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -31,7 +31,7 @@ pub(crate) struct Send {
     /// The plain text of the message.
     #[arg(long, value_name = "FILE")]
     text: PathBuf,
-    /// Its HTML, which gets the pixel.
+    /// Its HTML.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// The From address.
@@ -43,7 +43,8 @@ pub(crate) struct Send {
     /// The domain of the return paths, whose mail must come to the intake.
     #[arg(long, env = "MAILTRAIL_RETURN_PATH_DOMAIN")]
     return_path_domain: Option<String>,
-    /// Where the pixel is served, such as `https://mail.school.example`.
+    /// Where links, pixel and unsubscribing are served, such as `https://mail.school.example`. Without it
+    /// nothing is tracked.
     #[arg(long, env = "MAILTRAIL_TRACKING_URL")]
     tracking_url: Option<String>,
     /// How the connection is encrypted.
@@ -125,7 +126,7 @@ impl Send {
             message = message.html(std::fs::read_to_string(html).map_err(Failure::input)?);
         }
         let tracking = self.tracking_url.clone().or(config.tracking_url);
-        let mut sending = Sending::new(&opened, self.relay()?, &domain, tracking)?;
+        let mut sending = Sending::new(&opened, self.relay()?, &domain, tracking.as_deref())?;
         sending.sender =
             sending.sender.schedule(self.retry.clone()).on_doubt(match self.on_doubt {
                 Doubt::Hold => OnDoubt::Hold,
@@ -170,7 +171,7 @@ pub(crate) fn relay(text: &str) -> Result<Relay, Failure> {
 pub(crate) struct Sending {
     pub(crate) sender: Sender,
     keys: mailtrail::core::token::Keys,
-    tracking: Option<String>,
+    tracking: InstrumentOptions,
 }
 
 impl Sending {
@@ -178,8 +179,12 @@ impl Sending {
         opened: &Opened,
         relay: Relay,
         domain: &str,
-        tracking: Option<String>,
+        tracking: Option<&str>,
     ) -> Result<Self, Failure> {
+        let tracking = match tracking {
+            Some(base) => InstrumentOptions::new(base).map_err(Failure::data)?,
+            None => InstrumentOptions::untracked(),
+        };
         let (store, clock) =
             (Arc::clone(opened.tracker.store()), Arc::clone(opened.tracker.clock()));
         let path = ReturnPath::new(domain);
@@ -225,12 +230,8 @@ impl Sending {
         message: &Message,
     ) -> Result<Outcome, Failure> {
         let (keys, tracking) = (&self.keys, &self.tracking);
-        let prepare = |mut message: Message, to: &To| {
-            if let (Some(html), Some(base)) = (&message.html, tracking) {
-                message.html = Some(with_pixel(html, &pixel_url(base, keys, to.delivery)));
-            }
-            Ok(message)
-        };
+        let prepare =
+            |bytes: Vec<u8>, _: &To| Ok(delivery.instrument(&bytes, keys, tracking)?.message);
         Ok(self.sender.deliver(&delivery.row, &delivery.to(), message, &prepare).await?)
     }
 }

@@ -98,7 +98,7 @@ impl Demo {
             (None, None) => return Err(Failure::other("no mail server")),
         };
         let tracking = format!("http://{}", ports.http);
-        let mut sending = Sending::new(opened, relay(&to)?, DOMAIN, Some(tracking))?;
+        let mut sending = Sending::new(opened, relay(&to)?, DOMAIN, Some(&tracking))?;
         sending.sender = sending.sender.schedule("1s".parse()?);
         let report = sending.run(opened, broadcast, &message()).await?;
         say(&format!(

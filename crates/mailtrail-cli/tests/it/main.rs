@@ -4,6 +4,7 @@
 mod audit;
 mod bad_days;
 mod damage;
+mod keys;
 mod large;
 mod log;
 mod older;
@@ -14,6 +15,7 @@ mod reproduction;
 mod rules;
 mod sharing;
 mod stopping;
+mod tracking;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -20,6 +20,22 @@ pub fn click_url(base: &str, keys: &Keys, delivery: DeliveryId, link: &str) -> S
     format!("{}/c/{token}?u={link}", base.trim_end_matches('/'))
 }
 
+/// The URL of the link that no person sees: a [`click_url`] of [`TRAP_LINK`]. Who follows it is a machine.
+///
+/// ```
+/// use mailtrail_core::{DeliveryId, token::{Key, Keys}};
+/// use mailtrail_webhook::track::trap_url;
+/// let keys = Keys::new(Key::new(1, [7; 32]));
+/// let url = trap_url("https://mail.example", &keys, DeliveryId::from_bytes([2; 16]));
+/// assert!(url.ends_with("?u=mailtrail%3Atrap"));
+/// ```
+pub fn trap_url(base: &str, keys: &Keys, delivery: DeliveryId) -> String {
+    click_url(base, keys, delivery, TRAP_LINK)
+}
+
+/// Where the trap link leads: nowhere.
+pub const TRAP_LINK: &str = "mailtrail:trap";
+
 /// The URL at which whom a delivery went to can unsubscribe: a page for GET, at once for POST (RFC 8058).
 ///
 /// ```

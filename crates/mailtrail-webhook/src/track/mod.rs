@@ -14,6 +14,6 @@ mod settle;
 pub use hit::{PixelRequest, hit, hits_capped};
 pub use judge::{SETTLE_SECONDS, verdict_at_once, verdicts};
 pub use limit::{Admission, HitLimiter};
-pub use link::{click_url, unsubscribe_url};
-pub use pixel::{GIF, NO_STORE, pixel_url, token_of, with_pixel};
+pub use link::{TRAP_LINK, click_url, trap_url, unsubscribe_url};
+pub use pixel::{GIF, NO_STORE, pixel_url, token_of};
 pub use settle::{Judge, JudgeError};

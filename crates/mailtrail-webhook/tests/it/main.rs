@@ -10,6 +10,7 @@ mod golden;
 #[cfg(feature = "axum")]
 mod handshake;
 mod hmac;
+mod instrument;
 mod mailgun;
 mod mailjet;
 mod mandrill;

@@ -105,7 +105,7 @@ pub(crate) async fn send(tracker: &Tracker, keys: &Keys, postfix: &Postfix, talk
     let message = Message::new("office@school.example", "Closed today", "Stay at home.");
     let mut queued = tracker.queued("b".parse().unwrap());
     while let Some(delivery) = queued.next().await.unwrap() {
-        let prepare = |message, _: &To| Ok(message);
+        let prepare = |bytes, _: &To| Ok(bytes);
         sender.deliver(&delivery.row, &delivery.to(), &message, &prepare).await.unwrap();
     }
     sender.close().await;

@@ -34,7 +34,7 @@ async fn send_some(tracker: &Tracker, sink: &Sink, most: usize) {
     let mut queued = tracker.queued("b".parse().unwrap());
     for _ in 0..most {
         let Some(delivery) = queued.next().await.unwrap() else { break };
-        let prepare = |message, _: &To| Ok(message);
+        let prepare = |bytes, _: &To| Ok(bytes);
         sender.deliver(&delivery.row, &delivery.to(), &message, &prepare).await.unwrap();
     }
 }

@@ -51,7 +51,8 @@ pub struct Sender {
 /// Draws ten random bytes.
 pub type Random = Box<dyn Fn() -> Result<[u8; 10], BoxError> + Send + Sync>;
 
-type Prepare<'a> = &'a (dyn Fn(Message, &To) -> Result<Message, BoxError> + Sync);
+/// Makes of the bytes of a message those that are sent.
+type Prepare<'a> = &'a (dyn Fn(Vec<u8>, &To) -> Result<Vec<u8>, BoxError> + Sync);
 
 impl Sender {
     /// A sender over a store, to a relay.
@@ -91,11 +92,12 @@ impl Sender {
         self
     }
 
-    /// Tries one delivery, if it is due. `prepare` gets the message before it is written: tracking
-    /// goes in there.
+    /// Tries one delivery, if it is due. `prepare` gets the bytes of the message before the server does:
+    /// tracking goes in there.
     ///
     /// # Errors
-    /// [`SendError`]: what was recorded stays; call again, the delivery is still due.
+    /// [`SendError`]: what was recorded stays; call again, the delivery is still due. What `prepare` refuses
+    /// is no attempt.
     ///
     /// # Cancellation
     /// A dropped future may leave the attempt in doubt.
@@ -119,10 +121,10 @@ impl Sender {
         let attempt = Attempt::next(&evidence, &trail);
         self.connect().await?;
         let own_id = message_id(&self.keys, row.delivery, self.return_path.domain());
-        let prepared = prepare(message.clone(), to).map_err(SendError::Message)?;
-        let bytes = prepared
+        let bytes = message
             .to_bytes(to, &own_id, self.clock.now())
             .map_err(|error| SendError::Message(error.into()))?;
+        let bytes = prepare(bytes, to).map_err(SendError::Message)?;
         if !self.take_attempt(to, attempt.number, &own_id, &trail).await? {
             return Ok(Outcome::Taken);
         }
