@@ -8,6 +8,8 @@ mod corpora;
 mod golden;
 #[cfg(feature = "axum")]
 mod handshake;
+#[cfg(feature = "axum")]
+mod hits;
 mod hmac;
 mod mailgun;
 mod mailjet;
@@ -26,6 +28,7 @@ mod sns;
 mod sparkpost;
 mod track;
 mod unisender_go;
+mod verdicts;
 
 use std::sync::LazyLock;
 
