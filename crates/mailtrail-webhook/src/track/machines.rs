@@ -66,6 +66,7 @@ pub(super) struct Timing {
     pub(super) links_at_once: usize,
     pub(super) at_once_milliseconds: i64,
     pub(super) beside_seconds: i64,
+    pub(super) same_program_seconds: i64,
     pub(super) reading_seconds: i64,
 }
 

@@ -118,16 +118,23 @@ impl<'a> Scene<'a> {
 
     /// Whether it is a scanner's by what was hit beside it.
     fn beside(&self, hit: &Seen) -> Option<&'static str> {
-        let within = TimeDelta::seconds(self.machines.timing().beside_seconds);
-        let near = || self.hits.iter().filter(|(other, _)| hit.is_near(other, within));
+        let timing = self.machines.timing();
+        let near = |other: &Seen| hit.is_near(other, TimeDelta::seconds(timing.beside_seconds));
+        let same_program = |other: &Seen| {
+            let within = TimeDelta::seconds(timing.same_program_seconds);
+            hit.is_near(other, within) && hit.shares_address(other) && hit.shares_agent(other)
+        };
         let trap = |(other, judged): &(&Seen, Option<Judged>)| {
             let trapped = judged.as_ref().is_some_and(|(_, rule)| **rule == *TRAPPED);
-            trapped && (hit.shares_address(other) || hit.shares_agent(other))
+            let shares = hit.shares_address(other) || hit.shares_agent(other);
+            trapped && (near(other) && shares || same_program(other))
         };
         let scanner = |(other, judged): &(&Seen, Option<Judged>)| {
-            matches!(judged, Some((Agent::Scanner, _))) && hit.shares_address(other)
+            let scans = matches!(judged, Some((Agent::Scanner, _)));
+            scans && near(other) && hit.shares_address(other)
         };
-        near().any(trap).then_some(BESIDE_TRAP).or_else(|| near().any(scanner).then_some(BESIDE))
+        let trapped = self.hits.iter().any(trap).then_some(BESIDE_TRAP);
+        trapped.or_else(|| self.hits.iter().any(scanner).then_some(BESIDE))
     }
 
     /// Links that are followed faster than a hand can, and the pixel if it was fetched with them. From

@@ -165,8 +165,10 @@ fn what_is_hit_beside_the_hidden_link_is_the_scanners() {
             (5_000, 2, FIREFOX, "198.51.100.2"),
             (5_500, 0, THUNDERBIRD, HOME),
             (60_000, 0, CHROME, "198.51.100.2"),
+            (60_000, 0, FIREFOX, "198.51.100.2"),
+            (700_000, 0, CHROME, "198.51.100.2"),
         ],
-        &[beside, trap, beside, UNDECIDED, UNDECIDED],
+        &[beside, trap, beside, UNDECIDED, beside, UNDECIDED, UNDECIDED],
     );
     // Our own proxy's address is everyone's.
     case(&[(0, 9, CHROME, "127.0.0.1"), (900, 0, FIREFOX, "127.0.0.1")], &[trap, UNDECIDED]);
@@ -377,21 +379,22 @@ fn how_often_it_is_wrong() {
         }
     }
     let agents = ["human", "unknown", "mailbox_machine", "scanner"];
-    let mut text = format!("{:<36}{:<9}", "session", "hit by");
-    agents.iter().for_each(|agent| text += &format!("{agent:>16}"));
+    let line = |session: &str, truth: &str, cells: [String; 4]| {
+        let cells = cells.map(|cell| format!("{cell:>16}")).concat();
+        format!("{session:<36}{truth:<9}{cells}")
+    };
+    let mut lines = vec![line("session", "hit by", agents.map(str::to_owned))];
     let mut sums: BTreeMap<Truth, [usize; 4]> = BTreeMap::new();
     for ((name, truth), row) in &table {
-        text += &format!("\n{name:<36}{:<9}", format!("{truth:?}"));
-        for (agent, sum) in agents.iter().zip(sums.entry(*truth).or_default()) {
-            let count = row.get(agent).copied().unwrap_or_default();
-            *sum += count;
-            text += &format!("{count:>16}");
-        }
+        let counts = agents.map(|agent| row.get(agent).copied().unwrap_or_default());
+        let sum = sums.entry(*truth).or_default();
+        *sum = std::array::from_fn(|n| sum[n] + counts[n]);
+        lines.push(line(name, &format!("{truth:?}"), counts.map(|count| count.to_string())));
     }
     for (truth, row) in &sums {
-        text += &format!("\n{:<36}{:<9}", "all", format!("{truth:?}"));
-        row.iter().for_each(|count| text += &format!("{count:>16}"));
+        lines.push(line("all", &format!("{truth:?}"), row.map(|count| count.to_string())));
     }
+    let text = lines.join("\n");
     println!("{text}");
     let [human, unknown, mailbox, scanner] = sums[&Truth::Person];
     assert!((mailbox + scanner) * 50 < human + unknown, "a person is taken for a machine");
