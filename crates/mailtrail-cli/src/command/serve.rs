@@ -151,10 +151,10 @@ impl Ports {
         http: SocketAddr,
         lmtp: SocketAddr,
     ) -> Result<Self, Failure> {
-        let intake = Arc::new(webhook_intake(opened, webhooks)?);
-        let hits = Arc::clone(intake.hits());
+        let webhooks = Arc::new(webhook_intake(opened, webhooks)?);
+        let hits = Arc::clone(webhooks.hits());
         let alarm = tokio::spawn(tell_of_lost_hits(Arc::clone(&hits)));
-        let app = router(intake);
+        let app = router(webhooks);
         let listener = TcpListener::bind(http).await?;
         let http = listener.local_addr()?;
         let service = app.into_make_service_with_connect_info::<SocketAddr>();
@@ -174,6 +174,11 @@ impl Ports {
         Ok(Self { http, lmtp, server, stop, hits, alarm, judge, block, expire })
     }
 
+    /// Whether no hit that was answered waits for the store.
+    pub(crate) fn hits_are_stored(&self) -> bool {
+        waiting(&self.hits) == 0
+    }
+
     /// Takes nothing new, and answers what has begun. Whoever doesn't end in time gets no answer, and comes again.
     pub(crate) async fn close(mut self) {
         drop(self.stop);
@@ -182,12 +187,12 @@ impl Ports {
         }
         // Whoever made these hits was answered long ago: they have no second try.
         let stored = async {
-            while self.hits.counts().waiting > 0 {
+            while waiting(&self.hits) > 0 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
         if tokio::time::timeout(CLOSE_WITHIN, stored).await.is_err() {
-            output::note(format!("{} hits were not stored in time", self.hits.counts().waiting));
+            output::note(format!("{} hits were not stored in time", waiting(&self.hits)));
         }
         self.alarm.abort();
         self.judge.abort();
@@ -195,6 +200,10 @@ impl Ports {
         self.expire.abort();
         self.lmtp.stop().await;
     }
+}
+
+fn waiting(hits: &Hits) -> u64 {
+    hits.counts().waiting
 }
 
 /// Says that hits are lost, and why: at most once a minute.

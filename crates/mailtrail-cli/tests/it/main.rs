@@ -170,6 +170,9 @@ async fn an_open_that_waits_for_its_verdict_gets_it_when_the_store_is_opened() {
     drop(tracker);
     let rows = lines(&mailtrail(folder.path(), &["report", "email-log", "--json"]));
     assert_eq!((&rows[0]["status"], &rows[0]["opens_unknown"]), (&"opened".into(), &1.into()));
+    let explained = text(&mailtrail(folder.path(), &["explain", "ann@a.example"]));
+    let who = "nobody can tell by whom by rule undecided, machines 2: nothing says who it was";
+    assert!(explained.contains(who), "{explained}");
 }
 
 #[test]

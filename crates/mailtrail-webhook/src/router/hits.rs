@@ -1,6 +1,7 @@
 //! The pixel, the links and unsubscribing over HTTP.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Path, RawQuery, Request, State};
@@ -131,7 +132,9 @@ async fn unsubscribe(
         let asks = || page(StatusCode::BAD_REQUEST, include_str!("pages/unsubscribe.html"));
         return if known { asks() } else { not_ours() };
     };
-    match hits.unsubscribe(&token, how, asks.visit()).await {
+    let unsubscribed = hits.unsubscribe(&token, how, asks.visit());
+    let within = tokio::time::timeout(UNSUBSCRIBE_WITHIN, unsubscribed);
+    match within.await.unwrap_or(Unsubscribe::Later) {
         Unsubscribe::Done => page(StatusCode::OK, include_str!("pages/unsubscribed.html")),
         Unsubscribe::NotOurs => not_ours(),
         Unsubscribe::Later => {
@@ -205,5 +208,7 @@ const PRIVATE: [(HeaderName, &str); 2] =
     [(header::CACHE_CONTROL, "no-store"), (header::REFERRER_POLICY, "no-referrer")];
 const POLICY: &str =
     "default-src 'none'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// Longer than that a mailbox's provider does not wait for an answer; told to come again it does.
+const UNSUBSCRIBE_WITHIN: Duration = Duration::from_secs(10);
 /// How many bytes a form may have: it has one field.
 const FORM_LIMIT: usize = 64 * 1024;

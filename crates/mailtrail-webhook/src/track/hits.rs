@@ -202,7 +202,8 @@ impl Hits {
             counters.no_token.one_more();
             return Unsubscribe::NotOurs;
         };
-        let asked = match Unsubscribing::ask(&self.unsubscribing, delivery, how, now) {
+        let place = &self.unsubscribing;
+        let asked = match Unsubscribing::ask(place, counters, delivery, how, now) {
             Ok(asked) => asked,
             Err(known) => {
                 counters.dropped.one_more();
@@ -210,14 +211,11 @@ impl Hits {
             }
         };
         let Ok(event) = fact.into_event(&self.store.namespace()) else { return Unsubscribe::Later };
-        if self.store.record(vec![event]).await.is_ok() {
-            asked.heard();
-            counters.unsubscribed.one_more();
-            Unsubscribe::Done
-        } else {
-            counters.unsubscribe_failed.one_more();
-            Unsubscribe::Later
+        if self.store.record(vec![event]).await.is_err() {
+            return Unsubscribe::Later;
         }
+        asked.heard();
+        Unsubscribe::Done
     }
 
     /// Counts a request by HEAD: it shows nobody anything.

@@ -44,6 +44,9 @@ pub fn verdict_at_once(machines: &Machines, hit: &Feedback, id: EventId) -> Opti
 /// # Guarantees
 /// The same whatever the order and repetition of the events, and whenever it runs after the settle
 /// window; what has its verdict gets no other.
+///
+/// # Limits
+/// Of a delivery that was hit more often, a verdict looks at the last 500 hits until its window closed.
 pub fn verdicts(machines: &Machines, events: &[Envelope], now: DateTime<Utc>) -> Vec<Feedback> {
     let judged: BTreeSet<EventId> =
         events.iter().filter_map(|event| judged_hit(&event.fact().ok()?.event)).collect();
@@ -94,9 +97,10 @@ impl<'a> Hits<'a> {
 
     /// By what was recorded until its window closed, and nothing later.
     fn judge(&self, machines: &Machines, hit: &Seen) -> Judged {
-        let seen = self.0.values().map(|(_, _, seen)| seen);
         let until = settles(hit.recorded_at);
-        Scene::new(machines, seen.filter(|other| other.recorded_at <= until)).verdict(hit)
+        let seen = self.0.values().rev().map(|(_, _, seen)| seen);
+        let before = seen.skip_while(|other| other.recorded_at > until).take(MOST_TOGETHER);
+        Scene::new(machines, before).verdict(hit)
     }
 }
 
@@ -162,4 +166,6 @@ fn feedback(
     verdict
 }
 
+/// So many hits at most are looked at together, the last ones: a flood must not take the judge for ever.
+const MOST_TOGETHER: usize = 500;
 const JUDGE: Source = Source::known("judge");

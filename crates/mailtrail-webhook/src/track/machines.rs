@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 
+use chrono::TimeDelta;
 use data_encoding::HEXLOWER;
 use ipnet::IpNet;
 use mailtrail_core::event::{Agent, HitKind};
@@ -23,7 +24,7 @@ use serde::Deserialize;
 /// ```
 /// # Which is newer?
 /// That of the higher [`sequence`](Self::sequence); the [`version`](Self::version) is its name for people.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Machines {
     version: Box<str>,
     sequence: u64,
@@ -60,14 +61,32 @@ pub struct Machine {
 }
 
 /// How fast no person is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Timing {
     pub(super) links_at_once: usize,
-    pub(super) at_once_milliseconds: i64,
-    pub(super) beside_seconds: i64,
-    pub(super) same_program_seconds: i64,
-    pub(super) reading_seconds: i64,
+    at_once_milliseconds: u16,
+    beside_seconds: u16,
+    same_program_seconds: u16,
+    reading_seconds: u16,
+}
+
+impl Timing {
+    pub(super) fn at_once(&self) -> TimeDelta {
+        TimeDelta::milliseconds(self.at_once_milliseconds.into())
+    }
+
+    pub(super) fn beside(&self) -> TimeDelta {
+        TimeDelta::seconds(self.beside_seconds.into())
+    }
+
+    pub(super) fn same_program(&self) -> TimeDelta {
+        TimeDelta::seconds(self.same_program_seconds.into())
+    }
+
+    pub(super) fn reading(&self) -> TimeDelta {
+        TimeDelta::seconds(self.reading_seconds.into())
+    }
 }
 
 #[derive(Deserialize)]
@@ -98,6 +117,9 @@ impl Machines {
             if !named && machine.begins.is_empty() && machine.holds.is_empty() {
                 return Err(MachinesError::Anyone { rule: machine.rule.clone() });
             }
+        }
+        if timing.links_at_once < LEAST_LINKS {
+            return Err(MachinesError::TooFewLinks { links: timing.links_at_once });
         }
         let digest = HEXLOWER.encode(digest(&SHA256, text.as_bytes()).as_ref()).into();
         Ok(Self { version, sequence, digest, timing, conduct, entries: machines })
@@ -181,6 +203,12 @@ pub enum MachinesError {
     /// It doesn't have the form of one.
     #[error("the table of machines can't be read")]
     Form(#[from] toml::de::Error),
+    /// So few links are followed at once by anyone.
+    #[error("{links} links at once are anyone's: say {LEAST_LINKS} or more")]
+    TooFewLinks {
+        /// How many it says.
+        links: usize,
+    },
     /// An entry names neither a user agent nor a network: it would be anyone.
     #[error("the entry {rule} names neither a user agent nor a network")]
     Anyone {
@@ -196,9 +224,13 @@ pub(crate) fn judge(user_agent: Option<&str>) -> (Agent, Option<&'static str>) {
     machine.map_or((Agent::Unknown, None), |machine| (machine.agent, Some(&*machine.rule)))
 }
 
-/// A test reads it: an empty table is never served.
-static BUILTIN: LazyLock<Arc<Machines>> =
-    LazyLock::new(|| Machines::from_toml(BUILTIN_TEXT).unwrap_or_default().into());
+/// A person may follow two by a double click.
+const LEAST_LINKS: usize = 3;
+static BUILTIN: LazyLock<Arc<Machines>> = LazyLock::new(|| {
+    #[expect(clippy::expect_used, reason = "it is part of the program, and a test reads it")]
+    let machines = Machines::from_toml(BUILTIN_TEXT).expect("the built-in table is one");
+    machines.into()
+});
 const BUILTIN_TEXT: &str = include_str!("../../machines/machines.toml");
 
 #[cfg(test)]

@@ -119,9 +119,9 @@ impl<'a> Scene<'a> {
     /// Whether it is a scanner's by what was hit beside it.
     fn beside(&self, hit: &Seen) -> Option<&'static str> {
         let timing = self.machines.timing();
-        let near = |other: &Seen| hit.is_near(other, TimeDelta::seconds(timing.beside_seconds));
+        let near = |other: &Seen| hit.is_near(other, timing.beside());
         let same_program = |other: &Seen| {
-            let within = TimeDelta::seconds(timing.same_program_seconds);
+            let within = timing.same_program();
             hit.is_near(other, within) && hit.shares_address(other) && hit.shares_agent(other)
         };
         let trap = |(other, judged): &(&Seen, Option<Judged>)| {
@@ -141,7 +141,7 @@ impl<'a> Scene<'a> {
     /// how many addresses does not matter: a gateway has many.
     fn too_fast(&self) -> BTreeSet<EventId> {
         let timing = self.machines.timing();
-        let within = TimeDelta::milliseconds(timing.at_once_milliseconds);
+        let within = timing.at_once();
         let mut fast = BTreeSet::new();
         for (first, _) in &self.hits {
             let since = |hit: &Seen| hit.at.signed_duration_since(first.at);
@@ -171,14 +171,14 @@ impl<'a> Scene<'a> {
         let took = click.at.signed_duration_since(open.at);
         let browser = click.user_agent.as_deref().is_some_and(|text| text.starts_with(BROWSER));
         let same_reader = open.shares_agent(click) || self.machine(open).is_some();
-        let around = TimeDelta::seconds(timing.beside_seconds);
+        let around = timing.beside();
         let links = || {
             let near = self.hits.iter().filter(|(hit, _)| hit.is_near(click, around));
             near.filter_map(|(hit, _)| hit.link.as_deref()).collect::<BTreeSet<_>>().len()
         };
         open.kind == HitKind::Pixel
             && click.kind == HitKind::Link
-            && took >= TimeDelta::seconds(timing.reading_seconds)
+            && took >= timing.reading()
             && browser
             && same_reader
             && links() < timing.links_at_once

@@ -10,6 +10,7 @@ use mailtrail_core::id::Identity;
 use mailtrail_core::token::{Keys, Purpose, SeenIn, TokenError};
 use mailtrail_core::{DeliveryId, EventId, Feedback};
 
+use super::counters::HitCounters;
 use super::hit::who;
 use super::hits::Unsubscribe;
 use super::limit::{Admission, HitLimiter};
@@ -106,17 +107,19 @@ pub(super) struct Asked<'a> {
     place: &'a Mutex<Unsubscribing>,
     delivery: DeliveryId,
     how: &'static str,
+    counters: &'a HitCounters,
     heard: bool,
 }
 
 impl Unsubscribing {
     /// Asks for a place; or says what to answer without one.
-    pub(super) fn ask(
-        place: &Mutex<Self>,
+    pub(super) fn ask<'a>(
+        place: &'a Mutex<Self>,
+        counters: &'a HitCounters,
         delivery: DeliveryId,
         how: UnsubscribedHow,
         now: DateTime<Utc>,
-    ) -> Result<Asked<'_>, Unsubscribe> {
+    ) -> Result<Asked<'a>, Unsubscribe> {
         let how = if how == UnsubscribedHow::Page { "page" } else { "one_click" };
         let mut all = place.lock().unwrap_or_else(PoisonError::into_inner);
         if all.under_way.contains(&(delivery, how)) || all.under_way.len() >= MOST_UNDER_WAY {
@@ -127,7 +130,7 @@ impl Unsubscribing {
         }
         all.under_way.insert((delivery, how));
         drop(all);
-        Ok(Asked { place, delivery, how, heard: false })
+        Ok(Asked { place, delivery, how, counters, heard: false })
     }
 }
 
@@ -142,7 +145,10 @@ impl Drop for Asked<'_> {
     fn drop(&mut self) {
         let mut all = self.place.lock().unwrap_or_else(PoisonError::into_inner);
         all.under_way.remove(&(self.delivery, self.how));
-        if !self.heard {
+        if self.heard {
+            self.counters.unsubscribed.one_more();
+        } else {
+            self.counters.unsubscribe_failed.one_more();
             all.heard.forget(self.delivery, Some(self.how), None);
         }
     }

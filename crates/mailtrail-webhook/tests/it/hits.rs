@@ -15,7 +15,7 @@ use mailtrail_core::token::Purpose;
 use mailtrail_core::{DeliveryId, Event, EventId, Namespace};
 use mailtrail_memory::{MemoryRaw, MemoryStore};
 use mailtrail_webhook::track::{
-    GIF, LostHit, MOST_WAITING, click_url, pixel_url, trap_url, unsubscribe_url,
+    GIF, LostHit, MOST_WAITING, Unsubscribe, click_url, pixel_url, trap_url, unsubscribe_url,
 };
 
 use super::router::{Response, Server};
@@ -280,6 +280,16 @@ async fn a_store_that_hangs_delays_no_click_and_fills_no_memory() {
     }
     let hits = server.intake.hits();
     assert_eq!(hits.counts().waiting, 40);
+    // Who unsubscribes is told to come again, and no second one is begun meanwhile.
+    let token = keys().sign(Purpose::Unsubscribe, DELIVERY);
+    let visit = mailtrail_webhook::track::Visit::new();
+    let ask = || hits.unsubscribe(&token, UnsubscribedHow::OneClick, visit);
+    let first = tokio::time::timeout(Duration::from_millis(1), async {
+        let (mut first, mut second) = (Box::pin(ask()), Box::pin(ask()));
+        tokio::select! { biased; _ = &mut first => unreachable!(), again = &mut second => again }
+    });
+    assert_eq!(first.await.unwrap(), Unsubscribe::Later);
+    assert_eq!(hits.counts().unsubscribe_failed, 1);
     let mut pending = Vec::new();
     for n in 0..MOST_WAITING {
         let mut id = [9; 16];
