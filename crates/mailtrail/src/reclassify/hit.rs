@@ -31,7 +31,7 @@ pub(super) fn read(
         return Ok(Outcome::Erased);
     }
     let Some((now, by)) = verdict_on(machines, stream, hit) else { return Ok(Outcome::Same) };
-    let first = (Reading::Agent(agent), rule.cloned());
+    let first = (Reading::Agent(agent), rule);
     let current = Current::of(envelope.event.event_id, first, stream);
     let rules = Rules {
         version: machines.version(),
@@ -42,10 +42,10 @@ pub(super) fn read(
 }
 
 /// What a provider says of its own opens is no verdict of ours.
-fn verdict(event: &Event) -> Option<(Agent, Option<&Box<str>>, EventId)> {
+fn verdict(event: &Event) -> Option<(Agent, Option<Box<str>>, EventId)> {
     match event {
-        Event::Opened(opened) => Some((opened.agent, opened.rule.as_ref(), opened.hit?)),
-        Event::Clicked(clicked) => Some((clicked.agent, clicked.rule.as_ref(), clicked.hit?)),
+        Event::Opened(opened) => Some((opened.agent, opened.rule.clone(), opened.hit?)),
+        Event::Clicked(clicked) => Some((clicked.agent, clicked.rule.clone(), clicked.hit?)),
         _ => None,
     }
 }
