@@ -246,13 +246,16 @@ impl Hits {
             self.shared.counters.no_token.one_more();
             return None;
         };
-        let whose = whose(&hit)?;
+        let mut whose = whose(&hit)?;
         let facts = match self.admit(&whose, &hit) {
             Admission::Keep => {
                 let verdict = verdict_at_once(&self.machines, &hit, id);
                 [hit].into_iter().chain(verdict).collect()
             }
-            Admission::FirstDropped => vec![hits_capped(&hit, id, now)],
+            Admission::FirstDropped => {
+                whose.is_dropped = true;
+                vec![hits_capped(&hit, id, now)]
+            }
             Admission::Drop => {
                 self.shared.counters.dropped.one_more();
                 return None;
@@ -272,7 +275,8 @@ fn whose(hit: &Feedback) -> Option<Whose> {
     let Correlation::Token { delivery, .. } = hit.correlation else { return None };
     let Event::Hit(fact) = &hit.fact.event else { return None };
     let link = fact.link.clone().filter(|_| fact.hit == HitKind::Link);
-    Some(Whose { delivery, link, user_agent: hit.private.user_agent.clone() })
+    let user_agent = hit.private.user_agent.clone();
+    Some(Whose { delivery, link, user_agent, is_dropped: false })
 }
 
 impl fmt::Debug for Hits {

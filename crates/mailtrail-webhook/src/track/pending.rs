@@ -68,6 +68,20 @@ pub(super) struct Whose {
     pub(super) delivery: DeliveryId,
     pub(super) link: Option<Box<str>>,
     pub(super) user_agent: Option<Box<str>>,
+    /// Whether it is only to be said that hits are dropped.
+    pub(super) is_dropped: bool,
+}
+
+impl Whose {
+    /// The next one may be kept in its place.
+    fn is_lost(&self, limiter: &Mutex<HitLimiter>) {
+        let mut limiter = limiter.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_dropped {
+            limiter.say_again(self.delivery);
+        } else {
+            limiter.forget(self.delivery, self.link.as_deref(), self.user_agent.as_deref());
+        }
+    }
 }
 
 impl Shared {
@@ -122,10 +136,7 @@ impl Drop for Place {
             None => shared.counters.recorded.one_more(),
             Some(loss) => {
                 shared.counters.failed.one_more();
-                let Whose { delivery, link, user_agent } = &self.whose;
-                let mut limiter = shared.limiter.lock().unwrap_or_else(PoisonError::into_inner);
-                limiter.forget(*delivery, link.as_deref(), user_agent.as_deref());
-                drop(limiter);
+                self.whose.is_lost(&shared.limiter);
                 let mut last = shared.last_loss.lock().unwrap_or_else(PoisonError::into_inner);
                 *last = Some(Arc::new(loss));
             }

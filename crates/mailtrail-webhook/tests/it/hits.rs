@@ -322,6 +322,15 @@ async fn what_could_not_be_stored_is_counted_and_is_kept_when_it_comes_again() {
     server.get(&click, BROWSER).await;
     assert_eq!(server.submit(&leave, FORM, ONE_CLICK).await.status, 200);
     assert_eq!(server.facts().await.len(), 2);
+
+    // Nor is it forgotten to say that there were more, and the one that is stored keeps its place.
+    store.fails.store(true, Ordering::SeqCst);
+    server.get(&click, BROWSER).await;
+    store.fails.store(false, Ordering::SeqCst);
+    server.get(&click, BROWSER).await;
+    server.get(&click, BROWSER).await;
+    let facts = server.facts().await;
+    assert!(matches!(facts[2..], [Event::Custom(_)]), "{facts:?}");
 }
 
 #[tokio::test]
