@@ -133,18 +133,9 @@ fn opened(evidence: &Evidence) -> String {
     };
     match evidence.decided_by().and_then(|moment| evidence.current_reading(moment.event)) {
         Some(Reading::Agent(agent)) if first != Some(agent) => {
-            format!("{words} (Since corrected: {}.)", opener(agent))
+            format!("{words} (Since corrected: {}.)", agent.words())
         }
         _ => words.to_owned(),
-    }
-}
-
-fn opener(agent: Agent) -> &'static str {
-    match agent {
-        Agent::Human => "by a person",
-        Agent::MailboxMachine => "by a machine of the mailbox's provider",
-        Agent::Scanner => "by a scanner",
-        _ => "nobody can tell by whom",
     }
 }
 

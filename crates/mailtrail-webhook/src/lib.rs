@@ -1,13 +1,15 @@
 //! Provider webhooks and tracking hits to Mailtrail's feedback.
 //!
 //! Every provider is a value with the same three pure functions: *verify* what came, *split* it into
-//! elements, *read* each. The pixel is another source of facts: a hit first, a verdict on who made it
-//! later. [`Intake`] does the little I/O: it answers only after the events are durable.
+//! elements, *read* each. Pixel and links are another source of facts: a hit first, a verdict on who made it
+//! later. [`Intake`] does the little I/O: it answers only after the events are durable; [`Hits`](track::Hits) answers
+//! at once, and stores meanwhile.
 //!
 //! ```text
 //!  request ─▶ verify ─▶ split ─▶ read ─▶ Feedback ─▶ EventStore ─▶ answer
 //!               │ refused: counted, no event, kept for a week in a ring outside the store
-//!  pixel ───▶ Hit (+ Opened, if its agent alone decides) ─▶ … 10 s … ─▶ judge ─▶ Opened
+//!  pixel, link ─▶ Hit (+ Opened or Clicked, if it alone decides) ─▶ … 10 s … ─▶ judge ─▶ Opened, Clicked
+//!  POST /u/… ──▶ Unsubscribed ─▶ answer
 //! ```
 //!
 //! It does not listen by itself: feature `axum` gives a router, which the caller serves.
@@ -59,5 +61,5 @@ mod text;
 pub use intake::Intake;
 pub use request::{Headers, Request};
 #[cfg(feature = "axum")]
-pub use router::router;
+pub use router::{hits_router, router};
 pub use secret::Secret;

@@ -1,9 +1,11 @@
 //! `explain`: the trail of a delivery, event by event.
 
 use clap::Args;
+use mailtrail::core::event::Agent;
 use mailtrail::core::evidence::{Explanation, Step};
 use mailtrail::core::{DeliveryId, EmailAddress};
 use mailtrail::report::render::safe;
+use mailtrail::webhook::track::Machines;
 
 use crate::failure::Failure;
 use crate::output;
@@ -102,10 +104,24 @@ fn line(step: &Step, explanation: &Explanation) -> String {
 
 /// How it was read, and by which rule of which version.
 fn reading(step: &Step) -> Option<String> {
+    if let Some(agent) = step.agent {
+        return Some(opener(step, agent));
+    }
     let reason = step.reason?;
     let rule = step.rule.as_deref().map_or_else(String::new, |rule| {
         let version = step.rules_version.as_deref().map(|version| format!(", rules {version}"));
         format!(" by rule {}{}", safe(rule), safe(version.as_deref().unwrap_or_default()))
     });
     Some(format!("        read as {reason}{rule}"))
+}
+
+/// Who opened or clicked, by which rule, and what that rule goes by.
+fn opener(step: &Step, agent: Agent) -> String {
+    let machines = Machines::builtin();
+    let rule = step.rule.as_deref().map_or_else(String::new, |rule| {
+        let version = step.rules_version.as_deref().map(|version| format!(", machines {version}"));
+        let why = machines.why(rule).map(|why| format!(": {why}")).unwrap_or_default();
+        format!(" by rule {}{}{why}", safe(rule), safe(version.as_deref().unwrap_or_default()))
+    });
+    format!("        {}{rule}", agent.words())
 }

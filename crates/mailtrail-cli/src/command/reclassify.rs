@@ -2,16 +2,18 @@
 
 use clap::Args;
 use mailtrail::core::Status;
-use mailtrail::core::reason::Reason;
+use mailtrail::core::event::Reading;
 use mailtrail::reclassify::{Change, LeftAlone, RowChange, Sum};
 use mailtrail::report::render::safe;
+use mailtrail::webhook::track::Machines;
 use serde_json::json;
 
 use crate::failure::Failure;
 use crate::output;
 use crate::setup::Setup;
 
-/// Reads all failures again by today's rules, and unread mails by today's reader: shows what would move.
+/// Reads all failures again by today's rules, hits by today's table of machines, and unread mails by today's reader:
+/// shows what would move.
 #[derive(Debug, Args)]
 pub(crate) struct Reclassify {
     /// Only show it, as without --yes.
@@ -31,7 +33,9 @@ impl Reclassify {
         // It may take long: others use the store meanwhile.
         let _share = opened.share()?;
         let classifier = opened.classifier()?;
-        let mut plan = opened.tracker.reclassify(&classifier).unread(&*opened.raw, &opened.keys);
+        let machines = Machines::builtin();
+        let plan = opened.tracker.reclassify(&classifier).unread(&*opened.raw, &opened.keys);
+        let mut plan = plan.hits(&machines);
         let (mut sum, mut applied, mut batch) = (Sum::default(), 0, Vec::new());
         let progress = output::progress(None, "reading again");
         while let Some(change) = plan.next().await? {
@@ -75,18 +79,23 @@ fn print(change: &Change, as_json: bool) -> Result<(), Failure> {
                 "after": row.after,
                 "another_reason": row.another_reason,
                 "corrected": row.corrected,
+                "other_opens": row.other_opens,
             })
         });
         return Ok(output::json(&json!({
             "event": change.of,
             "position": change.position,
             "type": change.event_type,
-            "before": { "reason": change.before, "rule": change.rule_before },
-            "after": { "reason": change.after, "rule": change.rule_after },
+            "before": reading(change.before, change.rule_before.as_deref()),
+            "after": reading(change.after, change.rule_after.as_deref()),
             "rows": rows.collect::<Vec<_>>(),
         }))?);
     }
-    let name = |reason: Option<Reason>| reason.map_or("–", Reason::name);
+    let name = |reading: Option<Reading>| match reading {
+        Some(Reading::Reason(reason)) => reason.name(),
+        Some(Reading::Agent(agent)) => agent.name(),
+        _ => "–",
+    };
     let rule = |rule: &Option<Box<str>>| rule.as_deref().unwrap_or("–").to_owned();
     let reading = format!(
         "{} {} → {} ({} → {})",
@@ -107,6 +116,15 @@ fn print(change: &Change, as_json: bool) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A failure has a reason, an open or click an agent.
+fn reading(reading: Option<Reading>, rule: Option<&str>) -> serde_json::Value {
+    match reading {
+        Some(Reading::Agent(agent)) => json!({ "agent": agent, "rule": rule }),
+        Some(Reading::Reason(reason)) => json!({ "reason": reason, "rule": rule }),
+        _ => json!({ "reason": null, "rule": rule }),
+    }
+}
+
 fn status(row: &RowChange) -> String {
     match (row.before == row.after, row.corrected) {
         (false, _) => format!("{} → {}", row.before, row.after),
@@ -122,6 +140,12 @@ fn sentences(sum: &Sum, left_alone: &LeftAlone) -> Vec<String> {
     if sum.another_reason > 0 {
         moves.push(format!("{} another reason", rows(sum.another_reason, "gets", "get")));
     }
+    if sum.other_opens > 0 {
+        moves.push(format!(
+            "{} opens or clicks otherwise",
+            rows(sum.other_opens, "counts its", "count their")
+        ));
+    }
     if moves.is_empty() {
         moves.push("no row changes".to_owned());
     }
@@ -132,10 +156,10 @@ fn sentences(sum: &Sum, left_alone: &LeftAlone) -> Vec<String> {
         (sum.unseen, "changes show in no row: earlier attempts, and what matches no delivery"),
         (sum.from_mails, "changes are what mails say that nobody could read when they came"),
         (not_by_rules, "failures stay: a port or provider decided, and no rules of ours"),
-        (erased, "failures stay: what their text said was erased"),
+        (erased, "failures and hits stay: what they were read by was erased"),
         (
             outranked,
-            "failures stay: rules of a higher rank read them again; raise the version of yours",
+            "failures and hits stay: rules of a higher rank read them again; raise the version of yours",
         ),
         (mails, "unread mails still are no feedback"),
         (mails_gone, "unread mails are no longer there"),
@@ -165,6 +189,7 @@ fn print_json(sum: &Sum, left_alone: &LeftAlone, applied: usize) -> Result<(), F
         "moved": moved.collect::<Vec<_>>(),
         "another_reason": sum.another_reason,
         "corrected": sum.corrected,
+        "other_opens": sum.other_opens,
         "unseen": sum.unseen,
         "from_mails": sum.from_mails,
         "left_alone": {

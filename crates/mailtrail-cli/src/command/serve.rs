@@ -1,4 +1,4 @@
-//! `serve`: webhooks, the pixel, and the intake of bounce mails.
+//! `serve`: webhooks, the pixel, links and unsubscribing, and the intake of bounce mails.
 
 use std::convert::Infallible;
 use std::io;
@@ -15,7 +15,7 @@ use mailtrail::report::{BroadcastSummary, EmailLog};
 use mailtrail::smtp::intake::LmtpIntake;
 use mailtrail::smtp::server::{Protocol, Running, Server};
 use mailtrail::webhook::refused::KEPT_FOR;
-use mailtrail::webhook::track::Judge;
+use mailtrail::webhook::track::{Hits, Judge};
 use mailtrail::webhook::{Intake, router};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -136,6 +136,8 @@ pub(crate) struct Ports {
     pub(crate) lmtp: Running,
     server: JoinHandle<()>,
     stop: oneshot::Sender<()>,
+    hits: Arc<Hits>,
+    alarm: JoinHandle<()>,
     judge: JoinHandle<()>,
     block: JoinHandle<()>,
     expire: JoinHandle<()>,
@@ -149,7 +151,10 @@ impl Ports {
         http: SocketAddr,
         lmtp: SocketAddr,
     ) -> Result<Self, Failure> {
-        let app = router(Arc::new(webhook_intake(opened, webhooks)?));
+        let webhooks = Arc::new(webhook_intake(opened, webhooks)?);
+        let hits = Arc::clone(webhooks.hits());
+        let alarm = tokio::spawn(tell_of_lost_hits(Arc::clone(&hits)));
+        let app = router(webhooks);
         let listener = TcpListener::bind(http).await?;
         let http = listener.local_addr()?;
         let service = app.into_make_service_with_connect_info::<SocketAddr>();
@@ -166,7 +171,12 @@ impl Ports {
         let judge = tokio::spawn(judge(opened.clone()));
         let block = tokio::spawn(block(opened.clone()));
         let expire = tokio::spawn(expire(opened.clone()));
-        Ok(Self { http, lmtp, server, stop, judge, block, expire })
+        Ok(Self { http, lmtp, server, stop, hits, alarm, judge, block, expire })
+    }
+
+    /// Whether no hit that was answered waits for the store.
+    pub(crate) fn hits_are_stored(&self) -> bool {
+        waiting(&self.hits) == 0
     }
 
     /// Takes nothing new, and answers what has begun. Whoever doesn't end in time gets no answer, and comes again.
@@ -175,10 +185,39 @@ impl Ports {
         if tokio::time::timeout(CLOSE_WITHIN, &mut self.server).await.is_err() {
             self.server.abort();
         }
+        // Whoever made these hits was answered long ago: they have no second try.
+        let stored = async {
+            while waiting(&self.hits) > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        if tokio::time::timeout(CLOSE_WITHIN, stored).await.is_err() {
+            output::note(format!("{} hits were not stored in time", waiting(&self.hits)));
+        }
+        self.alarm.abort();
         self.judge.abort();
         self.block.abort();
         self.expire.abort();
         self.lmtp.stop().await;
+    }
+}
+
+fn waiting(hits: &Hits) -> u64 {
+    hits.counts().waiting
+}
+
+/// Says that hits are lost, and why: at most once a minute.
+async fn tell_of_lost_hits(hits: Arc<Hits>) {
+    let mut told = 0;
+    loop {
+        let failed = hits.counts().failed;
+        if failed > told {
+            let why = hits.last_loss().map_or_else(String::new, |loss| in_full(&*loss));
+            output::note(format!("{} hits were lost, the last because {why}", failed - told));
+            told = failed;
+            tokio::time::sleep(ALARM_EVERY).await;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
@@ -247,6 +286,8 @@ pub(crate) fn webhook_intake(opened: &Opened, webhooks: &[Webhook]) -> Result<In
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 /// How often it is asked whether the store takes writes, and the reports are up to date.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often it is said that hits are lost.
+const ALARM_EVERY: Duration = Duration::from_secs(60);
 /// How long the blocking policy rests: it reads the whole log.
 const BLOCK_EVERY: Duration = Duration::from_secs(30);
 /// How often refused requests are looked through. What other processes let go of is known then, too.

@@ -26,7 +26,7 @@ use mailtrail::Tracker;
 use mailtrail::core::Status;
 use mailtrail::core::plan::{Broadcast, Contact, ContactAddress};
 use mailtrail::core::token::Purpose;
-use mailtrail::webhook::track::{PixelRequest, hit};
+use mailtrail::webhook::track::{HitRequest, hit};
 use serde_json::Value;
 
 fn mailtrail(folder: &Path, arguments: &[&str]) -> Output {
@@ -166,12 +166,15 @@ async fn an_open_that_waits_for_its_verdict_gets_it_when_the_store_is_opened() {
     let delivery = tracker.queued("b".parse().unwrap()).next().await.unwrap().unwrap();
     let keys = mailtrail::keys_file(folder.path().join("keys.toml")).unwrap();
     let token = keys.sign(Purpose::Open, delivery.id());
-    let hit = hit(&keys, &PixelRequest::new(&token, hit_at), tracker.observed().unwrap());
+    let hit = hit(&keys, &HitRequest::pixel(&token, hit_at), tracker.observed().unwrap());
     tracker.record([hit.unwrap()]).await.unwrap();
     assert_eq!(tracker.evidence(delivery.id()).await.unwrap().status(), Status::Unsent);
     drop(tracker);
     let rows = lines(&mailtrail(folder.path(), &["report", "email-log", "--json"]));
     assert_eq!((&rows[0]["status"], &rows[0]["opens_unknown"]), (&"opened".into(), &1.into()));
+    let explained = text(&mailtrail(folder.path(), &["explain", "ann@a.example"]));
+    let who = "nobody can tell by whom by rule undecided, machines 2: nothing says who it was";
+    assert!(explained.contains(who), "{explained}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::Evidence;
 use super::why::Why;
 use crate::Fact;
-use crate::event::{Authenticity, Envelope, Event, EventType, NewEvent, Source};
+use crate::event::{Agent, Authenticity, Envelope, Event, EventType, NewEvent, Source};
 use crate::id::{EventId, StreamId};
 use crate::reason::Reason;
 use crate::status::Status;
@@ -58,12 +58,15 @@ pub struct Step {
     pub source: Source,
     /// How it was authenticated.
     pub authenticity: Authenticity,
-    /// The rule that read it: of a failure that which gave its reason.
+    /// The rule that read it: of a failure that which gave its reason, of an open or click that which says whose
+    /// it is.
     pub rule: Option<Box<str>>,
     /// The version of the rules.
     pub rules_version: Option<Box<str>>,
     /// The reason that it gives, of a failure or of one that was read again.
     pub reason: Option<Reason>,
+    /// Who opened or clicked, as it says or as it was read again.
+    pub agent: Option<Agent>,
     /// The least status of a delivery that holds it.
     pub floor: Option<Status>,
     /// The status before it.
@@ -120,6 +123,7 @@ impl Step {
             rule,
             rules_version,
             reason: why.reason,
+            agent: why.agent,
             floor: fact.as_ref().ok().and_then(Fact::floor),
             before,
             after: evidence.status(),
@@ -130,7 +134,7 @@ impl Step {
     }
 }
 
-/// The rule of a failure's diagnosis says more than that which found the failure in its source.
+/// The rule of a failure's diagnosis, or of a verdict, says more than that which found it in its source.
 fn rule(event: &NewEvent, fact: Option<&Fact>) -> (Option<Box<str>>, Option<Box<str>>) {
     let diagnosis = match fact.map(|fact| &fact.event) {
         Some(Event::Bounced(bounced)) => Some(&bounced.diagnosis),
@@ -141,6 +145,12 @@ fn rule(event: &NewEvent, fact: Option<&Fact>) -> (Option<Box<str>>, Option<Box<
     if let Some(diagnosis) = diagnosis.filter(|diagnosis| diagnosis.rule.is_some()) {
         return (diagnosis.rule.clone(), diagnosis.rules_version.clone());
     }
+    let verdict = match fact.map(|fact| &fact.event) {
+        Some(Event::Opened(opened)) => opened.rule.as_ref(),
+        Some(Event::Clicked(clicked)) => clicked.rule.as_ref(),
+        _ => None,
+    };
+    let rule = verdict.or(event.provenance.rule.as_ref());
     let version = event.provenance.rules_version.as_deref();
-    (event.provenance.rule.clone(), version.map(Into::into))
+    (rule.cloned(), version.map(Into::into))
 }

@@ -26,20 +26,6 @@ pub struct Counts {
     pub refused: BTreeMap<Refused, u64>,
 }
 
-/// What came of requests for the pixel since the start.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PixelCounts {
-    /// Recorded.
-    pub recorded: u64,
-    /// Over the limit of hits that are kept.
-    pub dropped: u64,
-    /// Without a valid token.
-    pub no_token: u64,
-    /// Not recorded, because the store failed.
-    pub failed: u64,
-}
-
 #[derive(Debug)]
 pub(super) struct Counters {
     accepted: AtomicU64,
@@ -93,41 +79,6 @@ impl Counters {
             known_events: read(&self.known_events),
             failed: read(&self.failed),
             refused: refused.filter(|(_, count)| *count > 0).collect(),
-        }
-    }
-}
-
-#[derive(Debug, Default)]
-pub(super) struct PixelCounters {
-    recorded: AtomicU64,
-    dropped: AtomicU64,
-    no_token: AtomicU64,
-    failed: AtomicU64,
-}
-
-impl PixelCounters {
-    pub(super) fn recorded(&self) {
-        add(&self.recorded, 1);
-    }
-
-    pub(super) fn dropped(&self) {
-        add(&self.dropped, 1);
-    }
-
-    pub(super) fn no_token(&self) {
-        add(&self.no_token, 1);
-    }
-
-    pub(super) fn failed(&self) {
-        add(&self.failed, 1);
-    }
-
-    pub(super) fn read(&self) -> PixelCounts {
-        PixelCounts {
-            recorded: read(&self.recorded),
-            dropped: read(&self.dropped),
-            no_token: read(&self.no_token),
-            failed: read(&self.failed),
         }
     }
 }

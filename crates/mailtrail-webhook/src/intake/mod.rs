@@ -1,4 +1,4 @@
-//! The little I/O of webhooks and pixel: verify, keep the raw bytes, record, then answer.
+//! The little I/O of webhooks: verify, keep the raw bytes, record, then answer.
 
 mod answer;
 mod counters;
@@ -7,13 +7,11 @@ mod retry;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use mailtrail_classify::Classifier;
 use mailtrail_core::clock::Clock;
-use mailtrail_core::correlation::Correlation;
 use mailtrail_core::event::{Authenticity, RawHash};
 use mailtrail_core::store::{AppendError, Appended, BoxError, EventStoreExt, RawError, RawStore};
 use mailtrail_core::token::Keys;
@@ -23,18 +21,16 @@ use crate::Request;
 use crate::fetch::{Fetch, Fetched};
 use crate::provider::{Handshake, Provider, Reader, Refused, content, read_each, verify};
 use crate::refused::{RefusedRequest, RefusedRing};
-use crate::track::{
-    Admission, HitLimiter, PixelRequest, hit, hits_capped, token_of, verdict_at_once,
-};
+use crate::track::Hits;
 
 pub use answer::Answer;
 use answer::{Account, TOO_LARGE};
-use counters::{Counters, PixelCounters};
-pub use counters::{Counts, PixelCounts};
+use counters::Counters;
+pub use counters::Counts;
 use once::Tokens;
 pub use retry::{Retried, RetryError};
 
-/// Takes webhooks and pixel requests into a store.
+/// Takes webhooks into a store, and keeps what takes [hits](Self::hits) beside them.
 ///
 /// # Guarantees
 /// A webhook is answered with success only after its events are durable. What is refused leaves no
@@ -76,11 +72,9 @@ pub struct Intake {
     keys: Keys,
     classifier: Classifier,
     clock: Arc<dyn Clock>,
-    random: Arc<dyn Fn() -> [u8; 10] + Send + Sync>,
+    hits: Arc<Hits>,
     accounts: BTreeMap<Box<str>, Account>,
     unknown_endpoints: Counters,
-    limiter: Mutex<HitLimiter>,
-    pixels: PixelCounters,
     body_limit: usize,
 }
 
@@ -93,6 +87,8 @@ impl Intake {
         clock: impl Clock + 'static,
         random: impl Fn() -> [u8; 10] + Send + Sync + 'static,
     ) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(clock);
+        let hits = Hits::new(Arc::clone(&store), keys.clone(), Arc::clone(&clock), random);
         Self {
             store,
             raw: None,
@@ -101,12 +97,10 @@ impl Intake {
             tokens: Tokens::default(),
             keys,
             classifier,
-            clock: Arc::new(clock),
-            random: Arc::new(random),
+            clock,
+            hits: Arc::new(hits),
             accounts: BTreeMap::new(),
             unknown_endpoints: Counters::default(),
-            limiter: Mutex::default(),
-            pixels: PixelCounters::default(),
             body_limit: BODY_LIMIT,
         }
     }
@@ -137,7 +131,13 @@ impl Intake {
         self
     }
 
-    /// The same, for a provider that was chosen at run time.
+    /// With hits taken otherwise than by default: behind proxies, or by another table of machines.
+    pub fn with_hits(mut self, hits: Arc<Hits>) -> Self {
+        self.hits = hits;
+        self
+    }
+
+    /// With an account that was chosen at run time, as by [`provider`](Self::provider).
     pub fn add(&mut self, provider: Arc<dyn Provider>) {
         let name = provider.endpoint().as_str().into();
         self.accounts.insert(name, Account::new(provider));
@@ -186,28 +186,6 @@ impl Intake {
         account.map_or(Answer::of(TOO_LARGE), |account| account.refuse(Refused::TooLarge))
     }
 
-    /// Takes a request for the pixel of this last segment of its path. Whatever comes of it, the
-    /// answer is the [`GIF`](crate::track::GIF).
-    pub async fn pixel(&self, segment: &str, peer: Option<IpAddr>, user_agent: Option<&str>) {
-        let (ip, now) = (peer.map(|ip| ip.to_string()), self.now());
-        let request =
-            PixelRequest::new(token_of(segment), now).ip(ip.as_deref()).user_agent(user_agent);
-        let id = EventId::observed(now, (self.random)());
-        let Ok(hit) = hit(&self.keys, &request, id) else { return self.pixels.no_token() };
-        let facts = match self.admit(&hit) {
-            Admission::Keep => {
-                let verdict = verdict_at_once(&hit, id);
-                [hit].into_iter().chain(verdict).collect()
-            }
-            Admission::FirstDropped => vec![hits_capped(&hit, id, now)],
-            Admission::Drop => return self.pixels.dropped(),
-        };
-        match self.record(facts).await {
-            Ok(_) => self.pixels.recorded(),
-            Err(_) => self.pixels.failed(),
-        }
-    }
-
     /// What came to an endpoint, and what came of it; `None` if no provider has it.
     pub fn counts(&self, endpoint: &str) -> Option<Counts> {
         self.accounts.get(endpoint).map(|account| account.counters.read())
@@ -218,9 +196,9 @@ impl Intake {
         self.unknown_endpoints.read().refused.values().sum()
     }
 
-    /// What came of requests for the pixel.
-    pub fn pixel_counts(&self) -> PixelCounts {
-        self.pixels.read()
+    /// What takes the pixel, links and unsubscribing.
+    pub fn hits(&self) -> &Arc<Hits> {
+        &self.hits
     }
 
     /// What can't be kept is not refused: the key may be ours that is wrong.
@@ -299,21 +277,6 @@ impl Intake {
                 answer
             }
         })
-    }
-
-    async fn record(&self, feedback: Vec<Feedback>) -> Result<Appended, Failure> {
-        let namespace = self.store.namespace();
-        let facts = feedback.into_iter().map(|feedback| feedback.into_event(&namespace));
-        let facts =
-            facts.collect::<Result<_, _>>().map_err(|error| Failure::Passing(error.into()))?;
-        Ok(self.store.record(facts).await?)
-    }
-
-    fn admit(&self, hit: &Feedback) -> Admission {
-        let Correlation::Token { delivery, .. } = hit.correlation else { return Admission::Drop };
-        let at = hit.occurred_at.unwrap_or_default();
-        let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
-        limiter.admit(delivery, None, hit.private.user_agent.as_deref(), at)
     }
 }
 

@@ -11,32 +11,32 @@ use mailtrail_core::id::Identity;
 use mailtrail_core::token::SeenIn;
 use mailtrail_core::{Event, EventId, Feedback};
 
-use super::machines;
+use super::machines::Machines;
+use super::scene::{Judged, Scene, Seen, at_once};
 
 /// After how many seconds a hit is judged: until then others may come that say who made it.
 pub const SETTLE_SECONDS: i64 = 10;
 
-/// The verdict on a hit that its user agent alone decides: it belongs into the append of the hit.
+/// The verdict on a hit that it alone decides: it belongs into the append of the hit.
 ///
 /// ```
 /// use mailtrail_core::token::{Key, Keys, Purpose};
 /// use mailtrail_core::{DeliveryId, Event, EventId, Namespace};
-/// use mailtrail_webhook::track::{PixelRequest, hit, verdict_at_once};
+/// use mailtrail_webhook::track::{HitRequest, Machines, hit, verdict_at_once};
 /// let keys = Keys::new(Key::new(1, [7; 32]));
 /// let now = chrono::DateTime::from_timestamp(1_700_000_000, 0).unwrap();
 /// let token = keys.sign(Purpose::Open, DeliveryId::from_bytes([2; 16]));
-/// let request = PixelRequest::new(&token, now).user_agent(Some("Mozilla/5.0"));
+/// let request = HitRequest::pixel(&token, now).user_agent(Some("Mozilla/5.0"));
 /// let id = EventId::observed(now, [3; 10]);
-/// let verdict = verdict_at_once(&hit(&keys, &request, id)?, id).unwrap();
+/// let verdict = verdict_at_once(&Machines::builtin(), &hit(&keys, &request, id)?, id).unwrap();
 /// assert!(matches!(verdict.fact.event, Event::Opened(_)));
 /// # Ok::<(), mailtrail_core::token::TokenError>(())
 /// ```
-pub fn verdict_at_once(hit: &Feedback, id: EventId) -> Option<Feedback> {
+pub fn verdict_at_once(machines: &Machines, hit: &Feedback, id: EventId) -> Option<Feedback> {
     let Event::Hit(fact) = &hit.fact.event else { return None };
-    let (agent, rule) = machines::judge(hit.private.user_agent.as_deref());
-    let event = verdict(fact, id, agent, rule?)?;
-    let correlation = hit.correlation.clone();
-    Some(feedback(correlation, event, id, hit.occurred_at, &hit.provenance.authenticity))
+    let event = verdict(fact, id, at_once(machines, fact, &hit.private)?)?;
+    let (correlation, authenticity) = (hit.correlation.clone(), &hit.provenance.authenticity);
+    Some(feedback(machines, correlation, event, id, hit.occurred_at, authenticity))
 }
 
 /// The verdicts that are due on the hits of one delivery, given its events.
@@ -44,18 +44,64 @@ pub fn verdict_at_once(hit: &Feedback, id: EventId) -> Option<Feedback> {
 /// # Guarantees
 /// The same whatever the order and repetition of the events, and whenever it runs after the settle
 /// window; what has its verdict gets no other.
-pub fn verdicts(events: &[Envelope], now: DateTime<Utc>) -> Vec<Feedback> {
-    let facts = || events.iter().filter_map(|event| Some((event, event.fact().ok()?.event)));
-    let judged: BTreeSet<EventId> = facts().filter_map(|(_, event)| judged_hit(&event)).collect();
-    let mut due = BTreeMap::new();
-    for (envelope, event) in facts() {
+///
+/// # Limits
+/// Of a delivery that was hit more often, a verdict looks at the last 500 hits until its window closed.
+pub fn verdicts(machines: &Machines, events: &[Envelope], now: DateTime<Utc>) -> Vec<Feedback> {
+    let judged: BTreeSet<EventId> =
+        events.iter().filter_map(|event| judged_hit(&event.fact().ok()?.event)).collect();
+    let hits = Hits::of(events);
+    let due = hits
+        .0
+        .iter()
+        .filter(|((recorded_at, id), _)| settled(*recorded_at, now) && !judged.contains(id));
+    due.filter_map(|(_, (envelope, hit, seen))| {
         let id = envelope.event.event_id;
-        let open = settled(envelope.recorded_at, now) && !judged.contains(&id);
-        if let (Event::Hit(hit), true) = (event, open) {
-            due.insert((envelope.recorded_at, id), (envelope, hit));
-        }
+        let event = verdict(hit, id, hits.judge(machines, seen))?;
+        let (correlation, authenticity) = names(envelope)?;
+        let occurred_at = envelope.event.occurred_at;
+        Some(feedback(machines, correlation, event, id, occurred_at, authenticity))
+    })
+    .collect()
+}
+
+/// Who made a hit of a delivery, given its events, as this table says: whether the hit has its verdict or
+/// not. `None` if it is none of these events.
+///
+/// # Guarantees
+/// Those of [`verdicts`], and the same verdict.
+pub fn verdict_on(
+    machines: &Machines,
+    events: &[Envelope],
+    hit: EventId,
+) -> Option<(Agent, Box<str>)> {
+    let hits = Hits::of(events);
+    let (_, _, seen) = hits.0.values().find(|(_, _, seen)| seen.id == hit)?;
+    Some(hits.judge(machines, seen))
+}
+
+/// The hits among events: in the order in which they were recorded, each once.
+struct Hits<'a>(BTreeMap<(DateTime<Utc>, EventId), (&'a Envelope, Hit, Seen)>);
+
+impl<'a> Hits<'a> {
+    fn of(events: &'a [Envelope]) -> Self {
+        let hit = |envelope: &'a Envelope| match envelope.fact().ok()?.event {
+            Event::Hit(hit) => {
+                let seen = Seen::of(envelope, &hit);
+                Some(((seen.recorded_at, seen.id), (envelope, hit, seen)))
+            }
+            _ => None,
+        };
+        Self(events.iter().filter_map(hit).collect())
     }
-    due.into_values().filter_map(|(envelope, hit)| judge(envelope, &hit)).collect()
+
+    /// By what was recorded until its window closed, and nothing later.
+    fn judge(&self, machines: &Machines, hit: &Seen) -> Judged {
+        let until = settles(hit.recorded_at);
+        let seen = self.0.values().rev().map(|(_, _, seen)| seen);
+        let before = seen.skip_while(|other| other.recorded_at > until).take(MOST_TOGETHER);
+        Scene::new(machines, before).verdict(hit)
+    }
 }
 
 /// The hit that an event is the verdict on.
@@ -67,34 +113,37 @@ pub(super) fn judged_hit(event: &Event) -> Option<EventId> {
     }
 }
 
-fn settled(recorded_at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
-    recorded_at.checked_add_signed(TimeDelta::seconds(SETTLE_SECONDS)).is_some_and(|at| at <= now)
+/// When the window of a hit closes.
+pub(super) fn settles(recorded_at: DateTime<Utc>) -> DateTime<Utc> {
+    let settled = recorded_at.checked_add_signed(TimeDelta::seconds(SETTLE_SECONDS));
+    settled.unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
-fn judge(envelope: &Envelope, hit: &Hit) -> Option<Feedback> {
+fn settled(recorded_at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    settles(recorded_at) <= now
+}
+
+/// How a hit names its delivery, and how it was authenticated.
+fn names(envelope: &Envelope) -> Option<(Correlation, &Authenticity)> {
     let delivery = envelope.stream.as_delivery()?;
     let authenticity = &envelope.event.provenance.authenticity;
     let key_id = match authenticity {
         Authenticity::Token { key_id, .. } => *key_id,
         _ => 0,
     };
-    let (agent, rule) = machines::judge(envelope.private().user_agent.as_deref());
-    let id = envelope.event.event_id;
-    let event = verdict(hit, id, agent, rule.unwrap_or(NOBODY_KNOWS))?;
-    let correlation = Correlation::Token { delivery, key_id, seen_in: SeenIn::Url };
-    Some(feedback(correlation, event, id, envelope.event.occurred_at, authenticity))
+    Some((Correlation::Token { delivery, key_id, seen_in: SeenIn::Url }, authenticity))
 }
 
-fn verdict(hit: &Hit, id: EventId, agent: Agent, rule: &'static str) -> Option<Event> {
+fn verdict(hit: &Hit, id: EventId, (agent, rule): Judged) -> Option<Event> {
     match hit.hit {
         HitKind::Pixel => {
             let mut opened = Opened::default();
-            (opened.agent, opened.rule, opened.hit) = (agent, Some(rule.into()), Some(id));
+            (opened.agent, opened.rule, opened.hit) = (agent, Some(rule), Some(id));
             Some(opened.into())
         }
         HitKind::Link => {
             let mut clicked = Clicked::default();
-            (clicked.agent, clicked.rule, clicked.hit) = (agent, Some(rule.into()), Some(id));
+            (clicked.agent, clicked.rule, clicked.hit) = (agent, Some(rule), Some(id));
             clicked.link.clone_from(&hit.link);
             Some(clicked.into())
         }
@@ -103,6 +152,7 @@ fn verdict(hit: &Hit, id: EventId, agent: Agent, rule: &'static str) -> Option<E
 }
 
 fn feedback(
+    machines: &Machines,
     correlation: Correlation,
     event: Event,
     id: EventId,
@@ -112,10 +162,10 @@ fn feedback(
     let mut verdict = Feedback::new(correlation, event, Identity::Verdict(id), JUDGE);
     verdict.occurred_at = occurred_at;
     verdict.provenance = Provenance::of(authenticity.clone());
-    verdict.provenance.rules_version = Some(machines::VERSION.into());
+    verdict.provenance.rules_version = Some(machines.version().to_owned().into());
     verdict
 }
 
-/// The rule of a verdict when nothing says who it was: counts as a person, and says so.
-const NOBODY_KNOWS: &str = "undecided";
+/// So many hits at most are looked at together, the last ones: a flood must not take the judge for ever.
+const MOST_TOGETHER: usize = 500;
 const JUDGE: Source = Source::known("judge");

@@ -68,6 +68,32 @@ impl HitLimiter {
         };
         seen.admit(who, now)
     }
+
+    /// Takes back that it was to be said that hits of a delivery are dropped: it was not stored.
+    pub(super) fn say_again(&mut self, delivery: DeliveryId) {
+        for seen in [&mut self.young, &mut self.old] {
+            if let Some(seen) = seen.get_mut(&delivery) {
+                seen.dropped = false;
+            }
+        }
+    }
+
+    /// Takes back that a hit was to be kept: it was not stored, and the next one may be.
+    pub(super) fn forget(
+        &mut self,
+        delivery: DeliveryId,
+        link: Option<&str>,
+        user_agent: Option<&str>,
+    ) {
+        let who = self.hasher.hash_one((link, user_agent));
+        for seen in [&mut self.young, &mut self.old] {
+            if let Some(seen) = seen.get_mut(&delivery) {
+                let before = seen.recent.len();
+                seen.recent.retain(|(known, _)| *known != who);
+                seen.kept = seen.kept.saturating_sub(before.saturating_sub(seen.recent.len()));
+            }
+        }
+    }
 }
 
 impl Seen {

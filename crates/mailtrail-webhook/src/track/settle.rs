@@ -1,13 +1,17 @@
 //! Runs the judge over a store.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use mailtrail_core::event::EncodeError;
-use mailtrail_core::store::{AppendError, EventStore, EventStoreExt, Filter, Position, ReadError};
+use mailtrail_core::store::{
+    AppendBatch, AppendError, EventStore, EventStoreExt, Filter, Position, ReadError,
+};
 use mailtrail_core::{Event, EventId, StreamId};
 
-use super::judge::{SETTLE_SECONDS, judged_hit, verdicts};
+use super::judge::{judged_hit, settles, verdicts};
+use super::machines::Machines;
 
 /// Finds the hits of a store that nobody has judged yet, and appends the verdicts that are due.
 ///
@@ -18,13 +22,14 @@ use super::judge::{SETTLE_SECONDS, judged_hit, verdicts};
 /// use mailtrail_webhook::track::Judge;
 /// let store = mailtrail_memory::MemoryStore::new();
 /// let now = chrono::DateTime::from_timestamp(1_700_000_000, 0).unwrap();
-/// let mut judge = Judge::default();
+/// let mut judge = Judge::default();                     // by the table of this version
 /// assert_eq!(judge.run(&store, now).await?, 0);          // how many verdicts were new
 /// assert_eq!(judge.next_due(), None);                    // wait for the store to change
 /// # Ok::<(), mailtrail_webhook::track::JudgeError>(()) }).unwrap();
 /// ```
 #[derive(Debug, Clone)]
 pub struct Judge {
+    machines: Arc<Machines>,
     scanned_to: Position,
     /// Hits without a verdict: their stream, and when they were recorded.
     undecided: BTreeMap<EventId, (StreamId, DateTime<Utc>)>,
@@ -32,11 +37,16 @@ pub struct Judge {
 
 impl Default for Judge {
     fn default() -> Self {
-        Self { scanned_to: Position::START, undecided: BTreeMap::new() }
+        Self::new(Machines::builtin())
     }
 }
 
 impl Judge {
+    /// By this table.
+    pub fn new(machines: Arc<Machines>) -> Self {
+        Self { machines, scanned_to: Position::START, undecided: BTreeMap::new() }
+    }
+
     /// Reads what is new, and appends the verdicts that are due now. Says how many were new.
     ///
     /// # Errors
@@ -48,10 +58,14 @@ impl Judge {
     ) -> Result<usize, JudgeError> {
         self.catch_up(store).await?;
         let due = |(_, recorded_at): &(StreamId, DateTime<Utc>)| settles(*recorded_at) <= now;
+        if self.undecided.values().any(due) {
+            // What was given its time before now, and is not yet to be seen, is to be seen after this.
+            store.append(AppendBatch::new()).await?;
+        }
         let streams = self.undecided.values().filter(|hit| due(hit)).map(|(stream, _)| *stream);
         let mut new = 0_usize;
         for stream in streams.collect::<BTreeSet<_>>() {
-            let verdicts = verdicts(&store.stream(stream).await?, now);
+            let verdicts = verdicts(&self.machines, &store.stream(stream).await?, now);
             let namespace = store.namespace();
             let facts = verdicts.into_iter().map(|verdict| verdict.into_event(&namespace));
             let appended = store.record(facts.collect::<Result<_, _>>()?).await?;
@@ -89,11 +103,6 @@ impl Judge {
             }
         }
     }
-}
-
-fn settles(recorded_at: DateTime<Utc>) -> DateTime<Utc> {
-    let settled = recorded_at.checked_add_signed(TimeDelta::seconds(SETTLE_SECONDS));
-    settled.unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
 /// Why verdicts could not be given. Those that were given stay.

@@ -9,6 +9,8 @@ mod corpora;
 mod golden;
 #[cfg(feature = "axum")]
 mod handshake;
+#[cfg(feature = "axum")]
+mod hits;
 mod hmac;
 mod instrument;
 mod mailgun;
@@ -28,6 +30,7 @@ mod sns;
 mod sparkpost;
 mod track;
 mod unisender_go;
+mod verdicts;
 mod zeptomail;
 
 use std::sync::LazyLock;

@@ -8,42 +8,49 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use mailtrail_core::correlation::Attribution;
+use mailtrail_core::event::Envelope;
 use mailtrail_core::event::{Authenticity, RawHash};
 use mailtrail_core::store::{EventStore, Filter, Position, RawError, RawStore};
-use mailtrail_core::token::Purpose;
-use mailtrail_core::{DeliveryId, event::Envelope};
 use mailtrail_memory::{MemoryRaw, MemoryStore};
 use mailtrail_webhook::intake::BODY_LIMIT;
 use mailtrail_webhook::provider::{Access, Refused};
-use mailtrail_webhook::track::{GIF, pixel_url};
 use mailtrail_webhook::{Intake, Secret, router};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{account, classifier, keys, namespace, now};
 
-struct Server {
+pub(crate) struct Server {
     store: Arc<MemoryStore>,
     raw: Arc<MemoryRaw>,
-    intake: Arc<Intake>,
+    pub(crate) intake: Arc<Intake>,
     address: SocketAddr,
 }
 
-struct Response {
-    status: u16,
-    head: String,
-    body: Vec<u8>,
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Server {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let raw = Arc::new(MemoryRaw::default());
         Self::with_raw(Arc::clone(&raw), raw).await
     }
 
     async fn with_raw(raw: Arc<MemoryRaw>, used: Arc<dyn RawStore>) -> Self {
         let store = Arc::new(MemoryStore::with(namespace(), Arc::new(now)));
-        let events: Arc<dyn EventStore> = Arc::<MemoryStore>::clone(&store);
+        Self::with_stores(Arc::clone(&store), store, raw, used).await
+    }
+
+    /// Into a store that may fail, over one that doesn't.
+    pub(crate) async fn with_stores(
+        store: Arc<MemoryStore>,
+        events: Arc<dyn EventStore>,
+        raw: Arc<MemoryRaw>,
+        used: Arc<dyn RawStore>,
+    ) -> Self {
         let count = AtomicU8::new(0);
         let random = move || [count.fetch_add(1, Ordering::SeqCst); 10];
         let access = Access::new().credential(Secret::basic("mail", "trail"));
@@ -65,7 +72,7 @@ impl Server {
         Self { store, raw, intake, address }
     }
 
-    async fn request(&self, head: &str, body: &[u8]) -> Response {
+    pub(crate) async fn request(&self, head: &str, body: &[u8]) -> Response {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         let length = body.len();
         let head = format!(
@@ -87,7 +94,7 @@ impl Server {
         self.request(&head, body).await
     }
 
-    async fn events(&self) -> Vec<Envelope> {
+    pub(crate) async fn events(&self) -> Vec<Envelope> {
         self.store.read_all(&Filter::all(), Position::START, 1_000).await.unwrap().events
     }
 }
@@ -232,39 +239,4 @@ async fn a_passing_failure_of_ours_makes_the_provider_try_again() {
     assert!(answer.head.contains("retry-after: 60"), "{}", answer.head);
     assert!(server.events().await.is_empty());
     assert_eq!(server.intake.counts("postmark").unwrap().failed, 1);
-}
-
-#[tokio::test]
-async fn the_pixel_is_always_a_picture_and_a_get_with_a_token_a_hit() {
-    let server = Server::start().await;
-    let delivery = DeliveryId::from_bytes([2; 16]);
-    let path = pixel_url("", &keys(), delivery);
-    let click = keys().sign(Purpose::Click, delivery);
-    let agent = "\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)";
-    for (method, path) in [
-        ("HEAD", path.clone()),
-        ("GET", "/o/forged.gif".into()),
-        ("GET", format!("/o/{click}.gif")),
-    ] {
-        let answer = server.request(&format!("{method} {path} HTTP/1.1{agent}"), b"").await;
-        assert_eq!(answer.status, 200, "{method} {path}");
-        assert!(answer.head.contains("cache-control: no-store"), "{}", answer.head);
-        assert!(answer.head.contains("content-type: image/gif"), "{}", answer.head);
-        assert_eq!(answer.body, if method == "GET" { GIF } else { b"" });
-    }
-    assert!(server.events().await.is_empty());
-    assert_eq!(server.intake.pixel_counts().no_token, 2);
-
-    // A person: a hit, the verdict comes later. Apple's proxy: both at once.
-    let apple = "\r\nUser-Agent: Mozilla/5.0";
-    for agent in [agent, apple, agent, agent] {
-        assert_eq!(server.request(&format!("GET {path} HTTP/1.1{agent}"), b"").await.body, GIF);
-    }
-    let events = server.events().await;
-    let types: Vec<_> = events.iter().map(|event| event.event.event_type.as_str()).collect();
-    assert_eq!(types, ["hit", "hit", "opened", "custom"]);
-    assert!(events.iter().all(|event| event.stream.as_delivery() == Some(delivery)));
-    assert_eq!(events[0].private().ip.as_deref(), Some("127.0.0.1"));
-    let counts = server.intake.pixel_counts();
-    assert_eq!((counts.recorded, counts.dropped), (3, 1));
 }

@@ -11,9 +11,7 @@ use mailtrail_core::store::{EventStore, EventStoreExt, Filter, Position};
 use mailtrail_core::token::{Key, Keys, Purpose};
 use mailtrail_core::{DeliveryId, Event, EventId, Evidence, Feedback, Status};
 use mailtrail_memory::MemoryStore;
-use mailtrail_webhook::track::{
-    Judge, PixelRequest, SETTLE_SECONDS, hit, verdict_at_once, verdicts,
-};
+use mailtrail_webhook::track::{HitRequest, Judge, Machines, SETTLE_SECONDS, hit, verdict_at_once};
 use proptest::prelude::*;
 
 use super::{keys, namespace};
@@ -24,10 +22,14 @@ fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_700_000_000 + seconds, 0).unwrap()
 }
 
+fn verdicts(events: &[Envelope], now: DateTime<Utc>) -> Vec<Feedback> {
+    mailtrail_webhook::track::verdicts(&Machines::builtin(), events, now)
+}
+
 fn observed(n: u8, user_agent: Option<&str>) -> (EventId, Feedback) {
     let id = EventId::observed(at(0), [n; 10]);
     let token = keys().sign(Purpose::Open, DELIVERY);
-    let request = PixelRequest::new(&token, at(0)).user_agent(user_agent);
+    let request = HitRequest::pixel(&token, at(0)).user_agent(user_agent);
     (id, hit(&keys(), &request, id).unwrap())
 }
 
@@ -125,14 +127,14 @@ fn the_judge_goes_on_where_it_was_and_starts_again_without_harm() {
 #[test]
 fn a_verdict_at_once_is_the_judges_own() {
     let (id, machine) = observed(9, Some("Mozilla/5.0"));
-    let verdict = verdict_at_once(&machine, id).unwrap();
+    let verdict = verdict_at_once(&Machines::builtin(), &machine, id).unwrap();
     let store = store(&[]);
     record(&store, vec![machine]);
     assert_eq!(verdicts(&events(&store), at(100)), [verdict]);
     let (id, person) = observed(9, Some("Mozilla/5.0 (X11)"));
-    assert_eq!(verdict_at_once(&person, id), None);
+    assert_eq!(verdict_at_once(&Machines::builtin(), &person, id), None);
     let (id, silent) = observed(9, None);
-    assert_eq!(verdict_at_once(&silent, id), None);
+    assert_eq!(verdict_at_once(&Machines::builtin(), &silent, id), None);
 }
 
 #[test]
@@ -140,7 +142,7 @@ fn a_retired_key_still_opens_and_says_so() {
     let token = keys().sign(Purpose::Open, DELIVERY);
     let rotated = Keys::new(Key::new(2, [8; 32])).and(Key::new(1, [7; 32]).retired());
     let id = EventId::observed(at(0), [1; 10]);
-    let hit = hit(&rotated, &PixelRequest::new(&token, at(0)), id).unwrap();
+    let hit = hit(&rotated, &HitRequest::pixel(&token, at(0)), id).unwrap();
     assert!(matches!(&hit.fact.event, Event::Hit(hit) if hit.retired_key));
     assert!(matches!(hit.correlation, Correlation::Token { delivery: DELIVERY, key_id: 1, .. }));
 }

@@ -1,12 +1,12 @@
 //! A change that reading again brings, and the rows that it shows in.
 
-use mailtrail_core::event::{Event, EventType};
+use mailtrail_core::event::{Event, EventType, Reading};
 use mailtrail_core::reason::Reason;
 use mailtrail_core::{
     DeliveryId, Envelope, EventId, Evidence, Fact, NewEvent, Position, Status, StreamId,
 };
 
-use super::reread::{self, Outcome, Reread};
+use super::reread::{Outcome, Reread};
 use super::{Reclassify, ReclassifyError};
 
 /// An event that is read otherwise, or was not read at all before.
@@ -19,10 +19,10 @@ pub struct Change {
     pub position: Position,
     /// The type of what is read: of a mail that was unread the type of its new event.
     pub event_type: EventType,
-    /// The reason so far; none of a mail that was unread.
-    pub before: Option<Reason>,
-    /// The reason now; none of what is no failure.
-    pub after: Option<Reason>,
+    /// How it was read so far; none of a mail that was unread.
+    pub before: Option<Reading>,
+    /// How it is read now; none of what is neither a failure nor an open.
+    pub after: Option<Reading>,
     /// The rule that decided so far.
     pub rule_before: Option<Box<str>>,
     /// The rule that decides now.
@@ -54,6 +54,8 @@ pub struct RowChange {
     /// Whether the row said that the address is invalid, and no longer does: it stays Failed, *since
     /// corrected*.
     pub corrected: bool,
+    /// Whether the row counts its opens and clicks otherwise.
+    pub other_opens: bool,
 }
 
 impl Change {
@@ -89,7 +91,7 @@ impl Change {
             position: envelope.position,
             event_type: event.event_type.clone(),
             before: None,
-            after: diagnosis.map(|diagnosis| diagnosis.reason),
+            after: diagnosis.map(|diagnosis| Reading::Reason(diagnosis.reason)),
             rule_before: None,
             rule_after: rule.clone(),
             rows,
@@ -131,6 +133,7 @@ impl Reclassify<'_> {
             let Some(row) = self.log().await?.row(delivery)? else { continue };
             let mut evidence = self.evidence_before(delivery, fact).await?;
             let (before, reason) = (evidence.status(), evidence.current_reason());
+            let seen = (evidence.opens(), evidence.clicks());
             evidence.add(event.event_id, event.occurred_at, fact);
             let (after, now) = (evidence.status(), evidence.current_reason());
             let invalid =
@@ -144,12 +147,13 @@ impl Reclassify<'_> {
                 after,
                 another_reason: reason != now,
                 corrected: after == Status::Failed && invalid(reason) && !invalid(now),
+                other_opens: seen != (evidence.opens(), evidence.clicks()),
             });
         }
         Ok(rows)
     }
 
-    /// What is known of a delivery when all of its failures before the one that is read again have
+    /// What is known of a delivery when all of its events before the one that is read again have
     /// their new readings: so each change counts once, and only for what it adds.
     async fn evidence_before(
         &self,
@@ -166,9 +170,7 @@ impl Reclassify<'_> {
             _ => None,
         };
         for envelope in trail.iter().take_while(|envelope| Some(envelope.event.event_id) != of) {
-            if let Outcome::Changed(reread) =
-                reread::read(self.tracker, self.classifier, envelope, &trail)?
-            {
+            if let Outcome::Changed(reread) = self.read_again(envelope, &trail)? {
                 evidence.add(reread.event.event_id, reread.event.occurred_at, &reread.fact);
             }
         }

@@ -1,6 +1,8 @@
 //! Old facts, read again by newer rules: what would change, and then the change.
 
 mod change;
+#[cfg(feature = "webhook")]
+mod hit;
 mod reread;
 mod sum;
 mod unread;
@@ -21,14 +23,15 @@ use mailtrail_report::EmailLogState;
 
 use crate::{ReportError, Tracker};
 
-/// The failures of a whole store, read again: a plan that is asked change by change, and applied as far
+/// The failures and hits of a whole store, read again: a plan that is asked change by change, and applied as far
 /// as the caller wants it.
 ///
 /// # What is read again?
 /// Every `Bounced` and `Deferred` whose reason a classifier gave, by what is stored of it: codes, hosts and
 /// the server's words. What a port or provider decided by itself stays, and of a person who was erased what
 /// a text had said: nobody can read that again. With [`unread`](Self::unread) also mails that no reader
-/// could read when they came.
+/// could read when they came; with `hits` also every verdict on a hit that an older
+/// table of machines gave.
 ///
 /// # What does it change?
 /// A `Reclassified` on the stream of the event says how it is read now. The first reading stays as
@@ -61,6 +64,8 @@ pub struct Reclassify<'a> {
     tracker: &'a Tracker,
     classifier: &'a Classifier,
     mails: Option<(&'a dyn RawStore, &'a Keys)>,
+    #[cfg(feature = "webhook")]
+    machines: Option<&'a mailtrail_webhook::track::Machines>,
     log: Option<EmailLogState>,
     pass: Pass,
     ready: VecDeque<Change>,
@@ -72,6 +77,8 @@ pub struct Reclassify<'a> {
 enum Pass {
     Begin,
     Failures(Pages),
+    #[cfg(feature = "webhook")]
+    Hits(Pages),
     Mails(Pages),
     End,
 }
@@ -93,6 +100,8 @@ impl Tracker {
             tracker: self,
             classifier,
             mails: None,
+            #[cfg(feature = "webhook")]
+            machines: None,
             log: None,
             pass: Pass::Begin,
             ready: VecDeque::new(),
@@ -108,7 +117,14 @@ impl<'a> Reclassify<'a> {
         self
     }
 
-    /// The next change, in the order of the log; `None` at its end.
+    /// That judges hits again, where an older table did.
+    #[cfg(feature = "webhook")]
+    pub fn hits(mut self, machines: &'a mailtrail_webhook::track::Machines) -> Self {
+        self.machines = Some(machines);
+        self
+    }
+
+    /// The next change: of failures in the order of the log, then of hits, then of mails; `None` at the end.
     ///
     /// # Errors
     /// [`ReclassifyError`]: begin again.
@@ -126,12 +142,20 @@ impl<'a> Reclassify<'a> {
                 }
                 Pass::Failures(pages) => {
                     if let Some(envelope) = pages.next(self.tracker).await? {
-                        self.failure(&envelope).await?;
+                        self.event(&envelope).await?;
                     } else {
-                        let filter = Filter::all().event_type("custom");
-                        self.pass = Pass::Mails(Pages::of(filter, pages.until));
+                        self.pass = Self::after_failures(pages.until);
                     }
                 }
+                #[cfg(feature = "webhook")]
+                Pass::Hits(pages) => match (pages.next(self.tracker).await?, self.machines) {
+                    (Some(envelope), Some(machines)) => {
+                        if hit::is_older(machines, &envelope) {
+                            self.event(&envelope).await?;
+                        }
+                    }
+                    (Some(_) | None, _) => self.pass = Self::mails(pages.until),
+                },
                 Pass::Mails(pages) => match (pages.next(self.tracker).await?, self.mails) {
                     (Some(envelope), Some((raw, keys))) => {
                         self.mail(&envelope, raw, keys).await?;
@@ -162,9 +186,24 @@ impl<'a> Reclassify<'a> {
         Ok(self.tracker.store().record(events).await?.new_events())
     }
 
-    async fn failure(&mut self, envelope: &Envelope) -> Result<(), ReclassifyError> {
+    #[cfg(feature = "webhook")]
+    fn after_failures(until: Position) -> Pass {
+        let filter = Filter::all().event_type("opened").event_type("clicked");
+        Pass::Hits(Pages::of(filter, until))
+    }
+
+    #[cfg(not(feature = "webhook"))]
+    fn after_failures(until: Position) -> Pass {
+        Self::mails(until)
+    }
+
+    fn mails(until: Position) -> Pass {
+        Pass::Mails(Pages::of(Filter::all().event_type("custom"), until))
+    }
+
+    async fn event(&mut self, envelope: &Envelope) -> Result<(), ReclassifyError> {
         let stream = self.tracker.store().stream(envelope.stream).await?;
-        let reread = match reread::read(self.tracker, self.classifier, envelope, &stream)? {
+        let reread = match self.read_again(envelope, &stream)? {
             reread::Outcome::Changed(reread) => reread,
             outcome => {
                 self.left_alone.count(&outcome);
@@ -174,6 +213,20 @@ impl<'a> Reclassify<'a> {
         let rows = self.rows(envelope.stream, &reread).await?;
         self.ready.push_back(Change::of_reread(*reread, envelope, rows));
         Ok(())
+    }
+
+    fn read_again(
+        &self,
+        envelope: &Envelope,
+        stream: &[Envelope],
+    ) -> Result<reread::Outcome, EncodeError> {
+        #[cfg(feature = "webhook")]
+        if let (Some(machines), "opened" | "clicked") =
+            (self.machines, envelope.event.event_type.as_str())
+        {
+            return hit::read(self.tracker, machines, envelope, stream);
+        }
+        reread::read(self.tracker, self.classifier, envelope, stream)
     }
 
     async fn mail(

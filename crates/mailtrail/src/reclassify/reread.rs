@@ -1,4 +1,4 @@
-//! One failure, read again from what is stored of it.
+//! One event, read again from what is stored of it.
 
 use mailtrail_classify::{Classifier, Verdict};
 use mailtrail_core::diagnosis::Diagnosis;
@@ -6,7 +6,6 @@ use mailtrail_core::event::{
     EncodeError, Event, Private, Provenance, Reading, Reclassified, Source,
 };
 use mailtrail_core::id::Identity;
-use mailtrail_core::reason::Reason;
 use mailtrail_core::{Envelope, EventId, Fact, NewEvent};
 
 use crate::Tracker;
@@ -15,11 +14,11 @@ use crate::Tracker;
 pub(super) enum Outcome {
     /// Another reading, which counts from now on.
     Changed(Box<Reread>),
-    /// The same as before, or no failure.
+    /// The same as before, or nothing that is read again.
     Same,
-    /// No classifier gave its reason: a port or provider decided by itself.
+    /// No rules of ours read it: a port or provider decided by itself.
     NotByRules,
-    /// Its text was erased, and a text decided.
+    /// What it was read by was erased.
     Erased,
     /// Another reading, beside one by rules of a higher rank.
     Outranked,
@@ -28,17 +27,25 @@ pub(super) enum Outcome {
 /// A new reading, ready to be appended.
 pub(super) struct Reread {
     pub(super) of: EventId,
-    pub(super) before: (Reason, Option<Box<str>>),
-    pub(super) after: (Reason, Box<str>),
+    pub(super) before: (Reading, Option<Box<str>>),
+    pub(super) after: (Reading, Box<str>),
     pub(super) fact: Fact,
     pub(super) event: NewEvent,
 }
 
 /// How an event is read at present, and the rank of the rules by which it was read again.
-struct Current {
-    reason: Reason,
+pub(super) struct Current {
+    pub(super) reading: Reading,
     rule: Option<Box<str>>,
     rank: Option<(u64, Box<str>, EventId)>,
+}
+
+/// By which rules something is read.
+#[derive(Clone, Copy)]
+pub(super) struct Rules<'a> {
+    pub(super) version: &'a str,
+    pub(super) sequence: u64,
+    pub(super) digest: &'a str,
 }
 
 /// Reads a failure again; `stream` holds at least the events of its stream.
@@ -60,63 +67,76 @@ pub(super) fn read(
     }
     let mut again = raw_facts(diagnosis);
     classifier.fill(&mut again, envelope.private().text.as_deref().unwrap_or_default());
-    let current = Current::of(envelope.event.event_id, diagnosis, stream);
-    if again.reason == current.reason {
-        return Ok(Outcome::Same);
-    }
-    let rank = (classifier.sequence(), classifier.digest());
-    if current.rank.as_ref().is_some_and(|(sequence, digest, _)| (*sequence, &**digest) >= rank) {
-        return Ok(Outcome::Outranked);
-    }
-    changed(tracker, classifier, envelope, &fact, current, again).map(Outcome::Changed)
+    let first = (Reading::Reason(diagnosis.reason), diagnosis.rule.clone());
+    let current = Current::of(envelope.event.event_id, first, stream);
+    let now = (Reading::Reason(again.reason), again.rule.unwrap_or_default());
+    let (version, digest) = (classifier.version(), classifier.digest());
+    let rules = Rules { version, sequence: classifier.sequence(), digest };
+    outcome(tracker, rules, envelope, &fact, current, now)
 }
 
-fn changed(
+/// What comes of reading an event so by these rules.
+pub(super) fn outcome(
     tracker: &Tracker,
-    classifier: &Classifier,
+    rules: Rules<'_>,
     envelope: &Envelope,
     read: &Fact,
     current: Current,
-    again: Diagnosis,
-) -> Result<Box<Reread>, EncodeError> {
+    now: (Reading, Box<str>),
+) -> Result<Outcome, EncodeError> {
+    if now.0 == current.reading {
+        return Ok(Outcome::Same);
+    }
+    if current.is_by(rules) {
+        return Ok(Outcome::Outranked);
+    }
+    let Rules { version, sequence, digest } = rules;
     let of = envelope.event.event_id;
-    let rule = again.rule.unwrap_or_default();
-    let reading = Reading::Reason(again.reason);
-    let (sequence, digest) = (classifier.sequence(), classifier.digest());
-    let name = read.event.type_name();
-    let event = Reclassified::new(of, name, reading, sequence, digest).into();
+    let event = Reclassified::new(of, read.event.type_name(), now.0, sequence, digest).into();
     // It is about whom the event is about, and no more certain.
     let fact = Fact::new(event).attributed(read.attribution);
     let mut provenance = Provenance::of(envelope.event.provenance.authenticity.clone());
-    provenance.rule = Some(rule.clone());
-    provenance.rules_version = Some(classifier.version().to_owned().into());
+    provenance.rule = Some(now.1.clone());
+    provenance.rules_version = Some(version.to_owned().into());
     let id = Identity::Reread { event: of, rules_digest: digest.into() };
     let id = id.event_id(&tracker.store().namespace());
     let event = NewEvent::new(id, &fact, &Private::default(), Source::known("reclassify"))?
         .occurred_at(Some(tracker.clock().now()))
         .provenance(provenance)
         .caused_by(of);
-    let (before, after) = ((current.reason, current.rule), (again.reason, rule));
-    Ok(Box::new(Reread { of, before, after, fact, event }))
+    let before = (current.reading, current.rule);
+    Ok(Outcome::Changed(Box::new(Reread { of, before, after: now, fact, event })))
 }
 
 impl Current {
-    fn of(event: EventId, first: &Diagnosis, stream: &[Envelope]) -> Self {
-        let mut current = Self { reason: first.reason, rule: first.rule.clone(), rank: None };
+    /// Of an event that was first read so; `stream` holds at least the events of its stream.
+    pub(super) fn of(
+        event: EventId,
+        first: (Reading, Option<Box<str>>),
+        stream: &[Envelope],
+    ) -> Self {
+        let kind = std::mem::discriminant(&first.0);
+        let mut current = Self { reading: first.0, rule: first.1, rank: None };
         for envelope in stream {
             let Ok(Event::Reclassified(again)) = envelope.fact().map(|fact| fact.event) else {
                 continue;
             };
-            let (true, Reading::Reason(reason)) = (again.of == event, again.reading) else {
+            if again.of != event || std::mem::discriminant(&again.reading) != kind {
                 continue;
-            };
+            }
             let rank = (again.rules_sequence, again.rules_digest, envelope.event.event_id);
             if current.rank.as_ref().is_none_or(|held| *held < rank) {
                 let rule = envelope.event.provenance.rule.clone();
-                current = Self { reason, rule, rank: Some(rank) };
+                current = Self { reading: again.reading, rule, rank: Some(rank) };
             }
         }
         current
+    }
+
+    /// Whether these rules, or such of a higher rank, have read it again already.
+    fn is_by(&self, rules: Rules<'_>) -> bool {
+        let rank = (rules.sequence, rules.digest);
+        self.rank.as_ref().is_some_and(|(sequence, digest, _)| (*sequence, &**digest) >= rank)
     }
 }
 

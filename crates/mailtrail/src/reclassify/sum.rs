@@ -24,6 +24,8 @@ pub struct Sum {
     pub another_reason: u64,
     /// How many of these stay Failed although the address is no longer thought invalid.
     pub corrected: u64,
+    /// How many rows keep status and reason, and count their opens or clicks otherwise.
+    pub other_opens: u64,
     /// How many changes no row shows: of attempts before the one that decided, of feedback that matches
     /// no delivery.
     pub unseen: u64,
@@ -43,6 +45,8 @@ impl Sum {
                 if row.corrected {
                     add(&mut self.corrected);
                 }
+            } else if row.other_opens {
+                add(&mut self.other_opens);
             } else {
                 continue;
             }
@@ -66,13 +70,13 @@ impl Sum {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct LeftAlone {
-    /// Failures that are read as before.
+    /// Failures, and verdicts on hits by an older table, that are read as before.
     pub same: u64,
     /// Failures whose reason a port or provider gave by itself: no rules of ours.
     pub not_by_rules: u64,
-    /// Failures of erased people that were read by a text.
+    /// Failures and verdicts on hits of erased people, where what was erased decided.
     pub erased: u64,
-    /// Failures that would be read otherwise, but were read again already by rules of a higher sequence
+    /// What would be read otherwise, but were read again already by rules of a higher sequence
     /// or digest: that reading counts.
     pub outranked: u64,
     /// Unread mails that still are no feedback.

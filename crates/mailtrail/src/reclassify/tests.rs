@@ -4,7 +4,9 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use mailtrail_core::correlation::{Attribution, Correlation, CorrelationKey};
 use mailtrail_core::diagnosis::{EnhancedCode, ReplyCode};
-use mailtrail_core::event::{Authenticity, Bounced, Custom, Deferred, Provenance, RawHash, Source};
+use mailtrail_core::event::{
+    Authenticity, Bounced, Custom, Deferred, Provenance, RawHash, Reading, Source,
+};
 use mailtrail_core::id::{Endpoint, Identity};
 use mailtrail_core::plan::{Broadcast, Contact, ContactAddress};
 use mailtrail_core::reason::Reason;
@@ -169,7 +171,9 @@ async fn what_no_rules_decided_or_was_erased_stays() {
     let mut plan = tracker.reclassify(&classifier);
     let (changes, _) = all(&mut plan).await;
     let [change] = changes.as_slice() else { panic!("{changes:?}") };
-    assert_eq!((change.before, change.after), (Some(Reason::Unknown), Some(Reason::MailboxFull)));
+    let reading = |reason| Some(Reading::Reason(reason));
+    let expected = (reading(Reason::Unknown), reading(Reason::MailboxFull));
+    assert_eq!((change.before, change.after), expected);
     assert_eq!(&*change.rows[0].address, "erased");
     assert_eq!((plan.left_alone().not_by_rules, plan.left_alone().erased), (2, 1));
 }
@@ -207,4 +211,84 @@ async fn a_mail_that_was_kept_unread_becomes_ordinary_events() {
     assert_eq!(seen_in, SeenIn::ReturnPath, "as it came");
     let mut again = tracker.reclassify(&classifier).unread(&*raw, &keys);
     assert_eq!(all(&mut again).await.0.len(), 0);
+}
+
+#[cfg(feature = "webhook")]
+mod hits {
+    use mailtrail_core::event::Agent;
+    use mailtrail_core::token::Purpose;
+    use mailtrail_webhook::track::{HitRequest, Judge, Machines, hit};
+
+    use super::*;
+
+    /// A table that knows one gateway more.
+    fn machines(sequence: u64) -> Machines {
+        let entry =
+            "rule = \"gate\"\nagent = \"scanner\"\nholds = [\"Gate/1\"]\nsource = \"its log\"\n";
+        let table = format!(
+            "version = \"{sequence}\"\nsequence = {sequence}\n[timing]\nlinks_at_once = 3\nat_once_milliseconds = 1000\n\
+             beside_seconds = 10\nsame_program_seconds = 600\nreading_seconds = 2\n[conduct]\n[[machine]]\n{entry}"
+        );
+        Machines::from_toml(&table).unwrap()
+    }
+
+    async fn opened(tracker: &Tracker, delivery: DeliveryId, user_agent: &str) {
+        let keys = Keys::new(Key::new(1, [7; 32]));
+        let token = keys.sign(Purpose::Open, delivery);
+        let request = HitRequest::pixel(&token, at(10)).user_agent(Some(user_agent));
+        tracker.record([hit(&keys, &request, tracker.observed().unwrap()).unwrap()]).await.unwrap();
+        let later = tracker.clock().now() + chrono::TimeDelta::days(9_000);
+        assert_eq!(Judge::default().run(&**tracker.store(), later).await.unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_better_table_judges_old_hits_again_and_the_row_says_so() {
+        let (tracker, deliveries) = planned(&["ann", "bob"]).await;
+        opened(&tracker, deliveries[0], "Mozilla/5.0 (Gate/1; like a browser)").await;
+        opened(&tracker, deliveries[1], "Mozilla/5.0 (X11)").await;
+        let classifier = Classifier::builtin().unwrap();
+        let better = machines(1_000);
+        let unchanged = Machines::builtin();
+        assert!(all(&mut tracker.reclassify(&classifier).hits(&unchanged)).await.0.is_empty());
+
+        let mut plan = tracker.reclassify(&classifier).hits(&better);
+        let (changes, sum) = all(&mut plan).await;
+        assert_eq!((sum.changes, sum.other_opens, sum.unseen), (1, 1, 0));
+        assert_eq!(plan.left_alone().same, 1);
+        let [change] = changes.as_slice() else { panic!("{changes:?}") };
+        let readings = (Some(Reading::Agent(Agent::Unknown)), Some(Reading::Agent(Agent::Scanner)));
+        assert_eq!((change.before, change.after), readings);
+        assert_eq!(change.rule_after.as_deref(), Some("gate"));
+        let opens = || async { tracker.evidence(deliveries[0]).await.unwrap().opens() };
+        assert_eq!(opens().await.unknown, 1, "a dry run changes nothing");
+
+        assert_eq!(plan.apply(changes.clone(), "office").await.unwrap(), 1);
+        assert_eq!(plan.apply(changes, "office").await.unwrap(), 0);
+        assert_eq!(opens().await.unknown, 0);
+        let evidence = tracker.evidence(deliveries[0]).await.unwrap();
+        assert_eq!(evidence.status(), Status::Opened, "a status never moves back");
+        let row = tracker.email_log().await.unwrap().row(deliveries[0]).unwrap().unwrap();
+        assert!(row.why.contains("Since corrected: by a scanner"), "{}", row.why);
+        let explanation = tracker.explain(deliveries[0]).await.unwrap();
+        let last = explanation.steps.last().unwrap();
+        assert_eq!((last.agent, last.rule.as_deref()), (Some(Agent::Scanner), Some("gate")));
+
+        // Again, or by an older table that would say otherwise: nothing.
+        for table in [&better, &machines(999), &*unchanged] {
+            assert!(all(&mut tracker.reclassify(&classifier).hits(table)).await.0.is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_hit_of_one_who_was_erased_keeps_its_verdict() {
+        let (tracker, deliveries) = planned(&["ann"]).await;
+        opened(&tracker, deliveries[0], "Mozilla/5.0 (Gate/1)").await;
+        let contact = "ann".parse().unwrap();
+        let erasure = crate::audit::Erasure::find(&**tracker.store(), &contact).await.unwrap();
+        erasure.erase(&**tracker.store(), &MemoryRaw::default(), None).await.unwrap();
+        let (classifier, better) = (Classifier::builtin().unwrap(), machines(1_000));
+        let mut plan = tracker.reclassify(&classifier).hits(&better);
+        assert!(all(&mut plan).await.0.is_empty());
+        assert_eq!(plan.left_alone().erased, 1);
+    }
 }

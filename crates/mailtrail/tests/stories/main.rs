@@ -7,6 +7,7 @@ mod support;
 mod auditor;
 mod better_rule;
 mod change_of_provider;
+mod did_a_person_read_it;
 mod early_feedback;
 mod every_order;
 mod fix_your_addresses;

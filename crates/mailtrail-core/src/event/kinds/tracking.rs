@@ -63,6 +63,20 @@ impl Agent {
             Self::Foreign => "foreign",
         }
     }
+
+    /// By whom, for people.
+    ///
+    /// ```
+    /// assert_eq!(mailtrail_core::event::Agent::Human.words(), "by a person");
+    /// ```
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Human => "by a person",
+            Self::MailboxMachine => "by a machine of the mailbox's provider",
+            Self::Scanner => "by a scanner",
+            Self::Unknown | Self::Foreign => "nobody can tell by whom",
+        }
+    }
 }
 
 impl Serialize for Agent {

@@ -1,4 +1,6 @@
-//! The router: HTTP to [`Intake`], and nothing else.
+//! The router: HTTP to [`Intake`] and its hits, and nothing else.
+
+mod hits;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -8,14 +10,15 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, Path, Request as HttpRequest, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::post;
 use futures_util::StreamExt;
 
+pub use hits::hits_router;
+
 use crate::intake::Answer;
-use crate::track::{GIF, NO_STORE};
 use crate::{Headers, Intake, Request};
 
-/// `POST /webhooks/{endpoint}` and `GET /o/{token}.gif`; a GET or HEAD of an endpoint says that it is there.
+/// `POST /webhooks/{endpoint}`, and what [`hits_router`] serves; a GET or HEAD of an endpoint says that it is there.
 ///
 /// Serve it with [`into_make_service_with_connect_info`](Router::into_make_service_with_connect_info)
 /// of [`SocketAddr`], so that peers are known.
@@ -29,10 +32,11 @@ use crate::{Headers, Intake, Request};
 /// # }
 /// ```
 pub fn router(intake: Arc<Intake>) -> Router {
+    let hits = hits_router(Arc::clone(intake.hits()));
     Router::new()
         .route("/webhooks/{endpoint}", post(webhook).get(present).options(webhook))
-        .route("/o/{pixel}", get(pixel))
         .with_state(intake)
+        .merge(hits)
 }
 
 async fn webhook(
@@ -68,26 +72,6 @@ async fn present(
     }
     let known = intake.counts(&endpoint).is_some();
     if known { StatusCode::OK } else { StatusCode::NOT_FOUND }.into_response()
-}
-
-async fn pixel(
-    State(intake): State<Arc<Intake>>,
-    Path(segment): Path<String>,
-    request: HttpRequest,
-) -> Response {
-    // A HEAD shows nobody anything.
-    if request.method() == Method::GET {
-        let user_agent = request.headers().get(header::USER_AGENT);
-        let user_agent = user_agent.map(|value| String::from_utf8_lossy(value.as_bytes()));
-        intake.pixel(&segment, peer(&request), user_agent.as_deref()).await;
-    }
-    let headers = [
-        (header::CONTENT_TYPE, "image/gif"),
-        (header::CACHE_CONTROL, NO_STORE),
-        (header::PRAGMA, "no-cache"),
-        (header::EXPIRES, "0"),
-    ];
-    (headers, GIF).into_response()
 }
 
 fn respond(answer: Answer) -> Response {
