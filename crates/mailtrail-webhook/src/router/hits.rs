@@ -51,10 +51,10 @@ async fn pixel(
     Path(segment): Path<String>,
     request: Request,
 ) -> Response {
-    match purpose(&request) {
-        Purpose::Head => hits.head(),
-        Purpose::Prefetch => hits.prefetch(),
-        Purpose::Look => {
+    match made_for(&request) {
+        MadeFor::Head => hits.head(),
+        MadeFor::Prefetch => hits.prefetch(),
+        MadeFor::Look => {
             let asks = Asks::of(&request);
             meanwhile(hits.pixel(&segment, asks.visit()));
         }
@@ -73,12 +73,12 @@ async fn click(
     let query = query.unwrap_or_default();
     let link = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "u");
     let link = link.map(|(_, link)| link).unwrap_or_default();
-    let taken = match purpose(&request) {
-        Purpose::Prefetch => {
+    let taken = match made_for(&request) {
+        MadeFor::Prefetch => {
             hits.prefetch();
             return (StatusCode::SERVICE_UNAVAILABLE, PRIVATE).into_response();
         }
-        Purpose::Head => {
+        MadeFor::Head => {
             hits.head();
             let pending = None;
             match hits.leads_to(&token, &link) {
@@ -87,7 +87,7 @@ async fn click(
                 None => Click::NotOurs,
             }
         }
-        Purpose::Look => hits.click(&token, &link, Asks::of(&request).visit()),
+        MadeFor::Look => hits.click(&token, &link, Asks::of(&request).visit()),
     };
     match taken {
         Click::Redirect { to, pending } => {
@@ -145,19 +145,19 @@ async fn unsubscribe(
 }
 
 /// What a request is made for.
-enum Purpose {
+enum MadeFor {
     Look,
     Head,
     Prefetch,
 }
 
-fn purpose(request: &Request) -> Purpose {
+fn made_for(request: &Request) -> MadeFor {
     if request.method() == Method::HEAD {
-        Purpose::Head
+        MadeFor::Head
     } else if is_prefetch(&headers(request.headers())) {
-        Purpose::Prefetch
+        MadeFor::Prefetch
     } else {
-        Purpose::Look
+        MadeFor::Look
     }
 }
 

@@ -2,7 +2,6 @@
 //! by a person at a desk: the report separates them, each open explains itself, and no scanner unsubscribes anyone.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
