@@ -36,7 +36,7 @@ struct Place {
 }
 
 impl Place {
-    async fn open() -> Self {
+    fn open() -> Self {
         let tracker = Tracker::builder(SledStore::temporary().unwrap()).open();
         let (start, milliseconds) = (tracker.clock().now(), Arc::new(AtomicI64::new(0)));
         let clock = {
@@ -117,7 +117,7 @@ fn link(delivery: &Delivery, n: u8) -> String {
 
 #[tokio::test]
 async fn the_report_separates_persons_machines_and_nobody_knows() {
-    let place = Place::open().await;
+    let place = Place::open();
     let rows = plan(&place.tracker, "snow-day", ["apple", "gmail", "office", "text", "desk"]).await;
     for (name, row) in &rows {
         place.tracker.sent(row, &"esp".parse().unwrap(), name).await.unwrap();
@@ -210,7 +210,7 @@ async fn everyone_reads(place: &Place, rows: &BTreeMap<String, Delivery>) {
 
 #[tokio::test]
 async fn a_get_unsubscribes_nobody_and_a_post_both_ways_for_this_kind_and_no_emergency() {
-    let place = Place::open().await;
+    let place = Place::open();
     let tracker = &place.tracker;
     let rows = plan(tracker, "snow-day", ["scanned", "button", "page"]).await;
     for (name, body, answer) in [
