@@ -24,6 +24,8 @@ pub struct Counts {
     pub failed: u64,
     /// Requests that are no evidence, by cause.
     pub refused: BTreeMap<Refused, u64>,
+    /// Requests that were not looked at, as their peer had sent too many that did not verify.
+    pub held_back: u64,
 }
 
 #[derive(Debug)]
@@ -33,6 +35,7 @@ pub(super) struct Counters {
     new_events: AtomicU64,
     known_events: AtomicU64,
     failed: AtomicU64,
+    held_back: AtomicU64,
     /// Has every cause from the start, so that counting needs no lock.
     refused: BTreeMap<Refused, AtomicU64>,
 }
@@ -46,6 +49,7 @@ impl Default for Counters {
             new_events: AtomicU64::default(),
             known_events: AtomicU64::default(),
             failed: AtomicU64::default(),
+            held_back: AtomicU64::default(),
             refused,
         }
     }
@@ -58,6 +62,10 @@ impl Counters {
         add(&self.repeated, usize::from(new == 0 && !appended.events.is_empty()));
         add(&self.new_events, new);
         add(&self.known_events, appended.events.len().saturating_sub(new));
+    }
+
+    pub(super) fn held_back(&self) {
+        add(&self.held_back, 1);
     }
 
     pub(super) fn failed(&self) {
@@ -79,6 +87,7 @@ impl Counters {
             known_events: read(&self.known_events),
             failed: read(&self.failed),
             refused: refused.filter(|(_, count)| *count > 0).collect(),
+            held_back: read(&self.held_back),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod answer;
 mod counters;
+mod flood;
 mod once;
 mod retry;
 
@@ -27,6 +28,7 @@ pub use answer::Answer;
 use answer::{Account, TOO_LARGE};
 use counters::Counters;
 pub use counters::Counts;
+use flood::Flood;
 use once::Tokens;
 pub use retry::{Retried, RetryError};
 
@@ -76,6 +78,7 @@ pub struct Intake {
     accounts: BTreeMap<Box<str>, Account>,
     unknown_endpoints: Counters,
     body_limit: usize,
+    flood: Flood,
 }
 
 impl Intake {
@@ -102,6 +105,7 @@ impl Intake {
             accounts: BTreeMap::new(),
             unknown_endpoints: Counters::default(),
             body_limit: BODY_LIMIT,
+            flood: Flood::new(MOST_FAILURES),
         }
     }
 
@@ -149,6 +153,17 @@ impl Intake {
         self
     }
 
+    /// With another limit than [`MOST_FAILURES`].
+    pub fn most_failures(mut self, a_minute: u32) -> Self {
+        self.flood = Flood::new(a_minute);
+        self
+    }
+
+    /// The endpoints that a provider has.
+    pub fn endpoints(&self) -> impl Iterator<Item = &str> {
+        self.accounts.keys().map(|endpoint| &**endpoint)
+    }
+
     /// The present time.
     pub fn now(&self) -> chrono::DateTime<chrono::Utc> {
         self.clock.now()
@@ -166,6 +181,11 @@ impl Intake {
             self.unknown_endpoints.refused(Refused::NotConfigured);
             return Answer::later(LATER, RETRY_AFTER);
         };
+        if self.flood.holds_back(request.peer, request.now) {
+            account.counters.held_back();
+            let answers = account.provider.answers();
+            return Answer::later(answers.later, answers.retry_after);
+        }
         match self.take(account, request).await {
             Ok(Taken::Events(appended)) => account.counters.accepted(&appended),
             Ok(Taken::Handshake(answer)) => return answer,
@@ -203,6 +223,11 @@ impl Intake {
 
     /// What can't be kept is not refused: the key may be ours that is wrong.
     fn refuse(&self, account: &Account, request: &Request<'_>, cause: Refused) -> Answer {
+        // Some show their credentials only when they are asked for them, each time.
+        let asked = cause == Refused::MissingCredentials && account.provider.answers().challenges;
+        if !asked && !cause.is_ours() {
+            self.flood.failed(request.peer, request.now);
+        }
         if let Some(ring) = self.refused.as_ref().filter(|_| cause != Refused::TooLarge) {
             let endpoint = account.provider.endpoint().clone();
             if ring.keep(&RefusedRequest::new(endpoint, request, cause)).is_err() {
@@ -322,6 +347,9 @@ impl fmt::Debug for Intake {
 
 /// How many bytes a body may have, unless set otherwise: several times of what providers send.
 pub const BODY_LIMIT: usize = 2 * 1024 * 1024;
+/// How many requests of one peer may fail to verify within a minute, unless set otherwise. More are told
+/// to come later, and not looked at; what verifies never counts.
+pub const MOST_FAILURES: u32 = 120;
 /// The method by which some ask for leave to post.
 const OPTIONS: &str = "OPTIONS";
 /// Method not allowed (RFC 9110 §15.5.6).

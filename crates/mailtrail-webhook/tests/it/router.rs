@@ -12,7 +12,7 @@ use mailtrail_core::event::Envelope;
 use mailtrail_core::event::{Authenticity, RawHash};
 use mailtrail_core::store::{EventStore, Filter, Position, RawError, RawStore};
 use mailtrail_memory::{MemoryRaw, MemoryStore};
-use mailtrail_webhook::intake::BODY_LIMIT;
+use mailtrail_webhook::intake::{BODY_LIMIT, MOST_FAILURES};
 use mailtrail_webhook::provider::{Access, Refused};
 use mailtrail_webhook::{Intake, Secret, router};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -156,6 +156,24 @@ async fn the_query_of_a_get_is_an_event_where_the_provider_sends_so() {
     assert_eq!(event.event.event_type.as_str(), "delivered");
     let raw = server.raw.read(event.fact().unwrap().raw.unwrap()).await.unwrap().unwrap();
     assert_eq!(raw, query.as_bytes());
+}
+
+/// Who keeps guessing is not read any more; whoever proves who he is never counts.
+#[tokio::test]
+async fn a_peer_that_keeps_failing_is_told_to_come_later() {
+    let server = Server::start().await;
+    for _ in 0..3 * MOST_FAILURES {
+        assert_eq!(server.post("postmark", GOOD, DELIVERY).await.status, 200);
+    }
+    for _ in 0..MOST_FAILURES {
+        assert_eq!(server.post("postmark", BAD, DELIVERY).await.status, 401);
+    }
+    let held = server.post("postmark", GOOD, DELIVERY).await;
+    assert_eq!(held.status, 429);
+    assert!(held.head.contains("retry-after: 60"), "{}", held.head);
+    let counts = server.intake.counts("postmark").unwrap();
+    assert_eq!((counts.held_back, counts.refused[&Refused::WrongCredentials]), (1, 120));
+    assert_eq!(server.events().await.len(), 1);
 }
 
 #[tokio::test]
