@@ -43,6 +43,11 @@ impl Failure {
         Self { error: error.into(), code: 1 }
     }
 
+    /// What is wrong, each cause behind a colon.
+    pub(crate) fn text(&self) -> String {
+        in_full(&*self.error)
+    }
+
     /// The same, with another exit code.
     pub(crate) fn with_code(self, code: u8) -> Self {
         Self { code, ..self }

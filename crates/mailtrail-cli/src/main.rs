@@ -1,14 +1,17 @@
 //! The `mailtrail` program: what happened to each email after "Send Now"?
 
 mod archive;
+mod check;
 mod command;
 mod contacts;
 mod demo;
 mod failure;
+mod http;
 mod https;
 mod lines;
 mod output;
 mod provider;
+mod secret;
 mod setup;
 
 use std::process::ExitCode;

@@ -1,14 +1,17 @@
 //! Accounts at providers, as a configuration or a command line describes them.
 
 use std::fs;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use chrono::TimeDelta;
 use mailtrail::core::id::Endpoint;
 use mailtrail::webhook::provider::{Access, Account, Mapping};
 use mailtrail::webhook::{Headers, Secret};
 use serde::Deserialize;
 
 use crate::failure::Failure;
+use crate::secret::SecretText;
 
 /// One account at a provider.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -18,15 +21,19 @@ pub(crate) struct Webhook {
     pub(crate) endpoint: String,
     /// The provider's name, or the file that describes it.
     pub(crate) provider: String,
-    pub(crate) basic_auth: Vec<String>,
-    pub(crate) signing_key: Vec<String>,
+    pub(crate) basic_auth: Vec<SecretText>,
+    pub(crate) signing_key: Vec<SecretText>,
     pub(crate) public_url: Option<String>,
     /// Secrets in a header field: `Name: secret`.
-    pub(crate) header: Vec<String>,
+    pub(crate) header: Vec<SecretText>,
     /// Secrets in the URL's query: `name=secret`.
-    pub(crate) query: Vec<String>,
+    pub(crate) query: Vec<SecretText>,
     /// Topics of Amazon SNS, by their ARNs.
     pub(crate) topic: Vec<String>,
+    /// Addresses that requests may come from.
+    pub(crate) peer: Vec<IpAddr>,
+    /// Seconds by which the time of a signature may differ from ours, instead of the provider's own.
+    pub(crate) tolerance: Option<u32>,
     /// Files with certificates of Amazon SNS; without them they are fetched.
     pub(crate) certificate: Vec<PathBuf>,
 }
@@ -45,21 +52,27 @@ impl Webhook {
         let endpoint = Endpoint::new(self.endpoint.as_str()).map_err(Failure::data)?;
         let mut access = Access::new();
         for credential in &self.basic_auth {
+            let credential = credential.read()?;
             let (user, password) = credential
                 .split_once(':')
                 .ok_or_else(|| Failure::data("write basic_auth as user:password"))?;
             access = access.credential(Secret::basic(user, password));
         }
         for header in &self.header {
+            let header = header.read()?;
             let (name, secret) = header
                 .split_once(':')
                 .ok_or_else(|| Failure::data("write header as Name: secret"))?;
             access = access.header(name.trim(), Secret::new(secret.trim()));
         }
         for query in &self.query {
+            let query = query.read()?;
             let (name, secret) =
                 query.split_once('=').ok_or_else(|| Failure::data("write query as name=secret"))?;
             access = access.query(name, Secret::new(secret));
+        }
+        for peer in &self.peer {
+            access = access.peer(*peer);
         }
         let mut account = if is_file(&self.provider) {
             Account::of(endpoint, mapping(Path::new(&self.provider))?, access)
@@ -67,10 +80,13 @@ impl Webhook {
             Account::new(endpoint, &self.provider, access).map_err(Failure::data)?
         };
         for key in &self.signing_key {
-            account = account.signing_key(key).map_err(Failure::data)?;
+            account = account.signing_key(&key.read()?).map_err(Failure::data)?;
         }
         if let Some(url) = &self.public_url {
             account = account.public_url(url);
+        }
+        if let Some(seconds) = self.tolerance {
+            account = account.tolerance(TimeDelta::seconds(seconds.into()));
         }
         for topic in &self.topic {
             account = account.topic(topic);
@@ -84,7 +100,10 @@ impl Webhook {
 
     /// Whether there is anything to verify with.
     pub(crate) fn verifies(&self) -> bool {
-        !self.basic_auth.is_empty() || !self.signing_key.is_empty()
+        let secrets = [&self.basic_auth, &self.signing_key, &self.header, &self.query];
+        secrets.iter().any(|secrets| !secrets.is_empty())
+            || !self.topic.is_empty()
+            || !self.peer.is_empty()
     }
 }
 

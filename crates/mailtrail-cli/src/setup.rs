@@ -18,6 +18,7 @@ use mailtrail::{RefusedFolder, Tracker};
 use serde::Deserialize;
 
 use crate::failure::Failure;
+use crate::http::Http;
 use crate::provider::Webhook;
 
 /// What every command needs to know.
@@ -56,6 +57,7 @@ pub(crate) struct Config {
     rules: Option<PathBuf>,
     pub(crate) return_path_domain: Option<String>,
     pub(crate) tracking_url: Option<String>,
+    pub(crate) http: Http,
     pub(crate) webhook: Vec<Webhook>,
 }
 
@@ -145,12 +147,12 @@ impl Setup {
     /// Reads the configuration file; one that isn't there says nothing.
     pub(crate) fn config(&self) -> Result<Config, Failure> {
         match std::fs::read_to_string(&self.config) {
-            Ok(text) => toml::from_str(&text).map_err(|error| {
-                Failure::data(format!(
-                    "{} is not valid: {}",
-                    self.config.display(),
-                    error.message()
-                ))
+            Ok(text) => toml::from_str(&text).map_err(|error: toml::de::Error| {
+                let before = error.span().and_then(|span| text.get(..span.start));
+                let line = before.map_or(1, |before| before.matches('\n').count() + 1);
+                let (file, what) = (self.config.display(), error.message());
+                // The error's own text quotes the line, and the line may hold a secret.
+                Failure::data(format!("{file} is not valid: line {line}: {what}"))
             }),
             Err(_) if !self.config.exists() => Ok(Config::default()),
             Err(error) => Err(Failure::input(error)),

@@ -132,8 +132,8 @@ impl Shown {
     /// The account that all of this describes.
     pub(crate) fn webhook(&self, provider: &str) -> Webhook {
         Webhook {
-            basic_auth: self.basic_auth.clone(),
-            signing_key: self.signing_key.clone(),
+            basic_auth: self.basic_auth.iter().map(Into::into).collect(),
+            signing_key: self.signing_key.iter().map(Into::into).collect(),
             public_url: self.public_url.clone(),
             ..Webhook::of(provider)
         }

@@ -10,21 +10,22 @@ use clap::Args;
 use mailtrail::core::projection::Projection;
 use mailtrail::core::store::AppendError;
 use mailtrail::core::{AppendBatch, EventStore};
-use mailtrail::projection::Live;
+use mailtrail::projection::{Live, Progress};
 use mailtrail::report::{BroadcastSummary, EmailLog};
+use mailtrail::serve::{self, Metrics, health};
 use mailtrail::smtp::intake::LmtpIntake;
 use mailtrail::smtp::server::{Protocol, Running, Server};
 use mailtrail::webhook::refused::KEPT_FOR;
 use mailtrail::webhook::track::{Hits, Judge};
 use mailtrail::webhook::{Intake, router};
-use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::check::Findings;
 use crate::command::ingest::intake;
 use crate::command::rebuild::runner;
 use crate::failure::{Failure, in_full};
+use crate::http::{Http, HttpSettings};
 use crate::https::Https;
 use crate::output;
 use crate::provider::Webhook;
@@ -33,29 +34,43 @@ use crate::setup::{Opened, Setup, random};
 /// Serves until it is stopped.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
-    /// Where webhooks and the pixel are served.
-    #[arg(long, default_value = "127.0.0.1:8025")]
-    http: SocketAddr,
+    #[command(flatten)]
+    http: Http,
     /// Where bounce mails are taken, by LMTP.
-    #[arg(long, default_value = "127.0.0.1:8024")]
+    #[arg(long, env = "MAILTRAIL_LMTP", default_value = "127.0.0.1:8024")]
     lmtp: SocketAddr,
     /// The domain of the return paths.
     #[arg(long, env = "MAILTRAIL_RETURN_PATH_DOMAIN")]
     return_path_domain: Option<String>,
+    /// Only say what is wrong with the configuration, and serve nothing.
+    #[arg(long)]
+    check: bool,
 }
 
 impl Serve {
     pub(crate) async fn run(self, setup: &Setup) -> Result<(), Failure> {
-        let config = setup.config()?;
-        let domain = self.return_path_domain.or(config.return_path_domain).unwrap_or_default();
+        let mut config = setup.config()?;
+        let http = self.http.or(config.http.clone());
+        config.return_path_domain = self.return_path_domain.or(config.return_path_domain);
+        if self.check {
+            return Findings::of(setup, &config, &http, self.lmtp).print(setup.json);
+        }
+        let http = http.settings()?;
+        let domain = config.return_path_domain.unwrap_or_default();
         let mut stop = Stop::listen()?;
         let opened = setup.open().await?.require_ownership()?;
         let share = opened.share()?;
         // Reports are kept up to date meanwhile, so that they open at once.
         let live =
             (runner(&opened, EmailLog)?.spawn()?, runner(&opened, BroadcastSummary)?.spawn()?);
-        let ports = Ports::open(&opened, &config.webhook, &domain, self.http, self.lmtp).await?;
-        output::note(format!("webhooks and pixel on http://{}", ports.http));
+        let scheme = http.scheme();
+        let projections: Vec<Progressing> = vec![
+            (EmailLog.name().into(), Box::new(live.0.watch())),
+            (BroadcastSummary.name().into(), Box::new(live.1.watch())),
+        ];
+        let ports =
+            Ports::open(&opened, &config.webhook, &domain, http, self.lmtp, projections).await?;
+        output::note(format!("webhooks and pixel on {scheme}://{}", ports.http));
         output::note(format!("bounce mails by LMTP on {}", ports.lmtp.local_addr()));
         let ended = tokio::select! {
             () = stop.asked() => Ok(()),
@@ -130,12 +145,14 @@ async fn tell_what_stands_still(
     }
 }
 
+/// A projection's name, and how far it is.
+pub(crate) type Progressing = (String, Box<dyn Fn() -> Progress + Send + Sync>);
+
 /// Everything that listens.
 pub(crate) struct Ports {
     pub(crate) http: SocketAddr,
     pub(crate) lmtp: Running,
-    server: JoinHandle<()>,
-    stop: oneshot::Sender<()>,
+    server: serve::Running,
     hits: Arc<Hits>,
     alarm: JoinHandle<()>,
     judge: JoinHandle<()>,
@@ -148,30 +165,33 @@ impl Ports {
         opened: &Opened,
         webhooks: &[Webhook],
         domain: &str,
-        http: SocketAddr,
+        http: HttpSettings,
         lmtp: SocketAddr,
+        projections: Vec<Progressing>,
     ) -> Result<Self, Failure> {
         let webhooks = Arc::new(webhook_intake(opened, webhooks)?);
         let hits = Arc::clone(webhooks.hits());
         let alarm = tokio::spawn(tell_of_lost_hits(Arc::clone(&hits)));
-        let app = router(webhooks);
-        let listener = TcpListener::bind(http).await?;
-        let http = listener.local_addr()?;
-        let service = app.into_make_service_with_connect_info::<SocketAddr>();
-        let (stop, stopped) = oneshot::channel::<()>();
-        let stopped = async { stopped.await.unwrap_or_default() };
-        let server = tokio::spawn(async move {
-            let serve = axum::serve(listener, service).with_graceful_shutdown(stopped);
-            if let Err(error) = serve.await {
-                output::note(format!("the HTTP server has ended: {}", in_full(&error)));
-            }
-        });
+        let store = opened.tracker.store();
+        let mut metrics = Metrics::new(Arc::clone(store))
+            .intake(Arc::clone(&webhooks))
+            .shown_to(http.metrics_for.networks());
+        for (name, progress) in projections {
+            metrics = metrics.projection(&name, progress);
+        }
+        let app = router(webhooks).merge(health(Arc::clone(store)));
+        let server = serve::Server::new(metrics.observe(app))
+            .trusted_proxies(http.proxies)
+            .limits(http.limits)
+            .tls(http.tls)
+            .bind(http.listen)?;
         let handler = LmtpIntake::new(Arc::new(intake(opened, domain)?));
         let lmtp = Server::new(Protocol::Lmtp, handler).bind(lmtp).await?;
         let judge = tokio::spawn(judge(opened.clone()));
         let block = tokio::spawn(block(opened.clone()));
         let expire = tokio::spawn(expire(opened.clone()));
-        Ok(Self { http, lmtp, server, stop, hits, alarm, judge, block, expire })
+        let http = server.local_addr();
+        Ok(Self { http, lmtp, server, hits, alarm, judge, block, expire })
     }
 
     /// Whether no hit that was answered waits for the store.
@@ -180,11 +200,8 @@ impl Ports {
     }
 
     /// Takes nothing new, and answers what has begun. Whoever doesn't end in time gets no answer, and comes again.
-    pub(crate) async fn close(mut self) {
-        drop(self.stop);
-        if tokio::time::timeout(CLOSE_WITHIN, &mut self.server).await.is_err() {
-            self.server.abort();
-        }
+    pub(crate) async fn close(self) {
+        self.server.stop(CLOSE_WITHIN).await;
         // Whoever made these hits was answered long ago: they have no second try.
         let stored = async {
             while waiting(&self.hits) > 0 {

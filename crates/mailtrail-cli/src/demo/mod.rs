@@ -23,6 +23,7 @@ use crate::command::report::{current, footer};
 use crate::command::send::{Sending, relay};
 use crate::command::serve::Ports;
 use crate::failure::Failure;
+use crate::http::HttpSettings;
 use crate::output;
 use crate::provider::Webhook;
 use crate::setup::{Opened, Setup};
@@ -81,8 +82,8 @@ impl Demo {
     ) -> Result<(), Failure> {
         let webhooks =
             [Webhook { basic_auth: vec![people::BASIC_AUTH.into()], ..Webhook::of("postmark") }];
-        let any = || ([127, 0, 0, 1], 0).into();
-        let ports = Ports::open(opened, &webhooks, DOMAIN, any(), any()).await?;
+        let (http, any) = (HttpSettings::loopback(), ([127, 0, 0, 1], 0).into());
+        let ports = Ports::open(opened, &webhooks, DOMAIN, http, any, Vec::new()).await?;
         let people = match &self.relay {
             Some(_) => None,
             None => Some(People::start().await?),

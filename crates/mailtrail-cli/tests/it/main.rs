@@ -13,6 +13,7 @@ mod provider;
 mod refused;
 mod reproduction;
 mod rules;
+mod serving;
 mod sharing;
 mod stopping;
 mod tracking;

@@ -84,6 +84,12 @@ where
         self.shared.progress().clone()
     }
 
+    /// Tells how far it is, whenever it is asked: also what it was last, when this has ended.
+    pub fn watch(&self) -> impl Fn() -> Progress + Send + Sync + use<P> {
+        let shared = Arc::clone(&self.shared);
+        move || shared.progress().clone()
+    }
+
     /// The state as it was saved last; `None` if there is none yet.
     ///
     /// # Errors

@@ -48,6 +48,11 @@ impl TrustedProxies {
         self.0.is_empty()
     }
 
+    /// Their networks.
+    pub fn networks(&self) -> impl Iterator<Item = IpNet> {
+        self.0.clone().into_iter()
+    }
+
     /// Whether this is one of them.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();

@@ -6,11 +6,13 @@
 mod client;
 mod health;
 mod limits;
+mod metrics;
 mod server;
 mod tls;
 
 pub use client::{TrustedProxies, TrustedProxiesError};
 pub use health::health;
 pub use limits::Limits;
+pub use metrics::Metrics;
 pub use server::{Running, ServeError, Server};
 pub use tls::{Tls, TlsError};
