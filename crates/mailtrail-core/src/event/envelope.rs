@@ -41,11 +41,11 @@ impl fmt::Display for EventType {
 
 /// What brought a fact: `planner`, `smtp`, `dsn`, `webhook:postmark`, `pixel`, `cli` … Clones share the
 /// text.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct Source(Name);
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum Name {
     Known(&'static str),
     Shared(Arc<str>),
@@ -91,6 +91,13 @@ impl PartialEq for Source {
 }
 
 impl Eq for Source {}
+
+impl fmt::Debug for Source {
+    /// The same wherever the text is kept.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Source").field(&self.as_str()).finish()
+    }
+}
 
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,8 +1,10 @@
 //! Raw bytes beside the log: one file each, named by its hash.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+mod writer;
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
@@ -11,15 +13,20 @@ use chrono::{DateTime, Utc};
 use mailtrail_core::event::RawHash;
 use mailtrail_core::store::{RawError, RawStore};
 
+use self::writer::Writer;
 use crate::folder;
 
 /// Raw bytes in a folder.
 ///
 /// # Guarantees
-/// What `put` has acknowledged survives kill −9 and power loss. A file that no longer has its hash
+/// What `put` has acknowledged survives kill −9 and power loss. Bodies that come together are made
+/// durable by one sync, on a thread of its own. A file that no longer has its hash
 /// is told as damaged, never read as something else.
 #[derive(Debug, Clone)]
-pub struct SledRaw(PathBuf);
+pub struct SledRaw {
+    folder: PathBuf,
+    writer: Writer,
+}
 
 impl SledRaw {
     /// In this folder, which is made if it isn't there; by custom `raw` in the store's.
@@ -29,11 +36,12 @@ impl SledRaw {
     pub fn open(path: impl Into<PathBuf>) -> io::Result<Self> {
         let path = path.into();
         fs::create_dir_all(&path)?;
-        Ok(Self(path))
+        let writer = Writer::spawn(path.clone())?;
+        Ok(Self { folder: path, writer })
     }
 
     fn path(&self, hash: RawHash) -> PathBuf {
-        self.0.join(hash.to_string())
+        self.folder.join(hash.to_string())
     }
 }
 
@@ -41,9 +49,7 @@ impl SledRaw {
 impl RawStore for SledRaw {
     async fn put(&self, bytes: Bytes) -> Result<RawHash, RawError> {
         let hash = RawHash::of(&bytes);
-        let path = self.path(hash);
-        let present = path.exists();
-        let written = if present { touch(&path) } else { write(&self.0, &path, &bytes) };
+        let written = self.writer.write(self.path(hash), bytes).await;
         written.map(|()| hash).map_err(unavailable)
     }
 
@@ -65,13 +71,13 @@ impl RawStore for SledRaw {
                 Err(error) => return Err(unavailable(error)),
             }
         }
-        folder::sync(&self.0).map_err(unavailable)?;
+        folder::sync(&self.folder).map_err(unavailable)?;
         Ok(removed)
     }
 
     async fn expire(&self, before: DateTime<Utc>) -> Result<u64, RawError> {
         let mut expired = 0_u64;
-        for entry in fs::read_dir(&self.0).map_err(unavailable)? {
+        for entry in fs::read_dir(&self.folder).map_err(unavailable)? {
             let entry = entry.map_err(unavailable)?;
             let modified =
                 entry.metadata().and_then(|data| data.modified()).map_err(unavailable)?;
@@ -82,24 +88,6 @@ impl RawStore for SledRaw {
         }
         Ok(expired)
     }
-}
-
-fn write(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    folder::sync(folder)
-}
-
-/// What is put again is as old as the last time.
-fn touch(path: &Path) -> io::Result<()> {
-    File::options().append(true).open(path)?.set_modified(now())
-}
-
-#[expect(clippy::disallowed_methods, reason = "a file's age is by the system's clock")]
-fn now() -> SystemTime {
-    SystemTime::now()
 }
 
 fn unavailable(error: io::Error) -> RawError {
