@@ -20,7 +20,7 @@ use mailtrail_core::{EventId, EventStore, Feedback};
 
 use crate::Request;
 use crate::fetch::{Fetch, Fetched};
-use crate::provider::{Handshake, Provider, Reader, Refused, content, read_each, verify};
+use crate::provider::{Handshake, Provider, Reader, Refused, content, opened, read_each, verify};
 use crate::refused::{RefusedRequest, RefusedRing};
 use crate::track::Hits;
 
@@ -243,9 +243,9 @@ impl Intake {
         }
         let provider = &*account.provider;
         let content = content(provider, request)?;
-        let plain = request.clone().body(&content);
+        let plain = opened(request, &content);
         let authenticity = self.verify(provider, request, &plain).await?;
-        let request = &plain;
+        let request = &*plain;
         if let Some(asked) = provider.asks(request) {
             return self.shake(asked, provider.answers().stored).await.map(Taken::Handshake);
         }

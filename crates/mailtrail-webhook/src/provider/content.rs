@@ -49,6 +49,15 @@ pub fn content<'a>(
     }
 }
 
+/// A request with its content in the place of its body; the same one, where that is the same.
+pub(crate) fn opened<'r>(request: &'r Request<'_>, content: &'r [u8]) -> Cow<'r, Request<'r>> {
+    if std::ptr::eq(content, request.body) {
+        Cow::Borrowed(request)
+    } else {
+        Cow::Owned(request.clone().body(content))
+    }
+}
+
 /// How many bytes a body may have when it is no more compressed.
 pub const CONTENT_LIMIT: u64 = 16 * 1024 * 1024;
 

@@ -24,6 +24,7 @@ use mailtrail_core::id::Endpoint;
 
 pub use access::Access;
 pub use account::{Account, AccountError};
+pub(crate) use content::opened;
 pub use content::{CONTENT_LIMIT, content};
 pub use element::Element;
 pub use handshake::Handshake;
@@ -253,7 +254,7 @@ pub fn receive(
     raw: Option<RawHash>,
 ) -> Result<Vec<Feedback>, Refused> {
     let content = content(provider, request)?;
-    let plain = request.clone().body(&content);
+    let plain = opened(request, &content);
     let authenticity = verify(provider, request, &plain)?;
     read_verified(provider, &plain, reader, authenticity, raw)
 }
