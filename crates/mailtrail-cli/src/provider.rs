@@ -34,6 +34,8 @@ pub(crate) struct Webhook {
     pub(crate) peer: Vec<IpAddr>,
     /// Seconds by which the time of a signature may differ from ours, instead of the provider's own.
     pub(crate) tolerance: Option<u32>,
+    /// Refuses what Amazon SNS signs over SHA-1.
+    pub(crate) require_sha256: bool,
     /// Files with certificates of Amazon SNS; without them they are fetched.
     pub(crate) certificate: Vec<PathBuf>,
 }
@@ -87,6 +89,9 @@ impl Webhook {
         }
         if let Some(seconds) = self.tolerance {
             account = account.tolerance(TimeDelta::seconds(seconds.into()));
+        }
+        if self.require_sha256 {
+            account = account.require_sha256();
         }
         for topic in &self.topic {
             account = account.topic(topic);

@@ -40,6 +40,7 @@ pub struct Account {
     topics: Vec<Box<str>>,
     url: Option<Box<str>>,
     tolerance: Option<TimeDelta>,
+    sha256: bool,
 }
 
 /// Why there can be no such account.
@@ -77,8 +78,8 @@ impl Account {
 
     fn speaking(endpoint: Endpoint, dialect: Arc<dyn Dialect>, access: Access) -> Self {
         let (keys, certificates, topics) = Default::default();
-        let (url, tolerance) = (None, None);
-        Self { endpoint, dialect, access, keys, certificates, topics, url, tolerance }
+        let (url, tolerance, sha256) = (None, None, false);
+        Self { endpoint, dialect, access, keys, certificates, topics, url, tolerance, sha256 }
     }
 
     /// The names of all providers that this crate knows.
@@ -124,6 +125,17 @@ impl Account {
     pub fn topic(mut self, arn: &str) -> Self {
         self.topics.push(arn.trim().into());
         self
+    }
+
+    /// Refuses what Amazon SNS signs over SHA-1, which is broken: set `SignatureVersion` of the topics to
+    /// 2 before.
+    pub fn require_sha256(mut self) -> Self {
+        self.sha256 = true;
+        self
+    }
+
+    pub(super) fn wants_sha256(&self) -> bool {
+        self.sha256
     }
 
     pub(super) fn certificates(&self) -> &[Certificate] {

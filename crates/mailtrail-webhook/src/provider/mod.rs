@@ -170,6 +170,9 @@ pub enum Refused {
     /// No configured key made the signature over this body.
     #[error("the signature of the request is by none of the configured keys, or for another body")]
     WrongSignature,
+    /// It is signed over SHA-1, where that is no more accepted.
+    #[error("the signature is over SHA-1: set SignatureVersion 2 of the topic at Amazon SNS")]
+    WeakSignature,
     /// It is signed, but from a topic that is not on the list of the account.
     #[error("the request is from a topic that is not among those configured")]
     WrongTopic,
@@ -205,6 +208,7 @@ impl Refused {
         Self::MissingSignature,
         Self::MalformedSignature,
         Self::WrongSignature,
+        Self::WeakSignature,
         Self::WrongTopic,
         Self::UntrustedHost,
         Self::WrongCertificate,
@@ -224,6 +228,7 @@ impl Refused {
             Self::MissingSignature => "missing_signature",
             Self::MalformedSignature => "malformed_signature",
             Self::WrongSignature => "wrong_signature",
+            Self::WeakSignature => "weak_signature",
             Self::WrongTopic => "wrong_topic",
             Self::UntrustedHost => "untrusted_host",
             Self::WrongCertificate => "wrong_certificate",

@@ -135,6 +135,13 @@ fn version_1_is_sha_1_and_no_other_than_1_and_2_is_any() {
 }
 
 #[test]
+fn sha_1_may_be_refused() {
+    let provider = pinned(&[SNS.1]).require_sha256();
+    assert_eq!(verify(&provider, &validated()), Err(Refused::WeakSignature));
+    assert!(verify(&provider, &sign(envelope(), SNS.0)).is_ok());
+}
+
+#[test]
 fn whatever_is_signed_can_not_be_changed() {
     let provider = pinned(&[SNS.1]);
     for good in [sign(envelope(), SNS.0), sign(confirmation(), SNS.0)] {

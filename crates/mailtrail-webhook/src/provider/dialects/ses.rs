@@ -45,6 +45,9 @@ impl Dialect for Ses {
 
     fn verify(&self, account: &Account, request: &Request<'_>) -> Result<Authenticity, Refused> {
         let tolerance = account.tolerance_or(Some(sns::AGE)).unwrap_or(sns::AGE);
+        if account.wants_sha256() && sns::is_sha1(request) {
+            return Err(Refused::WeakSignature);
+        }
         sns::verify(request, account.topics(), account.certificates(), tolerance)
     }
 

@@ -53,6 +53,12 @@ pub(in crate::provider) fn verify(
     Ok(Authenticity::Signed { key_id: key.id().into() })
 }
 
+/// Whether an envelope says that it is signed over SHA-1.
+pub(in crate::provider) fn is_sha1(request: &Request<'_>) -> bool {
+    let element = Element::new(request.body);
+    element.fields().and_then(|envelope| text(envelope, "SignatureVersion")) == Some("1")
+}
+
 /// The URL of the certificate that is still to be fetched, if the envelope may be verified at all.
 pub(in crate::provider) fn wants(request: &Request<'_>, topics: &[Box<str>]) -> Option<String> {
     let element = Element::new(request.body);
