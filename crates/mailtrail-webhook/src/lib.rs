@@ -48,6 +48,7 @@
 pub mod fetch;
 pub mod instrument;
 pub mod intake;
+pub mod outbound;
 pub mod provider;
 pub mod refused;
 pub mod track;
