@@ -53,6 +53,7 @@ pub mod provider;
 pub mod refused;
 pub mod track;
 
+mod form;
 mod request;
 #[cfg(feature = "axum")]
 mod router;

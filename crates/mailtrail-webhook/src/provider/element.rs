@@ -11,6 +11,7 @@ use serde_json_borrow::{OwnedValue, Value};
 
 use super::fields::Fields;
 use super::wanted::{Picked, Wanted};
+use crate::form::Form;
 
 /// One element of a request, as the provider wrote it.
 #[derive(Debug, Clone)]
@@ -76,6 +77,12 @@ impl<'a> Element<'a> {
                 .map_or(Parsed::Nothing, |value| Parsed::Owned(value.into())),
         };
         Element { bytes: Cow::Owned(bytes), value, delivery: self.delivery }
+    }
+
+    /// The element that a form is: a JSON object, in which of fields of one name the first stands.
+    pub(super) fn of_form(form: &Form<'_>) -> Element<'static> {
+        let fields: BTreeMap<&str, &str> = form.pairs().rev().collect();
+        Element::new(&serde_json::to_vec(&fields).unwrap_or_default()).into_owned()
     }
 
     /// The elements of a JSON array, at most 20,000; a body that is none is one element.

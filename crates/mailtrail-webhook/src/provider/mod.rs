@@ -9,7 +9,6 @@ mod dialects;
 mod element;
 mod events;
 mod fields;
-mod form;
 mod handshake;
 mod mapping;
 mod reader;

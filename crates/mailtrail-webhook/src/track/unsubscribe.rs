@@ -15,6 +15,7 @@ use super::hit::who;
 use super::hits::Unsubscribe;
 use super::limit::{Admission, HitLimiter};
 use super::visit::Visit;
+use crate::form::Form;
 
 /// How a POST to the unsubscribe URL unsubscribes; `None` if it is neither the mailbox's nor our page's.
 ///
@@ -30,46 +31,18 @@ use super::visit::Visit;
 /// assert_eq!(how_unsubscribed(form, b""), None);
 /// ```
 pub fn how_unsubscribed(content_type: Option<&str>, body: &[u8]) -> Option<UnsubscribedHow> {
-    let media = content_type.unwrap_or_default();
-    let fields = match boundary(media) {
-        Some(boundary) => parts(body, boundary),
-        None => form_urlencoded::parse(body.trim_ascii())
-            .map(|(name, value)| (name.into_owned(), value.into_owned()))
-            .collect(),
-    };
+    let form = Form::read(content_type, body.trim_ascii());
     let has = |field: &str, word: &str| {
-        let is = |(name, value): &(String, String)| {
+        let mut fields = form.pairs();
+        fields.any(|(name, value)| {
             name.eq_ignore_ascii_case(field) && value.trim().eq_ignore_ascii_case(word)
-        };
-        fields.iter().any(is)
+        })
     };
     if has("List-Unsubscribe", "One-Click") {
         Some(UnsubscribedHow::OneClick)
     } else {
         has("unsubscribe", "page").then_some(UnsubscribedHow::Page)
     }
-}
-
-/// The boundary of a `multipart/form-data` (RFC 7578 §4.1).
-fn boundary(media: &str) -> Option<&str> {
-    let (kind, parameters) = media.split_once(';')?;
-    kind.trim().eq_ignore_ascii_case("multipart/form-data").then_some(())?;
-    let mut parameters = parameters.split(';').filter_map(|parameter| parameter.split_once('='));
-    let (_, value) = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("boundary"))?;
-    Some(value.trim().trim_matches('"')).filter(|value| !value.is_empty())
-}
-
-/// The fields of a `multipart/form-data`, as far as they are text.
-fn parts(body: &[u8], boundary: &str) -> Vec<(String, String)> {
-    let text = String::from_utf8_lossy(body).replace("\r\n", "\n");
-    let field = |part: &str| {
-        let (head, value) = part.split_once("\n\n")?;
-        let at = head.to_ascii_lowercase().find("name=")?;
-        let name = head.get(at.saturating_add("name=".len())..)?;
-        let name = name.split([';', '\n']).next()?.trim().trim_matches('"');
-        Some((name.to_owned(), value.trim().to_owned()))
-    };
-    text.split(&format!("--{boundary}")).filter_map(field).collect()
 }
 
 /// Whose delivery it is, and the fact.

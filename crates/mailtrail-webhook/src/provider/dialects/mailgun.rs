@@ -16,11 +16,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::Request;
+use crate::form::Form;
 use crate::provider::account::Account;
 use crate::provider::diagnose::{Class, Failure};
 use crate::provider::dialect::{Dialect, Said, Say};
 use crate::provider::fields::{Fields, Time};
-use crate::provider::form::Form;
 use crate::provider::reader::Stated;
 use crate::provider::signature::{Algorithm, KeyError, KeyForm, Scheme, SigningKey, fresh};
 use crate::provider::{Answers, Context, Element, Refused, events};

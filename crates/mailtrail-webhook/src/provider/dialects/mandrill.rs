@@ -11,12 +11,12 @@ use mailtrail_core::event::{Authenticity, BlockCause};
 use mailtrail_core::reason::Reason;
 
 use crate::Request;
+use crate::form::Form;
 use crate::provider::access::basic_credentials;
 use crate::provider::account::Account;
 use crate::provider::diagnose::{Class, Failure};
 use crate::provider::dialect::{Dialect, Said, Say};
 use crate::provider::fields::{Fields, Time};
-use crate::provider::form::Form;
 use crate::provider::reader::Stated;
 use crate::provider::signature::{Algorithm, KeyError, KeyForm, Scheme, SigningKey};
 use crate::provider::{Answers, Context, Element, Refused, events};

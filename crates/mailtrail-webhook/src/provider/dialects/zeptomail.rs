@@ -11,11 +11,11 @@ use mailtrail_core::event::Authenticity;
 use mailtrail_core::reason::Reason;
 use percent_encoding::percent_decode;
 
+use crate::form::Form;
 use crate::provider::account::Account;
 use crate::provider::diagnose::{Class, Failure};
 use crate::provider::dialect::{Dialect, Said, Say};
 use crate::provider::fields::{Claim, Fields, Time};
-use crate::provider::form::Form;
 use crate::provider::reader::Stated;
 use crate::provider::signature::{Algorithm, Encoding, Form as Around, Scheme, Text};
 use crate::provider::{Answers, Context, Element, Refused, events};

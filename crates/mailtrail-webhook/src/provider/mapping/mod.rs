@@ -9,11 +9,11 @@ use std::fmt;
 
 use super::dialect::{Dialect, Say};
 use super::fields::Fields;
-use super::form::Form;
 use super::signature::Scheme;
 use super::wanted::Wanted;
 use super::{Answers, Context, Element, Refused};
 use crate::Request;
+use crate::form::Form;
 
 pub(super) use builtin::builtin;
 use file::{Batch, File};
@@ -151,7 +151,7 @@ impl Dialect for Mapping {
             Batch::Form if request.body.trim_ascii_start().starts_with(b"{") => {
                 vec![Element::new(request.body)]
             }
-            Batch::Form => vec![Form::of(request).element()],
+            Batch::Form => vec![Element::of_form(&Form::of(request))],
         })
     }
 

@@ -1,47 +1,44 @@
 //! Bodies that are forms: fields with names, of which several may have the same name.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use mail_parser::{MessageParser, MimeHeaders};
 
-use super::Element;
 use crate::Request;
 
 /// The fields of a form.
 #[derive(Debug)]
-pub(super) struct Form<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+pub(crate) struct Form<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
 impl<'a> Form<'a> {
-    /// Those of a body: `multipart/form-data` (RFC 7578) where it says so, else
+    /// Those of the body of a request.
+    pub(crate) fn of(request: &Request<'a>) -> Self {
+        Self::read(request.headers.text("content-type"), request.body)
+    }
+
+    /// Those of a body: `multipart/form-data` (RFC 7578) where its type says so, else
     /// `application/x-www-form-urlencoded`.
-    pub(super) fn of(request: &Request<'a>) -> Self {
-        let content_type = request.headers.text("content-type").unwrap_or_default();
+    pub(crate) fn read(content_type: Option<&str>, body: &'a [u8]) -> Self {
+        let content_type = content_type.unwrap_or_default();
         let head = content_type.get(..MULTIPART.len()).unwrap_or_default();
         if head.eq_ignore_ascii_case(MULTIPART) {
-            return Self(multipart(content_type, request.body));
+            return Self(multipart(content_type, body));
         }
-        Self(form_urlencoded::parse(request.body).take(FIELDS).collect())
+        Self(form_urlencoded::parse(body).take(FIELDS).collect())
     }
 
     /// The first value of a field, if it is not empty.
-    pub(super) fn first(&self, name: &str) -> Option<&str> {
+    pub(crate) fn first(&self, name: &str) -> Option<&str> {
         self.values(name).next().filter(|value| !value.is_empty())
     }
 
     /// The last value of a field, if it is not empty.
-    pub(super) fn last(&self, name: &str) -> Option<&str> {
+    pub(crate) fn last(&self, name: &str) -> Option<&str> {
         self.values(name).next_back().filter(|value| !value.is_empty())
     }
 
-    /// The form as an element: a JSON object, in which of fields of one name the first stands.
-    pub(super) fn element(&self) -> Element<'static> {
-        let fields: BTreeMap<&str, &str> = self.pairs().rev().collect();
-        Element::new(&serde_json::to_vec(&fields).unwrap_or_default()).into_owned()
-    }
-
     /// All fields, in their order.
-    pub(super) fn pairs(&self) -> impl DoubleEndedIterator<Item = (&str, &str)> {
+    pub(crate) fn pairs(&self) -> impl DoubleEndedIterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (&**name, &**value))
     }
 
