@@ -106,6 +106,8 @@ fn tokens_never_change() {
     let tokens: Vec<String> =
         all.iter().map(|p| format!("{p:?} {}\n", keys.sign(*p, delivery))).collect();
     golden("tokens.txt", &tokens.concat());
+    let link = "https://school.example/menu?day=1#soup";
+    golden("link_token.txt", &format!("{link} {}\n", keys.sign_link(delivery, link)));
 }
 
 proptest! {
