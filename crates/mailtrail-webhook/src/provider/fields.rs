@@ -132,15 +132,16 @@ impl<'a> Fields<'a> {
 
     /// The time at a path.
     pub(super) fn time(self, path: &str, form: Time) -> Claim<'a> {
-        let Some(written) = self.get(path).filter(|value| written(value).is_some()) else {
-            return Claim::default();
-        };
-        let at = match written {
-            Value::Number(number) => number.as_i64().and_then(|number| form.of_number(number)),
+        let is_told = |value: &&Value<'_>| value.is_number() || text_of(value).is_some();
+        let Some(told) = self.get(path).filter(is_told) else { return Claim::default() };
+        let whole = match told {
+            Value::Number(number) => number.as_i64(),
             _ => None,
         };
-        let at = at.or_else(|| form.read(&self::written(written)?));
-        Claim { at, written: Some(written) }
+        // Most times are whole numbers: they need no text.
+        let at = whole.and_then(|number| form.of_number(number));
+        let at = at.or_else(|| form.read(&written(told)?));
+        Claim { at, written: Some(told) }
     }
 
     /// The time at the first of these paths that has a text.
