@@ -77,9 +77,17 @@ impl Account {
     }
 
     fn speaking(endpoint: Endpoint, dialect: Arc<dyn Dialect>, access: Access) -> Self {
-        let (keys, certificates, topics) = Default::default();
-        let (url, tolerance, sha256) = (None, None, false);
-        Self { endpoint, dialect, access, keys, certificates, topics, url, tolerance, sha256 }
+        Self {
+            endpoint,
+            dialect,
+            access,
+            keys: Vec::new(),
+            certificates: Vec::new(),
+            topics: Vec::new(),
+            url: None,
+            tolerance: None,
+            sha256: false,
+        }
     }
 
     /// The names of all providers that this crate knows.
@@ -134,7 +142,7 @@ impl Account {
         self
     }
 
-    pub(super) fn wants_sha256(&self) -> bool {
+    pub(super) fn requires_sha256(&self) -> bool {
         self.sha256
     }
 
@@ -225,7 +233,7 @@ impl Provider for Account {
         feedback
     }
 
-    fn read_all(
+    fn read_each(
         &self,
         request: &Request<'_>,
         context: &Context<'_>,

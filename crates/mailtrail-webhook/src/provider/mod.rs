@@ -97,7 +97,7 @@ pub trait Provider: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// As [`split`](Self::split).
-    fn read_all(
+    fn read_each(
         &self,
         request: &Request<'_>,
         context: &Context<'_>,
@@ -308,5 +308,5 @@ pub fn read_each(
     each: &mut dyn FnMut(Feedback),
 ) -> Result<(), Refused> {
     let context = Context::new(reader, provider, authenticity, raw, request.now);
-    provider.read_all(request, &context, each)
+    provider.read_each(request, &context, each)
 }

@@ -50,7 +50,7 @@ pub fn verdict_at_once(machines: &Machines, hit: &Feedback, id: EventId) -> Opti
 pub fn verdicts(machines: &Machines, events: &[Envelope], now: DateTime<Utc>) -> Vec<Feedback> {
     let judged: BTreeSet<EventId> =
         events.iter().filter_map(|event| judged_hit(&event.fact().ok()?.event)).collect();
-    let hits = Hits::of(events);
+    let hits = Recorded::of(events);
     let due = hits
         .0
         .iter()
@@ -75,15 +75,15 @@ pub fn verdict_on(
     events: &[Envelope],
     hit: EventId,
 ) -> Option<(Agent, Box<str>)> {
-    let hits = Hits::of(events);
+    let hits = Recorded::of(events);
     let (_, _, seen) = hits.0.values().find(|(_, _, seen)| seen.id == hit)?;
     Some(hits.judge(machines, seen))
 }
 
 /// The hits among events: in the order in which they were recorded, each once.
-struct Hits<'a>(BTreeMap<(DateTime<Utc>, EventId), (&'a Envelope, Hit, Seen)>);
+struct Recorded<'a>(BTreeMap<(DateTime<Utc>, EventId), (&'a Envelope, Hit, Seen)>);
 
-impl<'a> Hits<'a> {
+impl<'a> Recorded<'a> {
     fn of(events: &'a [Envelope]) -> Self {
         let hit = |envelope: &'a Envelope| match envelope.fact().ok()?.event {
             Event::Hit(hit) => {

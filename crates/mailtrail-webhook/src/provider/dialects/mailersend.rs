@@ -5,6 +5,7 @@
 use std::sync::LazyLock;
 
 use crate::Request;
+use crate::instrument::DELIVERY_HEADER;
 use crate::provider::diagnose::Failure;
 use crate::provider::dialect::{Dialect, Said, Say};
 use crate::provider::fields::{Fields, Time, text_of};
@@ -74,7 +75,7 @@ fn read<'a>(fields: Fields<'a>, context: &Context<'_>) -> Option<Said<'a>> {
 }
 
 fn stated<'a>(name: &'a str, fields: Fields<'a>) -> Stated<'a> {
-    let header = || fields.named("data/email/headers", "X-MT-Delivery");
+    let header = || fields.named("data/email/headers", DELIVERY_HEADER);
     Stated {
         event: name,
         event_id: fields.text("data/id").map(Into::into),

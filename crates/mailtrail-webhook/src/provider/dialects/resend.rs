@@ -11,6 +11,7 @@ use mailtrail_core::reason::Reason;
 
 use super::ses;
 use crate::Request;
+use crate::instrument::DELIVERY_HEADER;
 use crate::provider::account::Account;
 use crate::provider::diagnose::{Class, Failure};
 use crate::provider::dialect::{Dialect, Said, Say};
@@ -93,7 +94,7 @@ fn stated<'a>(name: &'a str, fields: Fields<'a>) -> Stated<'a> {
         event: name,
         recipient: recipient(fields),
         message_id: fields.text("data/email_id").map(Into::into),
-        token: token.or_else(|| fields.named("data/headers", "X-MT-Delivery")),
+        token: token.or_else(|| fields.named("data/headers", DELIVERY_HEADER)),
         // `data/created_at` is the message's.
         occurred: fields.time("created_at", Time::Iso),
         text: text(fields),

@@ -10,12 +10,14 @@ use mailtrail_core::reason::Reason;
 use serde_json_borrow::Value;
 
 use crate::Request;
+use crate::instrument::DELIVERY_HEADER;
 use crate::provider::account::Account;
 use crate::provider::diagnose::{Class, Failure};
 use crate::provider::dialect::{Dialect, Said, Say};
 use crate::provider::fields::{Fields, Time, text_of};
 use crate::provider::reader::Stated;
-use crate::provider::signature::{Scheme, sns};
+use crate::provider::signature::Scheme;
+use crate::provider::signature::sns::{self, Trust};
 use crate::provider::{Answers, Context, Element, Handshake, Refused, events};
 use crate::text::address;
 
@@ -44,11 +46,13 @@ impl Dialect for Ses {
     }
 
     fn verify(&self, account: &Account, request: &Request<'_>) -> Result<Authenticity, Refused> {
-        let tolerance = account.tolerance_or(Some(sns::AGE)).unwrap_or(sns::AGE);
-        if account.wants_sha256() && sns::is_sha1(request) {
-            return Err(Refused::WeakSignature);
-        }
-        sns::verify(request, account.topics(), account.certificates(), tolerance)
+        let trust = Trust {
+            topics: account.topics(),
+            pinned: account.certificates(),
+            tolerance: account.tolerance_or(Some(sns::AGE)).unwrap_or(sns::AGE),
+            sha256: account.requires_sha256(),
+        };
+        sns::verify(request, trust)
     }
 
     fn wants(&self, account: &Account, request: &Request<'_>) -> Option<String> {
@@ -188,7 +192,7 @@ fn stated<'a>(name: &'a str, part: Fields<'a>, event: Fields<'a>) -> Stated<'a> 
 }
 
 fn token(event: Fields<'_>) -> Option<&str> {
-    let header = || event.named("mail/headers", "X-MT-Delivery");
+    let header = || event.named("mail/headers", DELIVERY_HEADER);
     event.text("mail/tags/mt_delivery/0").or_else(header)
 }
 

@@ -13,6 +13,17 @@ use crate::provider::fields::Fields;
 use crate::provider::{Element, Refused};
 use crate::text::base64;
 
+/// What an account trusts of SNS.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::provider) struct Trust<'a> {
+    pub(in crate::provider) topics: &'a [Box<str>],
+    /// Certificates; without any, that of the request.
+    pub(in crate::provider) pinned: &'a [Certificate],
+    pub(in crate::provider) tolerance: TimeDelta,
+    /// Whether nothing over SHA-1 is.
+    pub(in crate::provider) sha256: bool,
+}
+
 /// Verifies an envelope, in this order: that it is one, whose it is, where its certificate is from,
 /// the certificate, the signature, the time.
 ///
@@ -20,10 +31,9 @@ use crate::text::base64;
 /// [`Refused`].
 pub(in crate::provider) fn verify(
     request: &Request<'_>,
-    topics: &[Box<str>],
-    pinned: &[Certificate],
-    tolerance: TimeDelta,
+    trust: Trust<'_>,
 ) -> Result<Authenticity, Refused> {
+    let Trust { topics, pinned, tolerance, sha256 } = trust;
     let element = Element::new(request.body);
     let envelope = element.fields().ok_or(Refused::MissingSignature)?;
     admit(request, envelope, topics)?;
@@ -40,6 +50,7 @@ pub(in crate::provider) fn verify(
         return Err(Refused::WrongCertificate);
     }
     let algorithm = match text(envelope, "SignatureVersion") {
+        Some("1") if sha256 => return Err(Refused::WeakSignature),
         Some("1") => Algorithm::RsaSha1,
         Some("2") => Algorithm::RsaSha256,
         _ => return Err(Refused::MalformedSignature),
@@ -51,12 +62,6 @@ pub(in crate::provider) fn verify(
     let key = key.ok_or(Refused::WrongSignature)?;
     fresh(published(envelope), request.now, tolerance)?;
     Ok(Authenticity::Signed { key_id: key.id().into() })
-}
-
-/// Whether an envelope says that it is signed over SHA-1.
-pub(in crate::provider) fn is_sha1(request: &Request<'_>) -> bool {
-    let element = Element::new(request.body);
-    element.fields().and_then(|envelope| text(envelope, "SignatureVersion")) == Some("1")
 }
 
 /// The URL of the certificate that is still to be fetched, if the envelope may be verified at all.
