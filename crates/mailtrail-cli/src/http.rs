@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
-use mailtrail::serve::{Limits, Tls, TrustedProxies};
+use mailtrail::serve::{Limits, Networks, Tls, TrustedProxies};
 use serde::Deserialize;
 
 use crate::failure::Failure;
@@ -40,7 +40,7 @@ pub(crate) struct HttpSettings {
     pub(crate) proxies: TrustedProxies,
     pub(crate) limits: Limits,
     pub(crate) tls: Option<Tls>,
-    pub(crate) metrics_for: TrustedProxies,
+    pub(crate) metrics_for: Networks,
 }
 
 impl Http {
@@ -59,7 +59,7 @@ impl Http {
     /// Checks it, and reads the files that it names.
     pub(crate) fn settings(&self) -> Result<HttpSettings, Failure> {
         let networks = |name: &str, text: &Option<String>| {
-            let parsed = text.as_deref().unwrap_or_default().parse::<TrustedProxies>();
+            let parsed = text.as_deref().unwrap_or_default().parse::<Networks>();
             parsed.map_err(|error| Failure::data(format!("{name}: {error}")))
         };
         let tls = match (&self.tls_certificate, &self.tls_key) {
@@ -76,7 +76,7 @@ impl Http {
         let limits = Limits::default();
         Ok(HttpSettings {
             listen: self.listen.unwrap_or(([127, 0, 0, 1], 8025).into()),
-            proxies: networks("trusted_proxies", &self.trusted_proxies)?,
+            proxies: networks("trusted_proxies", &self.trusted_proxies)?.into(),
             limits: limits.requests(self.most_requests.unwrap_or(limits.requests)),
             tls,
             metrics_for: networks("metrics_for", &self.metrics_for)?,
@@ -87,13 +87,12 @@ impl Http {
 impl HttpSettings {
     /// On any port of this host, for nobody else.
     pub(crate) fn loopback() -> Self {
-        let nobody = TrustedProxies::none();
         Self {
             listen: ([127, 0, 0, 1], 0).into(),
-            proxies: nobody.clone(),
+            proxies: TrustedProxies::default(),
             limits: Limits::default(),
             tls: None,
-            metrics_for: nobody,
+            metrics_for: Networks::none(),
         }
     }
 

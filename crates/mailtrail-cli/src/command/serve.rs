@@ -175,7 +175,7 @@ impl Ports {
         let store = opened.tracker.store();
         let mut metrics = Metrics::new(Arc::clone(store))
             .intake(Arc::clone(&webhooks))
-            .shown_to(http.metrics_for.networks());
+            .shown_to(http.metrics_for);
         for (name, progress) in projections {
             metrics = metrics.projection(&name, progress);
         }

@@ -8,7 +8,8 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::HeaderMap;
 use axum::middleware::Next;
 use axum::response::Response;
-use ipnet::IpNet;
+
+use super::{Networks, NetworksError};
 
 /// The proxies whose word is taken for who a request is from.
 ///
@@ -23,40 +24,15 @@ use ipnet::IpNet;
 /// assert_eq!(client("10.0.0.7", &["192.0.2.1, 198.51.100.9"]), "198.51.100.9");
 /// assert_eq!(client("10.0.0.7", &["198.51.100.9, 10.0.0.8"]), "198.51.100.9");
 /// assert_eq!(client("198.51.100.9", &["192.0.2.1"]), "198.51.100.9");
-/// # Ok::<(), mailtrail::serve::TrustedProxiesError>(())
+/// # Ok::<(), mailtrail::serve::NetworksError>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TrustedProxies(Vec<IpNet>);
-
-/// Why a text is no list of proxies.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum TrustedProxiesError {
-    /// A part of it is neither an address nor a network.
-    #[error("{0:?} is neither an address nor a network such as 10.0.0.0/8")]
-    Malformed(String),
-}
+pub struct TrustedProxies(Networks);
 
 impl TrustedProxies {
-    /// Nobody.
-    pub fn none() -> Self {
-        Self::default()
-    }
-
-    /// Whether there are none.
+    /// Whether nobody is trusted.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-
-    /// Their networks.
-    pub fn networks(&self) -> impl Iterator<Item = IpNet> {
-        self.0.clone().into_iter()
-    }
-
-    /// Whether this is one of them.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        self.0.iter().any(|network| network.contains(&address))
     }
 
     /// Who a request is from that came from this peer and says this in `X-Forwarded-For`, in the order
@@ -65,7 +41,7 @@ impl TrustedProxies {
         let mut client = peer.to_canonical();
         let said = forwarded_for.iter().rev().flat_map(|field| field.rsplit(','));
         for address in said {
-            if !self.contains(client) {
+            if !self.0.contains(client) {
                 break;
             }
             match address_in(address) {
@@ -86,18 +62,17 @@ fn address_in(text: &str) -> Option<IpAddr> {
     Some(IpAddr::to_canonical(&address))
 }
 
-impl FromStr for TrustedProxies {
-    type Err = TrustedProxiesError;
+impl From<Networks> for TrustedProxies {
+    fn from(networks: Networks) -> Self {
+        Self(networks)
+    }
+}
 
-    /// Addresses and networks, separated by commas.
+impl FromStr for TrustedProxies {
+    type Err = NetworksError;
+
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-        let network = |part: &str| {
-            let alone = || part.parse::<IpAddr>().ok().map(IpNet::from);
-            let network = part.parse::<IpNet>().ok().or_else(alone);
-            network.ok_or_else(|| TrustedProxiesError::Malformed(part.to_owned()))
-        };
-        parts.map(network).collect::<Result<_, _>>().map(Self)
+        text.parse().map(Self)
     }
 }
 
@@ -108,7 +83,7 @@ pub(super) async fn resolve(
     next: Next,
 ) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
-    if let Some(peer) = peer.filter(|peer| proxies.contains(peer.ip())) {
+    if let Some(peer) = peer.filter(|peer| proxies.0.contains(peer.ip())) {
         let client = proxies.client(peer.ip(), &forwarded_for(request.headers()));
         request.extensions_mut().insert(ConnectInfo(SocketAddr::new(client, 0)));
     }
@@ -131,7 +106,7 @@ mod tests {
         fn nobody_can_forge_who_he_is(said in "\\PC{0,40}", forged: [u8; 4], own: [u8; 4]) {
             let proxies: TrustedProxies = "203.0.113.0/24".parse().unwrap();
             let own = IpAddr::from(own);
-            prop_assume!(!proxies.contains(own));
+            prop_assume!(!proxies.0.contains(own));
             let field = format!("{said}, {}, {own}", IpAddr::from(forged));
             prop_assert_eq!(proxies.client([203, 0, 113, 7].into(), &[&field]), own);
             prop_assert_eq!(proxies.client(own, &[&field]), own);

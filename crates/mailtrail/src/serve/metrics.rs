@@ -1,7 +1,7 @@
 //! What came, what came of it, and how far everything is: for Prometheus.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
@@ -12,7 +12,6 @@ use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use ipnet::IpNet;
 use mailtrail_core::EventStore;
 use mailtrail_webhook::Intake;
 use mailtrail_webhook::intake::Counts;
@@ -23,6 +22,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use super::Networks;
 use crate::projection::Progress;
 
 /// `GET /metrics` in the `OpenMetrics` text format, for who is on this host.
@@ -58,7 +58,7 @@ pub struct Metrics {
     intake: Option<Arc<Intake>>,
     projections: Vec<(Box<str>, HowFar)>,
     durations: Family<Labels, Histogram, fn() -> Histogram>,
-    from: Vec<IpNet>,
+    shown_to: Networks,
 }
 
 type HowFar = Box<dyn Fn() -> Progress + Send + Sync>;
@@ -69,9 +69,7 @@ impl Metrics {
     /// Of a store.
     pub fn new(store: Arc<dyn EventStore>) -> Self {
         let durations = Family::new_with_constructor((|| Histogram::new(SECONDS)) as fn() -> _);
-        let loopback = [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()];
-        let from = loopback.into_iter().map(IpNet::from).collect();
-        Self { store, intake: None, projections: Vec::new(), durations, from }
+        Self { store, intake: None, projections: Vec::new(), durations, shown_to: Networks::none() }
     }
 
     /// With what comes in.
@@ -91,8 +89,8 @@ impl Metrics {
     }
 
     /// Shown to these networks, too.
-    pub fn shown_to(mut self, networks: impl IntoIterator<Item = IpNet>) -> Self {
-        self.from.extend(networks);
+    pub fn shown_to(mut self, networks: Networks) -> Self {
+        self.shown_to = networks;
         self
     }
 
@@ -179,8 +177,7 @@ impl Metrics {
         // Of a proxy that nobody named it is not known whom it speaks for.
         let passed_on = ["x-forwarded-for", "forwarded"];
         let passed_on = passed_on.iter().any(|name| request.headers().contains_key(*name));
-        let hidden = client.is_loopback() && passed_on;
-        !hidden && self.from.iter().any(|network| network.contains(&client))
+        (client.is_loopback() && !passed_on) || self.shown_to.contains(client)
     }
 }
 
@@ -229,7 +226,7 @@ async fn measure(State(metrics): State<Arc<Metrics>>, request: Request, next: Ne
 
 impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Metrics").field("shown_to", &self.from).finish_non_exhaustive()
+        f.debug_struct("Metrics").field("shown_to", &self.shown_to).finish_non_exhaustive()
     }
 }
 

@@ -7,12 +7,14 @@ mod client;
 mod health;
 mod limits;
 mod metrics;
+mod networks;
 mod server;
 mod tls;
 
-pub use client::{TrustedProxies, TrustedProxiesError};
+pub use client::TrustedProxies;
 pub use health::health;
 pub use limits::Limits;
 pub use metrics::Metrics;
+pub use networks::{Networks, NetworksError};
 pub use server::{Running, ServeError, Server};
 pub use tls::{Tls, TlsError};

@@ -48,7 +48,7 @@ pub struct Server {
 impl Server {
     /// Serves this, without TLS, and with no proxy in front.
     pub fn new(router: Router) -> Self {
-        let (proxies, limits) = (TrustedProxies::none(), Limits::default());
+        let (proxies, limits) = (TrustedProxies::default(), Limits::default());
         Self { router, proxies, limits, tls: None }
     }
 
