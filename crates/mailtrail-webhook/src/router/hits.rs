@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Path, RawQuery, Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
+use super::page::{PRIVATE, Page};
 use super::{Unread, headers, peer, read};
 use crate::track::{
     Click, GIF, Hits, NO_STORE, Pending, Unsubscribe, Visit, how_unsubscribed, is_prefetch,
@@ -107,11 +108,7 @@ async fn click(
 
 /// A scanner follows this too: it must change nothing.
 async fn show(State(hits): State<Arc<Hits>>, Path(token): Path<String>) -> Response {
-    if hits.may_unsubscribe(&token) {
-        page(StatusCode::OK, include_str!("pages/unsubscribe.html"))
-    } else {
-        not_ours()
-    }
+    if hits.may_unsubscribe(&token) { Page::UNSUBSCRIBE.with(StatusCode::OK) } else { not_ours() }
 }
 
 async fn unsubscribe(
@@ -129,16 +126,16 @@ async fn unsubscribe(
     };
     let Some(how) = how_unsubscribed(content_type, &body) else {
         let known = hits.may_unsubscribe(&token);
-        let asks = || page(StatusCode::BAD_REQUEST, include_str!("pages/unsubscribe.html"));
+        let asks = || Page::UNSUBSCRIBE.with(StatusCode::BAD_REQUEST);
         return if known { asks() } else { not_ours() };
     };
     let unsubscribed = hits.unsubscribe(&token, how, asks.visit());
     let within = tokio::time::timeout(UNSUBSCRIBE_WITHIN, unsubscribed);
     match within.await.unwrap_or(Unsubscribe::Later) {
-        Unsubscribe::Done => page(StatusCode::OK, include_str!("pages/unsubscribed.html")),
+        Unsubscribe::Done => Page::UNSUBSCRIBED.with(StatusCode::OK),
         Unsubscribe::NotOurs => not_ours(),
         Unsubscribe::Later => {
-            let page = page(StatusCode::SERVICE_UNAVAILABLE, include_str!("pages/later.html"));
+            let page = Page::LATER.with(StatusCode::SERVICE_UNAVAILABLE);
             ([(header::RETRY_AFTER, "60")], page).into_response()
         }
     }
@@ -189,23 +186,9 @@ fn meanwhile(pending: Option<Pending>) {
 }
 
 fn not_ours() -> Response {
-    page(StatusCode::NOT_FOUND, include_str!("pages/not_ours.html"))
+    Page::NOT_OURS.with(StatusCode::NOT_FOUND)
 }
 
-/// A page that needs nothing of anyone else, and lets nobody else in.
-fn page(status: StatusCode, html: &'static str) -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ];
-    (status, PRIVATE, headers, html).into_response()
-}
-
-const PRIVATE: [(HeaderName, &str); 2] =
-    [(header::CACHE_CONTROL, "no-store"), (header::REFERRER_POLICY, "no-referrer")];
-const POLICY: &str =
-    "default-src 'none'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 /// Longer than that a mailbox's provider does not wait for an answer; told to come again it does.
 const UNSUBSCRIBE_WITHIN: Duration = Duration::from_secs(10);
 /// How many bytes a form may have: it has one field.

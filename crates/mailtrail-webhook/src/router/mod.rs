@@ -1,6 +1,7 @@
 //! The router: HTTP to [`Intake`] and its hits, and nothing else.
 
 mod hits;
+mod page;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
