@@ -18,6 +18,7 @@ mod mailjet;
 mod mandrill;
 mod mapping;
 mod mutated;
+mod outbound;
 mod postal;
 mod refused;
 mod regroup;
