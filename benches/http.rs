@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mailtrail_benches::server::{Served, now, random};
 use mailtrail_benches::{Figure, Wanted, percentile};
 use mailtrail_classify::Classifier;
 use mailtrail_core::id::Endpoint;
@@ -18,7 +19,7 @@ use mailtrail_webhook::provider::{Access, Account};
 use mailtrail_webhook::{Intake, router};
 use ring::hmac;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 fn main() {
     let wanted = Wanted::from_args();
@@ -38,7 +39,7 @@ fn measure(
     bodies: bool,
     at_least: Option<f64>,
 ) {
-    let folder = tempfile::tempdir_in(".").unwrap();
+    let folder = tempfile::tempdir().unwrap();
     let (took, mut latencies) = runtime.block_on(serve_and_post(folder.path(), bodies));
     // Opened again: what is there now is what was durable.
     let store = SledStore::open(folder.path()).unwrap();
@@ -58,11 +59,6 @@ fn measure(
 
 async fn serve_and_post(folder: &Path, bodies: bool) -> (Duration, Vec<f64>) {
     let store: Arc<dyn EventStore> = Arc::new(SledStore::open(folder).unwrap());
-    let random = || {
-        let mut bytes = [0; 10];
-        ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes).unwrap();
-        bytes
-    };
     let account = Account::new(Endpoint::new("mailtrap").unwrap(), "mailtrap", Access::new());
     let account = account.unwrap().signing_key("secret").unwrap();
     let keys = Keys::new(Key::new(1, [7; 32]));
@@ -72,10 +68,7 @@ async fn serve_and_post(folder: &Path, bodies: bool) -> (Duration, Vec<f64>) {
         intake = intake.raw_store(Arc::new(SledRaw::open(folder.join("raw")).unwrap()));
     }
     let intake = Arc::new(intake);
-    let app = router(Arc::clone(&intake)).into_make_service_with_connect_info::<SocketAddr>();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    let server = Served::start(router(Arc::clone(&intake))).await;
 
     // Written before: the client is no part of what is measured.
     let requests: Vec<Vec<Vec<u8>>> = (0..CONNECTIONS)
@@ -83,7 +76,7 @@ async fn serve_and_post(folder: &Path, bodies: bool) -> (Duration, Vec<f64>) {
         .collect();
     let begin = Instant::now();
     let clients: Vec<_> =
-        requests.into_iter().map(|own| tokio::spawn(post(address, own))).collect();
+        requests.into_iter().map(|own| tokio::spawn(post(server.address, own))).collect();
     let mut latencies = Vec::new();
     for client in clients {
         latencies.extend(client.await.unwrap());
@@ -91,8 +84,7 @@ async fn serve_and_post(folder: &Path, bodies: bool) -> (Duration, Vec<f64>) {
     let took = begin.elapsed();
     let counts = intake.counts("mailtrap").unwrap();
     assert_eq!(counts.new_events as usize, CONNECTIONS * EACH, "{counts:?}");
-    server.abort();
-    assert!(server.await.unwrap_err().is_cancelled());
+    server.end().await;
     (took, latencies)
 }
 
@@ -128,11 +120,6 @@ fn request(keys: &Keys, n: usize) -> Vec<u8> {
         "POST /webhooks/mailtrap HTTP/1.1\r\nHost: mail.example\r\nContent-Type: application/json\r\nMailtrap-Signature: {signature}\r\nContent-Length: {length}\r\n\r\n{body}"
     )
     .into_bytes()
-}
-
-#[expect(clippy::disallowed_methods, reason = "a bench has no other clock")]
-fn now() -> chrono::DateTime<chrono::Utc> {
-    chrono::Utc::now()
 }
 
 const CONNECTIONS: usize = 64;

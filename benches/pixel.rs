@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mailtrail_benches::server::{Served, now, random};
 use mailtrail_benches::{Figure, Wanted, percentile};
 use mailtrail_core::store::{EventStore, Filter, Position};
 use mailtrail_core::token::{Key, Keys};
@@ -15,7 +16,7 @@ use mailtrail_sled::SledStore;
 use mailtrail_webhook::hits_router;
 use mailtrail_webhook::track::{Hits, pixel_url};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 fn main() {
     let wanted = Wanted::from_args();
@@ -52,23 +53,15 @@ async fn serve_and_ask(
     requests: &[String],
 ) -> (Duration, Vec<f64>, usize) {
     let store: Arc<dyn EventStore> = Arc::new(SledStore::open(folder).unwrap());
-    let random = || {
-        let mut bytes = [0; 10];
-        ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes).unwrap();
-        bytes
-    };
     let hits = Arc::new(Hits::new(store, keys, Arc::new(now), random));
-    let app = hits_router(Arc::clone(&hits)).into_make_service_with_connect_info::<SocketAddr>();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    let server = Served::start(hits_router(Arc::clone(&hits))).await;
 
     let begin = Instant::now() + Duration::from_millis(100);
     let mut clients = Vec::new();
     for client in 0..CONNECTIONS {
         let own: Vec<(usize, String)> =
             requests.iter().cloned().enumerate().skip(client).step_by(CONNECTIONS).collect();
-        clients.push(tokio::spawn(ask(address, begin, own)));
+        clients.push(tokio::spawn(ask(server.address, begin, own)));
     }
     let mut latencies = Vec::new();
     for client in clients {
@@ -81,14 +74,8 @@ async fn serve_and_ask(
     let took = begin.elapsed();
     let counts = hits.counts();
     assert_eq!((counts.failed, counts.dropped, counts.no_token), (0, 0, 0), "{counts:?}");
-    server.abort();
-    assert!(server.await.unwrap_err().is_cancelled());
+    server.end().await;
     (took, latencies, counts.recorded as usize)
-}
-
-#[expect(clippy::disallowed_methods, reason = "a bench has no other clock")]
-fn now() -> chrono::DateTime<chrono::Utc> {
-    chrono::Utc::now()
 }
 
 /// Over one connection, pipelined: a request goes out when it is due.

@@ -4,6 +4,7 @@ pub mod dataset;
 mod figure;
 mod history;
 mod memory;
+pub mod server;
 
 pub use figure::{Figure, Wanted, best_of, percentile};
 pub use history::{History, broadcast, delivery, envelopes, history, keyed};
