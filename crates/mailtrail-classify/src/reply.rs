@@ -84,11 +84,14 @@ impl<'t> Iterator for Words<'t> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let of_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.';
-            let start = self.rest.bytes().position(of_word)?;
-            let (gap, rest) = self.rest.split_at_checked(start)?;
-            let colon = self.colon || gap.trim_end().ends_with(':');
-            let end = rest.bytes().position(|byte| !of_word(byte)).unwrap_or(rest.len());
+            let bytes = self.rest.as_bytes();
+            let (start, mut colon) = (bytes.iter().position(|byte| is_of_word(*byte))?, self.colon);
+            if start > 1 || bytes.first() == Some(&b':') {
+                let (gap, _) = bytes.split_at_checked(start)?;
+                colon |= gap.trim_ascii_end().ends_with(b":");
+            }
+            let (_, rest) = self.rest.split_at_checked(start)?;
+            let end = rest.bytes().position(|byte| !is_of_word(byte)).unwrap_or(rest.len());
             let (word, rest) = rest.split_at_checked(end)?;
             (self.rest, self.colon) = (rest, false);
             let word = if word.starts_with('.') || word.ends_with('.') {
@@ -102,6 +105,10 @@ impl<'t> Iterator for Words<'t> {
             self.colon = colon;
         }
     }
+}
+
+const fn is_of_word(byte: u8) -> bool {
+    matches!(byte, b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z')
 }
 
 impl Reply {

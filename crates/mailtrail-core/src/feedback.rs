@@ -52,6 +52,7 @@ pub struct Feedback {
 
 impl Feedback {
     /// Feedback whose attribution and authenticity are as its correlation implies.
+    #[inline]
     pub fn new(correlation: Correlation, event: Event, identity: Identity, source: Source) -> Self {
         let (attribution, authenticity) = match &correlation {
             Correlation::Token { key_id, seen_in, .. } => {
@@ -79,6 +80,7 @@ impl Feedback {
     }
 
     /// The same in place.
+    #[inline]
     pub fn claim(&mut self, claimed: Option<DateTime<Utc>>, now: DateTime<Utc>) {
         self.occurred_at = claimed.and_then(|claimed| plausible(claimed, now));
         if let (Some(claimed), None) = (claimed, self.occurred_at) {

@@ -229,11 +229,13 @@ impl Fact {
     pub const SCHEMA: u16 = 1;
 
     /// A fact about one delivery, without raw bytes.
+    #[inline]
     pub fn new(event: Event) -> Self {
         Self { event, attribution: Attribution::Delivery, raw: None }
     }
 
     /// The same, attributed.
+    #[inline]
     pub fn attributed(mut self, attribution: Attribution) -> Self {
         self.attribution = attribution;
         self

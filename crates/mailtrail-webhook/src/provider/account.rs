@@ -240,8 +240,11 @@ impl Provider for Account {
         each: &mut dyn FnMut(Feedback),
     ) -> Result<(), Refused> {
         match self.dialect.wanted().and_then(|wanted| Element::each(request.body, wanted)) {
-            Some(elements) if self.dialect.delivery_id(request).is_none() => {
-                elements.for_each(|element| self.read_one(&element, context, each));
+            Some(mut elements) if self.dialect.delivery_id(request).is_none() => {
+                while let Some(element) = elements.next() {
+                    self.read_one(&element, context, each);
+                    elements.reuse(element);
+                }
             }
             _ => {
                 for element in self.split(request)? {

@@ -109,7 +109,7 @@ impl<'a> Said<'a> {
     /// What is said by the provider's own word alone. A rule is one word, also where that is several.
     pub(super) fn new(stated: Stated<'a>, event: impl Into<Option<Event>>) -> Self {
         let rule = match stated.event {
-            words if words.contains(' ') => words.replace(' ', "_").into(),
+            words if words.as_bytes().contains(&b' ') => words.replace(' ', "_").into(),
             word => Cow::Borrowed(word),
         };
         Self { stated, event: event.into(), rule }

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use serde_json_borrow::{OwnedValue, Value};
 
 use super::fields::Fields;
-use super::wanted::{Picked, Wanted};
+use super::wanted::{Pick, Picked, Wanted};
 use crate::form::Form;
 
 /// One element of a request, as the provider wrote it.
@@ -196,6 +196,8 @@ fn items_of(items: &[u8]) -> Vec<Element<'_>> {
 pub(super) struct Items<'a> {
     rest: &'a str,
     wanted: Option<&'a Wanted>,
+    /// For the values of the next element.
+    values: Vec<Option<Value<'a>>>,
     room: usize,
     pieces: std::vec::IntoIter<&'a [u8]>,
 }
@@ -205,14 +207,17 @@ impl<'a> Items<'a> {
         let text = std::str::from_utf8(items).ok();
         let pieces = text.map_or_else(|| pieces(items, ELEMENTS), |_| Vec::new()).into_iter();
         let rest = text.unwrap_or_default().trim_ascii_start();
-        Self { rest, wanted, room: ELEMENTS, pieces }
+        Self { rest, wanted, values: Vec::new(), room: ELEMENTS, pieces }
     }
 
     /// The next item, and what stands behind its comma or bracket.
-    fn read(&self) -> Option<(Element<'a>, &'a str)> {
+    fn read(&mut self) -> Option<(Element<'a>, &'a str)> {
         let mut reader = Deserializer::from_str(self.rest);
         let value = match self.wanted {
-            Some(wanted) => Parsed::Picked(wanted.deserialize(&mut reader).ok()?),
+            Some(wanted) => {
+                let pick = Pick { wanted, room: std::mem::take(&mut self.values) };
+                Parsed::Picked(pick.deserialize(&mut reader).ok()?)
+            }
             None => Parsed::Borrowed(serde::Deserialize::deserialize(&mut reader).ok()?),
         };
         let end = reader.into_iter::<IgnoredAny>().byte_offset();
@@ -220,6 +225,13 @@ impl<'a> Items<'a> {
         let behind = behind.trim_ascii_start();
         let next = behind.strip_prefix([',', ']'])?.trim_ascii_start();
         Some((Element::parsed(item.as_bytes(), value), next))
+    }
+
+    /// Takes back what an element needed to be read, for the next one.
+    pub(super) fn reuse(&mut self, element: Element<'a>) {
+        if let Parsed::Picked(picked) = element.value {
+            self.values = picked.into_room();
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde_json_borrow::{ObjectAsVec, Value};
 
+use super::path::Locate;
 use super::wanted::Picked;
 
 /// The members of an object.
@@ -24,21 +25,15 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn member(self, name: &str) -> Option<&'a Value<'a>> {
-        match self {
-            Self::Whole(members) => members.get(name),
-            Self::Picked(picked) => picked.get(name),
-        }
-    }
-
-    /// The value at a path: names of members, separated by slashes, with the numbers of items of
-    /// arrays, as in `delivery-status/code` or `msg/smtp_events/0/diag`.
-    pub(super) fn get(self, path: &str) -> Option<&'a Value<'a>> {
-        // Most paths are one name.
-        let Some((first, rest)) = path.split_once('/') else {
-            return self.member(path);
+    /// The value at a path.
+    pub(super) fn get(self, path: &(impl Locate + ?Sized)) -> Option<&'a Value<'a>> {
+        let (first, index, rest) = path.parts();
+        let mut value = match self {
+            Self::Whole(members) => members.get(first)?,
+            Self::Picked(picked) => picked.get(first, index)?,
         };
-        let mut value = self.member(first)?;
+        // Most paths are one name.
+        let Some(rest) = rest else { return Some(value) };
         for name in rest.split('/') {
             value = match value {
                 Value::Object(object) => object.get(name)?,
@@ -50,22 +45,22 @@ impl<'a> Fields<'a> {
     }
 
     /// A text that is not empty.
-    pub(super) fn text(self, path: &str) -> Option<&'a str> {
+    pub(super) fn text(self, path: &(impl Locate + ?Sized)) -> Option<&'a str> {
         text_of(self.get(path)?)
     }
 
     /// The first of these that is a text.
-    pub(super) fn first_text(self, paths: &[&str]) -> Option<&'a str> {
-        paths.iter().find_map(|path| self.text(path))
+    pub(super) fn first_text(self, paths: &[&(impl Locate + ?Sized)]) -> Option<&'a str> {
+        paths.iter().find_map(|path| self.text(*path))
     }
 
     /// A text or a number.
-    pub(super) fn text_or_number(self, path: &str) -> Option<Cow<'a, str>> {
+    pub(super) fn text_or_number(self, path: &(impl Locate + ?Sized)) -> Option<Cow<'a, str>> {
         written(self.get(path)?)
     }
 
     /// A boolean, or a text or number that says the same.
-    pub(super) fn flag(self, path: &str) -> Option<bool> {
+    pub(super) fn flag(self, path: &(impl Locate + ?Sized)) -> Option<bool> {
         match self.get(path)? {
             Value::Bool(flag) => Some(*flag),
             Value::Number(number) => number.as_i64().map(|number| number != 0),
@@ -77,7 +72,7 @@ impl<'a> Fields<'a> {
 
     /// What may be our token: the member `mt_delivery` of the object at a path, also where that is
     /// JSON in a text; or the text itself.
-    pub(super) fn token(self, path: &str) -> Option<&'a str> {
+    pub(super) fn token(self, path: &(impl Locate + ?Sized)) -> Option<&'a str> {
         match self.get(path)? {
             Value::Object(object) => text_of(object.get(TOKEN)?),
             other => {
@@ -104,12 +99,12 @@ impl<'a> Fields<'a> {
     }
 
     /// A nested object.
-    pub(super) fn object(self, path: &str) -> Option<Self> {
+    pub(super) fn object(self, path: &(impl Locate + ?Sized)) -> Option<Self> {
         Self::of(self.get(path)?)
     }
 
     /// The items of a nested array; none if there is none.
-    pub(super) fn list(self, path: &str) -> impl Iterator<Item = &'a Value<'a>> {
+    pub(super) fn list(self, path: &(impl Locate + ?Sized)) -> impl Iterator<Item = &'a Value<'a>> {
         let items = match self.get(path) {
             Some(Value::Array(items)) => items.as_slice(),
             _ => &[],
@@ -118,12 +113,12 @@ impl<'a> Fields<'a> {
     }
 
     /// The objects in a nested array; none if there is none.
-    pub(super) fn objects(self, path: &str) -> impl Iterator<Item = Self> {
+    pub(super) fn objects(self, path: &(impl Locate + ?Sized)) -> impl Iterator<Item = Self> {
         self.list(path).filter_map(Self::of)
     }
 
     /// The member of this name in an array of `{name, value}` objects, as providers give headers.
-    pub(super) fn named(self, path: &str, name: &str) -> Option<&'a str> {
+    pub(super) fn named(self, path: &(impl Locate + ?Sized), name: &str) -> Option<&'a str> {
         self.objects(path).find_map(|item| {
             let own = item.first_text(&["name", "key"])?;
             own.eq_ignore_ascii_case(name).then(|| item.text("value")).flatten()
@@ -131,7 +126,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The time at a path.
-    pub(super) fn time(self, path: &str, form: Time) -> Claim<'a> {
+    pub(super) fn time(self, path: &(impl Locate + ?Sized), form: Time) -> Claim<'a> {
         let is_told = |value: &&Value<'_>| value.is_number() || text_of(value).is_some();
         let Some(told) = self.get(path).filter(is_told) else { return Claim::default() };
         let whole = match told {
@@ -145,8 +140,8 @@ impl<'a> Fields<'a> {
     }
 
     /// The time at the first of these paths that has a text.
-    pub(super) fn first_time(self, paths: &[&str], form: Time) -> Claim<'a> {
-        let claims = paths.iter().map(|path| self.time(path, form));
+    pub(super) fn first_time(self, paths: &[&(impl Locate + ?Sized)], form: Time) -> Claim<'a> {
+        let claims = paths.iter().map(|path| self.time(*path, form));
         claims.into_iter().find(|claim| claim.written.is_some()).unwrap_or_default()
     }
 }
@@ -161,8 +156,16 @@ struct Metadata<'a> {
 /// A value as a text that is not empty.
 pub(super) fn text_of<'a>(value: &'a Value<'a>) -> Option<&'a str> {
     match value {
-        Value::Str(text) => Some(text.trim()).filter(|text| !text.is_empty()),
+        Value::Str(text) => Some(trimmed(text)).filter(|text| !text.is_empty()),
         _ => None,
+    }
+}
+
+/// Most texts have no space at their ends, and show it by their first and last byte.
+fn trimmed(text: &str) -> &str {
+    match text.as_bytes() {
+        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+        _ => text.trim(),
     }
 }
 

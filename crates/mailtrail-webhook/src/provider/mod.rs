@@ -11,6 +11,7 @@ mod events;
 mod fields;
 mod handshake;
 mod mapping;
+mod path;
 mod reader;
 mod signature;
 mod wanted;

@@ -45,6 +45,8 @@ pub struct Context<'a> {
     reader: Reader<'a>,
     provider: &'a str,
     endpoint: &'a Endpoint,
+    /// Of the ids in headers.
+    headers: Endpoint,
     source: Source,
     authenticity: Authenticity,
     raw: Option<RawHash>,
@@ -84,7 +86,8 @@ impl<'a> Context<'a> {
     ) -> Self {
         let (reader, endpoint, provider) = (*reader, provider.endpoint(), provider.name());
         let source = Source::from(format!("webhook:{provider}"));
-        Self { reader, provider, endpoint, source, authenticity, raw, now }
+        let headers = Endpoint::message_id();
+        Self { reader, provider, endpoint, headers, source, authenticity, raw, now }
     }
 
     /// An element that nobody can read: kept, raises nothing.
@@ -133,7 +136,7 @@ impl<'a> Context<'a> {
             recipient: stated.recipient.unwrap_or_default().into(),
         };
         let mut feedback = Feedback::new(correlation, event, identity, self.source.clone());
-        feedback.private = stated.private();
+        stated.keep(&mut feedback.private);
         feedback.claim(stated.occurred.at, self.now);
         if stated.recipient.is_none() {
             feedback.fact.attribution = Attribution::Message;
@@ -162,7 +165,7 @@ impl<'a> Context<'a> {
         }
         let (endpoint, message_id) = match (stated.message_id.as_deref(), stated.header_id) {
             (Some(id), _) => (self.endpoint.clone(), id),
-            (None, Some(id)) => (Endpoint::message_id(), id),
+            (None, Some(id)) => (self.headers.clone(), id),
             (None, None) => (self.endpoint.clone(), ""),
         };
         match stated.recipient {
@@ -173,20 +176,19 @@ impl<'a> Context<'a> {
 
     /// What later feedback may call the message of a token: a late bounce has none.
     fn names(&self, stated: &Stated<'_>) -> Vec<(Endpoint, Box<str>)> {
-        let ours = stated.message_id.as_deref().map(|id| (self.endpoint.clone(), id.into()));
-        let header = stated.header_id.map(|id| (Endpoint::message_id(), id.into()));
-        [ours, header].into_iter().flatten().collect()
+        let mut names = Vec::with_capacity(2);
+        names.extend(stated.message_id.as_deref().map(|id| (self.endpoint.clone(), id.into())));
+        names.extend(stated.header_id.map(|id| (self.headers.clone(), id.into())));
+        names
     }
 }
 
 impl Stated<'_> {
-    fn private(&self) -> Private {
-        let mut private = Private::default();
+    fn keep(&self, private: &mut Private) {
         private.recipient = kept(self.recipient);
         private.text = kept(self.text);
         private.ip = kept(self.ip);
         private.user_agent = kept(self.user_agent);
-        private
     }
 }
 

@@ -5,6 +5,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json_borrow::Value;
 
+use super::path::{Locate, Path};
+
 /// The names of those members.
 #[derive(Debug, Clone)]
 pub(super) struct Wanted {
@@ -14,13 +16,19 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// Of the first names of these paths.
-    pub(super) fn of<'p>(paths: impl IntoIterator<Item = &'p str>) -> Self {
+    /// These names.
+    pub(super) fn of<'n>(names: impl IntoIterator<Item = &'n str>) -> Self {
         let mut wanted = Self { names: Vec::new(), places: Box::new([0; PLACES]) };
-        for path in paths {
-            wanted.add(path.split('/').next().unwrap_or_default());
-        }
+        names.into_iter().for_each(|name| wanted.add(name));
         wanted
+    }
+
+    /// Also the first name of a path, which from now on knows its place.
+    pub(super) fn with(&mut self, path: &mut Path) {
+        let (name, ..) = path.parts();
+        self.add(name);
+        let index = self.find(name);
+        path.found(index);
     }
 
     fn add(&mut self, name: &str) {
@@ -61,17 +69,31 @@ fn probe(name: &str) -> impl Iterator<Item = usize> + use<> {
 #[derive(Debug, Clone)]
 pub(super) struct Picked<'a> {
     wanted: &'a Wanted,
-    values: Vec<Option<Value<'a>>>,
+    values: Values<'a>,
 }
 
+/// A value for each name that is wanted.
+type Values<'a> = Vec<Option<Value<'a>>>;
+
 impl<'a> Picked<'a> {
-    /// A member.
-    pub(super) fn get(&self, name: &str) -> Option<&Value<'a>> {
-        self.values.get(self.wanted.find(name)?)?.as_ref()
+    /// A member, of which the place may be known.
+    pub(super) fn get(&self, name: &str, index: Option<usize>) -> Option<&Value<'a>> {
+        self.values.get(index.or_else(|| self.wanted.find(name))?)?.as_ref()
+    }
+
+    /// The room for the values, to be used again.
+    pub(super) fn into_room(self) -> Values<'a> {
+        self.values
     }
 }
 
-impl<'de> DeserializeSeed<'de> for &'de Wanted {
+/// Reads one object into this room.
+pub(super) struct Pick<'a> {
+    pub(super) wanted: &'a Wanted,
+    pub(super) room: Values<'a>,
+}
+
+impl<'de> DeserializeSeed<'de> for Pick<'de> {
     type Value = Picked<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Picked<'de>, D::Error> {
@@ -79,7 +101,7 @@ impl<'de> DeserializeSeed<'de> for &'de Wanted {
     }
 }
 
-impl<'de> Visitor<'de> for &'de Wanted {
+impl<'de> Visitor<'de> for Pick<'de> {
     type Value = Picked<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -87,9 +109,10 @@ impl<'de> Visitor<'de> for &'de Wanted {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Picked<'de>, A::Error> {
-        let mut values = Vec::with_capacity(self.names.len());
-        values.resize_with(self.names.len(), || None);
-        while let Some(index) = members.next_key_seed(Name(self))? {
+        let Self { wanted, room: mut values } = self;
+        values.clear();
+        values.resize_with(wanted.names.len(), || None);
+        while let Some(index) = members.next_key_seed(Name(wanted))? {
             match index.and_then(|index| values.get_mut(index)) {
                 // Of members of the same name the first counts, wherever it is read.
                 Some(value @ None) => *value = Some(members.next_value()?),
@@ -98,7 +121,7 @@ impl<'de> Visitor<'de> for &'de Wanted {
                 }
             }
         }
-        Ok(Picked { wanted: self, values })
+        Ok(Picked { wanted, values })
     }
 }
 
@@ -144,11 +167,15 @@ mod tests {
             let text = members.iter().map(|(name, value)| format!("{name:?}:[{value}]"));
             let text = format!("{{{}}}", text.collect::<Vec<_>>().join(","));
             let whole: Value<'_> = serde_json::from_str(&text).unwrap();
-            let picked = (&wanted).deserialize(&mut serde_json::Deserializer::from_str(&text)).unwrap();
+            let room = vec![Some(Value::Bool(true)); 3];
+            let pick = Pick { wanted: &wanted, room };
+            let picked = pick.deserialize(&mut serde_json::Deserializer::from_str(&text)).unwrap();
             for name in &names {
-                prop_assert_eq!(picked.get(name), whole.as_object().unwrap().get(name.as_str()), "{} of {}", name, text);
+                let expected = whole.as_object().unwrap().get(name.as_str());
+                prop_assert_eq!(picked.get(name, None), expected, "{} of {}", name, text);
+                prop_assert_eq!(picked.get("", wanted.find(name)), expected, "{} of {}", name, text);
             }
-            prop_assert!(picked.get("never").is_none());
+            prop_assert!(picked.get("never", None).is_none());
         }
     }
 }

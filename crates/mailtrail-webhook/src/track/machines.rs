@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 
+use aho_corasick::AhoCorasick;
 use chrono::TimeDelta;
 use data_encoding::HEXLOWER;
 use ipnet::IpNet;
@@ -32,6 +33,8 @@ pub struct Machines {
     timing: Timing,
     conduct: BTreeMap<Box<str>, Box<str>>,
     entries: Vec<Machine>,
+    /// All that any entry looks for inside of a user agent: most agents hold none of it.
+    parts: AhoCorasick,
 }
 
 /// A machine: it is recognised by all that its entry names.
@@ -122,7 +125,10 @@ impl Machines {
             return Err(MachinesError::TooFewLinks { links: timing.links_at_once });
         }
         let digest = HEXLOWER.encode(digest(&SHA256, text.as_bytes()).as_ref()).into();
-        Ok(Self { version, sequence, digest, timing, conduct, entries: machines })
+        let parts = AhoCorasick::new(
+            machines.iter().flat_map(|machine| &machine.holds).map(|part| &**part),
+        )?;
+        Ok(Self { version, sequence, digest, timing, conduct, entries: machines, parts })
     }
 
     /// The machine that makes such a hit.
@@ -132,7 +138,9 @@ impl Machines {
         user_agent: Option<&str>,
         ip: Option<IpAddr>,
     ) -> Option<&Machine> {
-        self.entries.iter().find(|machine| machine.makes(hit, user_agent, ip))
+        let holds_none = user_agent.is_none_or(|text| !self.parts.is_match(text));
+        let may_be = |machine: &&Machine| !(holds_none && machine.is_held_only());
+        self.entries.iter().filter(may_be).find(|machine| machine.makes(hit, user_agent, ip))
     }
 
     /// Its version.
@@ -180,6 +188,11 @@ impl Machine {
             && (self.networks.is_empty() || ip.is_some_and(|ip| self.has_address(ip)))
     }
 
+    /// Whether nothing but what its user agent holds tells its agent.
+    fn is_held_only(&self) -> bool {
+        !self.holds.is_empty() && self.is.is_none() && self.begins.is_empty()
+    }
+
     fn names_no_agent(&self) -> bool {
         self.is.is_none() && self.begins.is_empty() && self.holds.is_empty()
     }
@@ -203,6 +216,9 @@ pub enum MachinesError {
     /// It doesn't have the form of one.
     #[error("the table of machines can't be read")]
     Form(#[from] toml::de::Error),
+    /// It has more, or longer, texts to look for than can be.
+    #[error("the table of machines looks for too many texts")]
+    TooMany(#[from] aho_corasick::BuildError),
     /// So few links are followed at once by anyone.
     #[error("{links} links at once are anyone's: say {LEAST_LINKS} or more")]
     TooFewLinks {

@@ -12,6 +12,7 @@ use mailtrail_core::reason::Reason;
 use crate::provider::diagnose::{Class, Failure};
 use crate::provider::dialect::{Dialect, Said, Say};
 use crate::provider::fields::{Fields, Time};
+use crate::provider::path::members;
 use crate::provider::reader::Stated;
 use crate::provider::signature::{Algorithm, Encoding, Scheme, Text};
 use crate::provider::wanted::Wanted;
@@ -33,28 +34,25 @@ static SCHEME: LazyLock<Scheme> = LazyLock::new(|| Scheme {
     )
 });
 
-/// All that is read below.
-static WANTED: LazyLock<Wanted> = LazyLock::new(|| {
-    Wanted::of([
-        "event",
-        "email",
-        "timestamp",
-        "sg_event_id",
-        "sg_message_id",
-        "smtp-id",
-        "mt_delivery",
-        "response",
-        "reason",
-        "status",
-        "type",
-        "bounce_classification",
-        "ip",
-        "useragent",
-        "url",
-        "asm_group_id",
-        "sg_machine_open",
-    ])
-});
+members! { WANTED:
+    EVENT = "event",
+    EMAIL = "email",
+    TIMESTAMP = "timestamp",
+    EVENT_ID = "sg_event_id",
+    MESSAGE_ID = "sg_message_id",
+    SMTP_ID = "smtp-id",
+    DELIVERY = "mt_delivery",
+    RESPONSE = "response",
+    REASON = "reason",
+    STATUS = "status",
+    TYPE = "type",
+    CLASSIFICATION = "bounce_classification",
+    IP = "ip",
+    USER_AGENT = "useragent",
+    URL = "url",
+    GROUP = "asm_group_id",
+    MACHINE_OPEN = "sg_machine_open",
+}
 
 impl Dialect for SendGrid {
     fn name(&self) -> &'static str {
@@ -82,22 +80,22 @@ impl Dialect for SendGrid {
 }
 
 fn read<'a>(fields: Fields<'a>, context: &Context<'_>) -> Option<Said<'a>> {
-    let stated = stated(fields.text("event")?, fields);
-    let list = fields.text_or_number("asm_group_id");
+    let stated = stated(fields.text(&EVENT)?, fields);
+    let list = fields.text_or_number(&GROUP);
     let event = match stated.event {
         "processed" => events::accepted(stated.message_id.as_deref()),
         "dropped" => dropped(fields, context),
         "deferred" => events::deferred(failure(class(fields), fields), context),
-        "delivered" => events::delivered(fields.text("response")),
+        "delivered" => events::delivered(fields.text(&RESPONSE)),
         // Final whatever its type: `blocked` is a refusal that may pass, but nobody tries again.
         "bounce" => events::bounced(failure(bounce_class(fields), fields), context),
         "open" => {
             // Not flagged is not human.
-            let machine = fields.flag("sg_machine_open") == Some(true);
+            let machine = fields.flag(&MACHINE_OPEN) == Some(true);
             let said = machine.then_some((Agent::MailboxMachine, "sg_machine_open"));
             events::opened(said, stated.user_agent)
         }
-        "click" => events::clicked(None, fields.text("url")),
+        "click" => events::clicked(None, fields.text(&URL)),
         "spamreport" => events::complained(None),
         "unsubscribe" | "group_unsubscribe" => events::unsubscribed(list.as_deref()),
         "group_resubscribe" => events::resubscribed(UnsubscribedHow::Provider, list.as_deref()),
@@ -110,22 +108,23 @@ fn read<'a>(fields: Fields<'a>, context: &Context<'_>) -> Option<Said<'a>> {
 fn stated<'a>(name: &'a str, fields: Fields<'a>) -> Stated<'a> {
     Stated {
         event: name,
-        event_id: fields.text("sg_event_id").map(Into::into),
-        recipient: fields.text("email"),
-        message_id: fields.text("sg_message_id").and_then(message_id).map(Into::into),
-        header_id: fields.text("smtp-id"),
-        token: fields.text("mt_delivery"),
-        occurred: fields.time("timestamp", Time::Seconds),
-        text: fields.first_text(&["response", "reason"]),
-        ip: fields.text("ip").filter(|_| matches!(name, "open" | "click")),
-        user_agent: fields.text("useragent"),
+        event_id: fields.text(&EVENT_ID).map(Into::into),
+        recipient: fields.text(&EMAIL),
+        message_id: fields.text(&MESSAGE_ID).and_then(message_id).map(Into::into),
+        header_id: fields.text(&SMTP_ID),
+        token: fields.text(&DELIVERY),
+        occurred: fields.time(&TIMESTAMP, Time::Seconds),
+        text: fields.first_text(&[&RESPONSE, &REASON]),
+        ip: fields.text(&IP).filter(|_| matches!(name, "open" | "click")),
+        user_agent: fields.text(&USER_AGENT),
     }
 }
 
 /// What the send call returned: the part before the first dot. What was dropped before it had an id
 /// has only the suffix, the name of a machine, which many messages share.
 fn message_id(text: &str) -> Option<&str> {
-    let id = text.split('.').next().filter(|id| !id.is_empty())?;
+    let end = memchr::memchr(b'.', text.as_bytes()).unwrap_or(text.len());
+    let id = text.get(..end).filter(|id| !id.is_empty())?;
     let is_machine = ["filter", "recv"].iter().any(|head| id.starts_with(head));
     (!is_machine).then_some(id)
 }
@@ -137,7 +136,7 @@ fn by(name: &str, fields: Fields<'_>) -> String {
     };
     match name {
         "bounce" => {
-            let said = fields.text("type").unwrap_or_default();
+            let said = fields.text(&TYPE).unwrap_or_default();
             known(&["bounce", "blocked", "expired"], said).to_owned()
         }
         "dropped" => known(DROPS, &drop_reason(fields)).replace(' ', "_"),
@@ -146,7 +145,7 @@ fn by(name: &str, fields: Fields<'_>) -> String {
 }
 
 fn drop_reason(fields: Fields<'_>) -> String {
-    fields.text("reason").unwrap_or_default().to_ascii_lowercase()
+    fields.text(&REASON).unwrap_or_default().to_ascii_lowercase()
 }
 
 /// SendGrid itself refused the message, without a try.
@@ -167,12 +166,12 @@ fn dropped(fields: Fields<'_>, context: &Context<'_>) -> Event {
 }
 
 fn failure(class: Class, fields: Fields<'_>) -> Failure<'_> {
-    let text = fields.first_text(&["response", "reason"]);
-    Failure { text, status: fields.text("status"), class }
+    let text = fields.first_text(&[&RESPONSE, &REASON]);
+    Failure { text, status: fields.text(&STATUS), class }
 }
 
 fn bounce_class(fields: Fields<'_>) -> Class {
-    match (class(fields), fields.text("type")) {
+    match (class(fields), fields.text(&TYPE)) {
         (Class::Silent, Some("blocked")) => Class::Hint(Reason::PolicyRejected),
         (Class::Silent, Some("expired")) => Class::Hint(Reason::Expired),
         (class, _) => class,
@@ -181,7 +180,7 @@ fn bounce_class(fields: Fields<'_>) -> Class {
 
 /// `bounce_classification`, which events shorten at will. Only *Invalid Address* is about the address.
 fn class(fields: Fields<'_>) -> Class {
-    let class = fields.text("bounce_classification").unwrap_or_default().to_ascii_lowercase();
+    let class = fields.text(&CLASSIFICATION).unwrap_or_default().to_ascii_lowercase();
     let known = CLASSES.iter().find(|(head, _)| class.starts_with(head));
     known.map_or(Class::Silent, |(_, reason)| Class::Hint(*reason))
 }

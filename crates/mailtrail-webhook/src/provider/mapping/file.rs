@@ -10,7 +10,9 @@ use serde::Deserialize;
 use super::{MappingError, Sample};
 use crate::provider::Answers;
 use crate::provider::fields::Time;
+use crate::provider::path::Path;
 use crate::provider::signature::Scheme;
+use crate::provider::wanted::Wanted;
 
 /// A mapping file.
 #[derive(Debug, Clone, Deserialize)]
@@ -77,35 +79,35 @@ impl AnswersOf {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Places {
     /// The provider's word for the event.
-    pub(super) event: String,
+    pub(super) event: Path,
     /// Its own id of the event, if that is the same whenever it tries again.
-    pub(super) event_id: Vec<String>,
+    pub(super) event_id: Vec<Path>,
     /// The recipient; several, if it is an array.
-    pub(super) recipient: Vec<String>,
-    pub(super) message_id: Vec<String>,
+    pub(super) recipient: Vec<Path>,
+    pub(super) message_id: Vec<Path>,
     /// The RFC 5322 Message-ID.
-    pub(super) header_id: Vec<String>,
+    pub(super) header_id: Vec<Path>,
     /// What may be our token.
-    pub(super) token: Vec<String>,
+    pub(super) token: Vec<Path>,
     /// Arrays of `{name, value}` that may hold a header or tag `mt_delivery`.
-    pub(super) token_in: Vec<String>,
+    pub(super) token_in: Vec<Path>,
     /// The time: of several places the first that has something.
     pub(super) time: Vec<TimeAt>,
     /// A server's words.
-    pub(super) text: Vec<String>,
+    pub(super) text: Vec<Path>,
     /// A code in a field of its own.
-    pub(super) status: Vec<String>,
-    pub(super) link: Vec<String>,
-    pub(super) list: Vec<String>,
-    pub(super) ip: Vec<String>,
-    pub(super) user_agent: Vec<String>,
-    pub(super) feedback_type: Vec<String>,
+    pub(super) status: Vec<Path>,
+    pub(super) link: Vec<Path>,
+    pub(super) list: Vec<Path>,
+    pub(super) ip: Vec<Path>,
+    pub(super) user_agent: Vec<Path>,
+    pub(super) feedback_type: Vec<Path>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TimeAt {
-    pub(super) at: String,
+    pub(super) at: Path,
     pub(super) form: Time,
 }
 
@@ -135,7 +137,7 @@ pub(super) struct EventOf {
     pub(super) agent: Option<Agent>,
     /// Where it says whether it was a machine.
     #[serde(default)]
-    pub(super) machine_if: Option<String>,
+    pub(super) machine_if: Option<Path>,
     /// Why it was not tried.
     #[serde(default)]
     pub(super) cause: Option<BlockCause>,
@@ -168,7 +170,7 @@ pub(super) enum Is {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Classes {
-    pub(super) at: Vec<String>,
+    pub(super) at: Vec<Path>,
     /// A reason where the server's words tell nothing.
     #[serde(default)]
     pub(super) hint: BTreeMap<String, Reason>,
@@ -178,7 +180,7 @@ pub(super) struct Classes {
 }
 
 impl Places {
-    fn paths(&self) -> impl Iterator<Item = &str> {
+    fn paths(&mut self) -> impl Iterator<Item = &mut Path> {
         // Nothing may be left out here: what is not named is not read.
         let Self {
             event,
@@ -212,18 +214,22 @@ impl Places {
             user_agent,
             feedback_type,
         ];
-        let times = time.iter().map(|time| &time.at);
-        std::iter::once(event).chain(lists.into_iter().flatten()).chain(times).map(String::as_str)
+        let times = time.iter_mut().map(|time| &mut time.at);
+        std::iter::once(event).chain(lists.into_iter().flatten()).chain(times)
     }
 }
 
 impl File {
-    /// All paths in it.
-    pub(super) fn paths(&self) -> impl Iterator<Item = &str> {
+    /// All that is read of an element.
+    pub(super) fn wanted(&mut self) -> Wanted {
         let conditions = self.event.iter().flat_map(|event| event.conditions.keys());
-        let flags = self.event.iter().filter_map(|event| event.machine_if.as_ref());
-        let classes = self.class.values().flat_map(|class| &class.at);
-        self.fields.paths().chain(conditions.chain(flags).chain(classes).map(String::as_str))
+        let first_name = |path: &'_ String| path.split('/').next().unwrap_or_default().to_owned();
+        let names: Vec<String> = conditions.map(first_name).collect();
+        let mut wanted = Wanted::of(names.iter().map(String::as_str));
+        let flags = self.event.iter_mut().filter_map(|event| event.machine_if.as_mut());
+        let classes = self.class.values_mut().flat_map(|class| &mut class.at);
+        self.fields.paths().chain(flags).chain(classes).for_each(|path| wanted.with(path));
+        wanted
     }
 
     /// What TOML can't say.

@@ -112,10 +112,10 @@ impl Mapping {
     /// # Errors
     /// [`MappingError`] says what is wrong with it.
     pub fn from_toml(text: &str) -> Result<Self, MappingError> {
-        let file: File =
+        let mut file: File =
             toml::from_str(text).map_err(|error| MappingError::Syntax(Box::new(error)))?;
         file.check()?;
-        let wanted = Wanted::of(file.paths());
+        let wanted = file.wanted();
         Ok(Self { file, wanted })
     }
 

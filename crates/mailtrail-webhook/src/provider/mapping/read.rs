@@ -12,6 +12,7 @@ use super::file::{EventOf, File, Is, Places};
 use crate::provider::diagnose::{Class, Failure};
 use crate::provider::dialect::{Said, Say};
 use crate::provider::fields::{Claim, Fields, text_of};
+use crate::provider::path::Path;
 use crate::provider::reader::Stated;
 use crate::provider::{Context, events};
 
@@ -91,8 +92,8 @@ impl File {
 impl EventOf {
     fn holds(&self, word: &str, fields: Fields<'_>) -> bool {
         let is = |(path, texts): (&String, &Vec<String>)| {
-            let own = fields.text_or_number(path);
-            let own = own.or_else(|| Some(fields.flag(path)?.to_string().into()));
+            let own = fields.text_or_number(path.as_str());
+            let own = own.or_else(|| Some(fields.flag(path.as_str())?.to_string().into()));
             own.is_some_and(|own| texts.iter().any(|text| text.eq_ignore_ascii_case(&own)))
         };
         self.when.iter().any(|own| own == word) && self.conditions.iter().all(is)
@@ -102,7 +103,7 @@ impl EventOf {
     fn agent(&self, fields: Fields<'_>) -> Option<(Agent, &'static str)> {
         let by_word = self.agent.map(|agent| (agent, "provider_event"));
         let flagged = || {
-            let flag = fields.flag(self.machine_if.as_deref()?)?;
+            let flag = fields.flag(self.machine_if.as_ref()?)?;
             flag.then_some((Agent::MailboxMachine, "provider_flag"))
         };
         by_word.or_else(flagged)
@@ -144,11 +145,11 @@ impl Places {
     }
 }
 
-fn first<'a>(fields: Fields<'a>, paths: &[String]) -> Option<&'a str> {
+fn first<'a>(fields: Fields<'a>, paths: &[Path]) -> Option<&'a str> {
     paths.iter().find_map(|path| fields.text(path))
 }
 
-fn first_number<'a>(fields: Fields<'a>, paths: &[String]) -> Option<Cow<'a, str>> {
+fn first_number<'a>(fields: Fields<'a>, paths: &[Path]) -> Option<Cow<'a, str>> {
     paths.iter().find_map(|path| fields.text_or_number(path))
 }
 
