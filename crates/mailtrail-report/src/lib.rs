@@ -23,6 +23,7 @@ mod planned_row;
 mod query;
 pub mod render;
 mod row;
+pub mod sheet;
 mod standing;
 mod summary;
 mod words;

@@ -1,15 +1,15 @@
 //! One row of the Email Log, in the words that people see.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use mailtrail_core::evidence::Planned;
 use mailtrail_core::projection::StateError;
 use mailtrail_core::{DeliveryId, Evidence, Status};
-use serde::{Serialize, Serializer};
 
 use crate::email_log::EmailLogState;
 use crate::planned_row::PlannedRow;
+use crate::sheet::{Cell, Column, Kind, Sheet, Shown};
 use crate::words;
 
 /// One row of the Email Log. The columns are stable, in this order; labels come last.
@@ -19,9 +19,10 @@ use crate::words;
 ///
 /// ```
 /// use mailtrail_report::EmailLogRow;
-/// assert_eq!(EmailLogRow::COLUMNS[4..8], ["Contact ID", "Name", "Email Address", "Delivery Results"]);
+/// let titles: Vec<_> = EmailLogRow::sheet(&[]).columns.into_iter().map(|column| column.title).collect();
+/// assert_eq!(titles[5..9], ["Contact ID", "Name", "Email Address", "Delivery Results"].map(Box::from));
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EmailLogRow {
     /// The delivery.
@@ -42,26 +43,21 @@ pub struct EmailLogRow {
     pub email_address: Box<str>,
     /// The status's label.
     pub delivery_results: &'static str,
-    /// The status's code.
+    /// The status.
     pub status: Status,
     /// Why, in plain words.
     pub why: String,
     /// What to do about it.
     pub what_to_do: &'static str,
     /// When it was planned.
-    #[serde(serialize_with = "seconds")]
     pub planned: Option<DateTime<Utc>>,
     /// When someone first took it.
-    #[serde(serialize_with = "seconds")]
     pub sent: Option<DateTime<Utc>>,
     /// When delivery was first confirmed.
-    #[serde(serialize_with = "seconds")]
     pub delivered: Option<DateTime<Utc>>,
     /// When it was first opened.
-    #[serde(serialize_with = "seconds")]
     pub first_opened: Option<DateTime<Utc>>,
     /// When the status came to be what it is.
-    #[serde(serialize_with = "seconds")]
     pub last_change: Option<DateTime<Utc>>,
     /// Opens by persons.
     pub opens_person: usize,
@@ -86,33 +82,21 @@ pub struct EmailLogRow {
 }
 
 impl EmailLogRow {
-    /// The titles of the columns before the labels.
-    pub const COLUMNS: [&'static str; 24] = [
-        "Broadcast",
-        "Broadcast Type",
-        "Subject",
-        "From",
-        "Contact ID",
-        "Name",
-        "Email Address",
-        "Delivery Results",
-        "Why",
-        "What To Do",
-        "Planned",
-        "Sent",
-        "Delivered",
-        "First Opened",
-        "Last Change",
-        "Opens (person)",
-        "Opens (machine)",
-        "Opens (unknown)",
-        "Clicks",
-        "Attempts",
-        "Bounced After Delivery",
-        "Complained",
-        "Unsubscribed",
-        "Duplicate Of",
-    ];
+    /// The rows as the Email Log shows them.
+    pub fn sheet(rows: &[Self]) -> Sheet {
+        let labels: BTreeSet<&str> =
+            rows.iter().flat_map(|row| row.labels.keys().map(String::as_str)).collect();
+        let of_label = |label: &&str| {
+            Column::new(label, label, Kind::Text).shown(Shown::Full).of_group("labels")
+        };
+        let columns = columns().into_iter().chain(labels.iter().map(of_label));
+        let mut sheet = Sheet::new("email_log", "Email Log", columns);
+        for row in rows {
+            let labels = labels.iter().map(|label| row.labels.get(*label).cloned().into());
+            sheet.push(row.cells().into_iter().chain(labels));
+        }
+        sheet
+    }
 
     pub(crate) fn of(
         planned: &PlannedRow,
@@ -152,36 +136,70 @@ impl EmailLogRow {
         })
     }
 
-    /// The cells before the labels, in the order of [`COLUMNS`](Self::COLUMNS).
-    pub fn cells(&self) -> [String; 24] {
-        let yes = |flag: bool| if flag { "yes".to_owned() } else { String::new() };
+    /// The cells before the labels.
+    fn cells(&self) -> [Cell; 25] {
         [
-            self.broadcast.to_string(),
-            self.broadcast_type.to_string(),
-            self.subject.to_string(),
-            self.from.to_string(),
-            self.contact_id.to_string(),
-            self.name.to_string(),
-            self.email_address.to_string(),
-            self.delivery_results.to_owned(),
-            self.why.clone(),
-            self.what_to_do.to_owned(),
-            time(self.planned),
-            time(self.sent),
-            time(self.delivered),
-            time(self.first_opened),
-            time(self.last_change),
-            self.opens_person.to_string(),
-            self.opens_machine.to_string(),
-            self.opens_unknown.to_string(),
-            self.clicks.to_string(),
-            self.attempts.to_string(),
-            self.bounced_after_delivery.to_string(),
-            yes(self.complained),
-            yes(self.unsubscribed),
-            self.duplicate_of.clone(),
+            self.delivery.to_string().into(),
+            self.broadcast.clone().into(),
+            self.broadcast_type.clone().into(),
+            self.subject.clone().into(),
+            self.from.clone().into(),
+            self.contact_id.clone().into(),
+            self.name.clone().into(),
+            self.email_address.clone().into(),
+            self.status.into(),
+            self.why.clone().into(),
+            self.what_to_do.into(),
+            self.planned.into(),
+            self.sent.into(),
+            self.delivered.into(),
+            self.first_opened.into(),
+            self.last_change.into(),
+            self.opens_person.into(),
+            self.opens_machine.into(),
+            self.opens_unknown.into(),
+            self.clicks.into(),
+            self.attempts.into(),
+            self.bounced_after_delivery.into(),
+            self.complained.into(),
+            self.unsubscribed.into(),
+            self.duplicate_of.clone().into(),
         ]
     }
+}
+
+/// The columns before the labels: the delivery for programs, then the design's.
+fn columns() -> [Column; 25] {
+    use Kind::{Count, Flag, Status, Text, Time};
+    use Shown::{Always, Data, Full, Roomy};
+    [
+        ("delivery", "Delivery", Text, Data),
+        ("broadcast", "Broadcast", Text, Full),
+        ("broadcast_type", "Broadcast Type", Text, Full),
+        ("subject", "Subject", Text, Full),
+        ("from", "From", Text, Full),
+        ("contact_id", "Contact ID", Text, Always),
+        ("name", "Name", Text, Always),
+        ("email_address", "Email Address", Text, Always),
+        ("delivery_results", "Delivery Results", Status, Always),
+        ("why", "Why", Text, Always),
+        ("what_to_do", "What To Do", Text, Full),
+        ("planned", "Planned", Time, Full),
+        ("sent", "Sent", Time, Full),
+        ("delivered", "Delivered", Time, Full),
+        ("first_opened", "First Opened", Time, Full),
+        ("last_change", "Last Change", Time, Full),
+        ("opens_person", "Opens (person)", Count, Roomy),
+        ("opens_machine", "Opens (machine)", Count, Full),
+        ("opens_unknown", "Opens (unknown)", Count, Roomy),
+        ("clicks", "Clicks", Count, Full),
+        ("attempts", "Attempts", Count, Roomy),
+        ("bounced_after_delivery", "Bounced After Delivery", Count, Full),
+        ("complained", "Complained", Flag, Full),
+        ("unsubscribed", "Unsubscribed", Flag, Full),
+        ("duplicate_of", "Duplicate Of", Text, Full),
+    ]
+    .map(|(name, title, kind, shown)| Column::new(name, title, kind).shown(shown))
 }
 
 impl PlannedRow {
@@ -197,16 +215,4 @@ fn duplicate_of(evidence: &Evidence, state: &EmailLogState) -> Result<String, St
         Some(row) => format!("{} ({result})", row.contact),
         None => format!("{holder} ({result})"),
     })
-}
-
-fn time(at: Option<DateTime<Utc>>) -> String {
-    at.map_or_else(String::new, |at| at.format("%Y-%m-%dT%H:%M:%SZ").to_string())
-}
-
-#[expect(clippy::ref_option, reason = "serde's signature")]
-fn seconds<S: Serializer>(at: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
-    match at {
-        Some(_) => serializer.serialize_str(&time(*at)),
-        None => serializer.serialize_none(),
-    }
 }

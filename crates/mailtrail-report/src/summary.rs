@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use mailtrail_core::{Evidence, Status};
 use serde::Serialize;
 
+use crate::sheet::{Cell, Chart, Column, Kind, Sheet};
+
 /// The counts of some rows.
 ///
 /// ```
@@ -55,6 +57,37 @@ impl Rate {
     pub fn per_mille(self) -> Option<u64> {
         let half = self.of.checked_div(2)?;
         self.count.checked_mul(1_000)?.checked_add(half)?.checked_div(self.of)
+    }
+
+    /// Between which tenths of a percent the rate lies that such a count speaks for, in 19 of 20 cases (Wilson's score
+    /// interval). `None` where it is of so few that it says nothing.
+    ///
+    /// ```
+    /// use mailtrail_report::Rate;
+    /// assert_eq!(Rate::new(40, 100).interval(), Some((309, 498)));
+    /// assert_eq!(Rate::new(4, 5).interval(), None);
+    /// ```
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between 0 and 1,000"
+    )]
+    pub fn interval(self) -> Option<(u64, u64)> {
+        if self.of < FEW {
+            return None;
+        }
+        let (count, of) = (self.count.min(self.of) as f64, self.of as f64);
+        let (share, spread) = (count / of, Z * Z / of);
+        let middle = (share + spread / 2.0) / (1.0 + spread);
+        let half = Z / (1.0 + spread) * (share * (1.0 - share) / of + spread / of / 4.0).sqrt();
+        let per_mille = |share: f64| (share.clamp(0.0, 1.0) * 1_000.0).round() as u64;
+        Some((per_mille(middle - half), per_mille(middle + half)))
+    }
+
+    /// So many of so many.
+    pub const fn new(count: u64, of: u64) -> Self {
+        Self { count, of }
     }
 }
 
@@ -113,4 +146,55 @@ impl Summary {
             left_out.iter().fold(self.rows(), |of, status| of.saturating_sub(self.of(*status)));
         Rate { count, of }
     }
+
+    /// The counts as a report: one row of it for each group, by the values of a label; without a label one row.
+    pub fn sheet(groups: &BTreeMap<String, Self>, label: Option<&str>) -> Sheet {
+        let of_label = label.map(|label| Column::new(label, label, Kind::Text));
+        let counts = Status::ALL.map(|status| {
+            Column::new(status.code(), status.label(), Kind::Count).of_group("statuses")
+        });
+        let others = [
+            ("rows", "Rows", Kind::Count),
+            ("reached", "Reached", Kind::Rate),
+            ("read", "Read", Kind::Rate),
+            ("needs_attention", "Needs attention", Kind::Rate),
+            ("bounced_after_delivery", "Bounced after delivery", Kind::Count),
+            ("complained", "Complained", Kind::Count),
+            ("unsubscribed", "Unsubscribed", Kind::Count),
+            ("in_doubt", "In doubt", Kind::Count),
+        ];
+        let others = others.map(|(name, title, kind)| Column::new(name, title, kind));
+        let columns = of_label.into_iter().chain(counts).chain(others);
+        let mut sheet = Sheet::new("summary", "Broadcast summary", columns);
+        let mut whole = Self::default();
+        for (value, summary) in groups {
+            let value = label.map(|_| Cell::from(value.as_str()));
+            sheet.push(value.into_iter().chain(summary.cells()));
+            whole.add(summary);
+        }
+        let bars = Status::ALL.map(|status| (status.label(), whole.of(status)));
+        sheet.charts.push(Chart::bars("Delivery Results", bars));
+        sheet.is_tall = true;
+        sheet
+    }
+
+    fn cells(&self) -> impl Iterator<Item = Cell> {
+        let counts = Status::ALL.map(|status| Cell::Count(self.of(status)));
+        let others = [
+            self.rows().into(),
+            self.reached().into(),
+            self.read().into(),
+            self.needs_attention().into(),
+            self.bounced_after_delivery.into(),
+            self.complained.into(),
+            self.unsubscribed.into(),
+            self.in_doubt.into(),
+        ];
+        counts.into_iter().chain(others)
+    }
 }
+
+/// Nothing is claimed of fewer.
+const FEW: u64 = 20;
+/// Nineteen of twenty values of a normal distribution are no more standard deviations away.
+const Z: f64 = 1.96;

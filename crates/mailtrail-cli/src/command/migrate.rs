@@ -11,8 +11,8 @@ use mailtrail::audit::{Finding, verify_store};
 use mailtrail::core::projection::{Checkpoint, Projection, StateId};
 use mailtrail::core::store::Filter;
 use mailtrail::core::{EventStore, Position};
-use mailtrail::report::render::{Cells, email_log_csv};
-use mailtrail::report::{BroadcastSummary, EmailLog, Query};
+use mailtrail::report::render::{Cells, csv};
+use mailtrail::report::{BroadcastSummary, EmailLog, EmailLogRow, Query};
 use mailtrail::sled::{SledStates, SledStore};
 
 use crate::command::rebuild::checked;
@@ -131,7 +131,7 @@ fn leave_out<P: Projection>(from: &Tracker, to: &Tracker, projection: &P) -> Res
 
 async fn report(tracker: &Tracker) -> Result<Vec<u8>, Failure> {
     let rows = tracker.email_log().await?.rows(&Query::default())?;
-    Ok(email_log_csv(&rows, Cells::Raw)?)
+    Ok(csv(&EmailLogRow::sheet(&rows), Cells::Raw)?)
 }
 
 /// Records copied at once.

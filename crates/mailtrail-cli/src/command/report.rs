@@ -9,11 +9,9 @@ use mailtrail::core::projection::{AsOf, Parted, Projection};
 use mailtrail::core::store::Head;
 use mailtrail::core::{BroadcastId, Status};
 use mailtrail::projection::Progress;
-use mailtrail::report::render::{
-    Cells, Footer, email_log_csv, email_log_json, email_log_table, summary_table,
-};
-use mailtrail::report::{self, EmailLogState, Query, Summary};
-use serde_json::json;
+use mailtrail::report::render::{self, Cells, Footer};
+use mailtrail::report::sheet::Sheet;
+use mailtrail::report::{self, EmailLogRow, EmailLogState, Query, Summary};
 
 use crate::failure::Failure;
 use crate::output;
@@ -23,9 +21,18 @@ use crate::setup::{Opened, Setup};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Report {
     /// One row for each delivery, with its result and why.
-    EmailLog(EmailLog),
+    EmailLog(Asked),
     /// The ten counts, and the rates with their bases.
-    Summary(Rows),
+    Summary(Asked),
+}
+
+/// Of what, and how it is shown.
+#[derive(Debug, Args)]
+pub(crate) struct Asked {
+    #[command(flatten)]
+    rows: Rows,
+    #[command(flatten)]
+    shown: Shown,
 }
 
 /// Which rows.
@@ -48,11 +55,9 @@ pub(crate) struct Rows {
     as_of: AsOf,
 }
 
-/// The Email Log.
+/// How a report is shown.
 #[derive(Debug, Args)]
-pub(crate) struct EmailLog {
-    #[command(flatten)]
-    rows: Rows,
+struct Shown {
     /// How it is written.
     #[arg(long, value_enum)]
     format: Option<Format>,
@@ -74,17 +79,12 @@ enum Format {
 impl Report {
     pub(crate) async fn run(self, setup: &Setup) -> Result<(), Failure> {
         let opened = setup.open().await?;
-        let as_of = match &self {
-            Self::EmailLog(log) => log.rows.as_of,
-            Self::Summary(rows) => rows.as_of,
+        let (Self::EmailLog(asked) | Self::Summary(asked)) = &self;
+        let (sheet, head) = match &self {
+            Self::EmailLog(_) => asked.rows.email_log(&opened).await?,
+            Self::Summary(_) => asked.rows.summary(&opened).await?,
         };
-        match self {
-            Self::EmailLog(log) => {
-                let Reported { state, head, .. } = email_log(&opened, &as_of).await?;
-                log.print(&state, &footer(&opened, head, &as_of)?, setup.json)
-            }
-            Self::Summary(rows) => rows.print_summary(&opened, setup.json).await,
-        }
+        asked.shown.print(&sheet, &footer(&opened, head, &asked.rows.as_of)?, setup.json)
     }
 }
 
@@ -132,19 +132,19 @@ impl Rows {
         Ok(query)
     }
 
-    async fn print_summary(&self, opened: &Opened, as_json: bool) -> Result<(), Failure> {
+    async fn email_log(&self, opened: &Opened) -> Result<(Sheet, Head), Failure> {
+        let query = self.query()?;
+        let Reported { state, head, .. } = email_log(opened, &self.as_of).await?;
+        Ok((EmailLogRow::sheet(&state.rows(&query)?), head))
+    }
+
+    async fn summary(&self, opened: &Opened) -> Result<(Sheet, Head), Failure> {
         let (groups, unmatched, head) = self.groups(opened).await?;
-        if as_json {
-            for (value, summary) in &groups {
-                output::json(&summary_json(self.by.as_deref(), value, summary))?;
-            }
-            return Ok(());
-        }
-        output::bytes(summary_table(&groups, self.by.as_deref()).as_bytes())?;
+        let mut sheet = Summary::sheet(&groups, self.by.as_deref());
         if unmatched > 0 {
-            output::line(format!("{unmatched} pieces of feedback match no delivery"))?;
+            sheet.note(format!("{unmatched} pieces of feedback match no delivery"));
         }
-        Ok(output::bytes(footer(opened, head, &self.as_of)?.lines().as_bytes())?)
+        Ok((sheet, head))
     }
 
     /// The counts, how much feedback matches no delivery, and of which log that is. The counts of a broadcast are kept; what is asked of
@@ -173,39 +173,16 @@ impl Rows {
     }
 }
 
-fn summary_json(label: Option<&str>, value: &str, summary: &Summary) -> serde_json::Value {
-    let counts: serde_json::Map<_, _> =
-        Status::ALL.iter().map(|s| (s.code().to_owned(), json!(summary.of(*s)))).collect();
-    let mut line = json!({
-        "statuses": counts,
-        "rows": summary.rows(),
-        "reached": summary.reached(),
-        "read": summary.read(),
-        "needs_attention": summary.needs_attention(),
-        "bounced_after_delivery": summary.bounced_after_delivery,
-        "complained": summary.complained,
-        "unsubscribed": summary.unsubscribed,
-        "in_doubt": summary.in_doubt,
-    });
-    if let Some(label) = label {
-        line[label] = json!(value);
-    }
-    line
-}
-
-impl EmailLog {
-    fn print(&self, state: &EmailLogState, footer: &Footer, as_json: bool) -> Result<(), Failure> {
-        let rows = state.rows(&self.rows.query()?)?;
+impl Shown {
+    fn print(&self, sheet: &Sheet, footer: &Footer, as_json: bool) -> Result<(), Failure> {
         let by_default = if as_json { Format::Json } else { Format::Table };
         let format = self.format.unwrap_or(by_default);
         let bytes = match format {
-            Format::Json => email_log_json(&rows)?.into_bytes(),
-            Format::Csv => {
-                email_log_csv(&rows, if self.csv_raw { Cells::Raw } else { Cells::Safe })?
-            }
+            Format::Json => render::json(sheet)?.into_bytes(),
+            Format::Csv => render::csv(sheet, if self.csv_raw { Cells::Raw } else { Cells::Safe })?,
             Format::Table => {
                 let width = self.out.is_none().then(output::width).flatten();
-                (email_log_table(&rows, width) + &footer.lines()).into_bytes()
+                (render::table(sheet, width) + &footer.lines()).into_bytes()
             }
         };
         match (&self.out, format) {

@@ -14,8 +14,8 @@ use mailtrail::core::projection::AsOf;
 use mailtrail::core::store::Filter;
 use mailtrail::core::suppression::Scope;
 use mailtrail::core::{BroadcastId, EmailAddress, Position};
-use mailtrail::report::render::{email_log_json, email_log_table, summary_table};
-use mailtrail::report::{EmailLog, Query};
+use mailtrail::report::render;
+use mailtrail::report::{EmailLog, EmailLogRow, Query, Summary};
 use mailtrail::smtp::message::Message;
 
 use crate::command::plan::Plan;
@@ -170,15 +170,15 @@ async fn settled(opened: &Opened, ports: &Ports) -> Result<(), Failure> {
 async fn show(opened: &Opened, broadcast: &BroadcastId, as_json: bool) -> Result<(), Failure> {
     let Reported { state, head, .. } = current(opened, EmailLog).await?;
     let query = Query::of(broadcast.clone());
-    let rows = state.rows(&query)?;
+    let log = EmailLogRow::sheet(&state.rows(&query)?);
     if as_json {
-        return Ok(output::bytes(email_log_json(&rows)?.as_bytes())?);
+        return Ok(output::bytes(render::json(&log)?.as_bytes())?);
     }
     output::line("")?;
-    output::bytes(email_log_table(&rows, output::width()).as_bytes())?;
+    output::bytes(render::table(&log, output::width()).as_bytes())?;
     output::line("")?;
     let whole = std::collections::BTreeMap::from([(String::new(), state.summary(&query)?)]);
-    output::bytes(summary_table(&whole, None).as_bytes())?;
+    output::bytes(render::table(&Summary::sheet(&whole, None), None).as_bytes())?;
     let footer = footer(opened, head, &AsOf::Now)?;
     Ok(output::bytes(footer.lines().as_bytes())?)
 }

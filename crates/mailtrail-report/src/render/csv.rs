@@ -1,8 +1,7 @@
 //! CSV that a spreadsheet can open without running anything.
 
-use std::collections::BTreeSet;
-
-use crate::row::EmailLogRow;
+use super::text::plain;
+use crate::sheet::{Sheet, Shown};
 
 /// How cells are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -15,27 +14,26 @@ pub enum Cells {
     Raw,
 }
 
-/// The rows as CSV (RFC 4180): the stable columns, then one for each label that any row has.
+/// A sheet as CSV (RFC 4180). Rates are percentages, times that something takes are seconds; what is unknown is empty.
 ///
 /// ```
-/// use mailtrail_report::render::{Cells, email_log_csv};
-/// let csv = email_log_csv(&[], Cells::Safe)?;
+/// use mailtrail_report::EmailLogRow;
+/// use mailtrail_report::render::{Cells, csv};
+/// let csv = csv(&EmailLogRow::sheet(&[]), Cells::Safe)?;
 /// assert!(csv.starts_with(b"Broadcast,Broadcast Type,Subject,From,Contact ID,"));
 /// # Ok::<(), mailtrail_report::render::CsvError>(())
 /// ```
 ///
 /// # Errors
 /// [`CsvError`]: the writer's own.
-pub fn email_log_csv(rows: &[EmailLogRow], cells: Cells) -> Result<Vec<u8>, CsvError> {
-    let labels: BTreeSet<&str> =
-        rows.iter().flat_map(|row| row.labels.keys().map(String::as_str)).collect();
+pub fn csv(sheet: &Sheet, cells: Cells) -> Result<Vec<u8>, CsvError> {
     let mut writer =
         ::csv::WriterBuilder::new().terminator(::csv::Terminator::CRLF).from_writer(Vec::new());
-    let titles = EmailLogRow::COLUMNS.into_iter().chain(labels.iter().copied());
-    writer.write_record(titles.map(|title| guarded(title, cells))).map_err(CsvError::Write)?;
-    for row in rows {
-        let of_label = |label: &&str| row.labels.get(*label).cloned().unwrap_or_default();
-        let record = row.cells().into_iter().chain(labels.iter().map(of_label));
+    let shown: Vec<usize> = sheet.shown(Shown::Full).map(|(index, _)| index).collect();
+    let titles = sheet.shown(Shown::Full).map(|(_, column)| guarded(&column.title, cells));
+    writer.write_record(titles).map_err(CsvError::Write)?;
+    for row in &sheet.rows {
+        let record = shown.iter().filter_map(|index| row.get(*index)).map(plain);
         writer.write_record(record.map(|cell| guarded(&cell, cells))).map_err(CsvError::Write)?;
     }
     writer.into_inner().map_err(|error| CsvError::Write(error.into_error().into()))

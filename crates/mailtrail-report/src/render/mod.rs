@@ -4,11 +4,13 @@ mod csv;
 mod footer;
 mod json;
 mod table;
+mod text;
 
-pub use csv::{Cells, CsvError, email_log_csv};
+pub use csv::{Cells, CsvError, csv};
 pub use footer::Footer;
-pub use json::email_log_json;
-pub use table::{email_log_table, summary_table};
+pub use json::{Object, json};
+pub use table::table;
+pub use text::text;
 
 /// Text of others, safe to show: C0, C1 and bidirectional controls are escaped.
 ///

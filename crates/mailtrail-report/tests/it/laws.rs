@@ -3,8 +3,8 @@
 use mailtrail_core::Status;
 use mailtrail_core::event::Envelope;
 use mailtrail_core::projection::Projection;
-use mailtrail_report::render::{Cells, email_log_csv, email_log_json, email_log_table};
-use mailtrail_report::{EmailLog, EmailLogState, Query};
+use mailtrail_report::render::{self, Cells};
+use mailtrail_report::{EmailLog, EmailLogRow, EmailLogState, Query};
 use mailtrail_testkit::Feeder;
 use mailtrail_testkit::proptest::prelude::*;
 use mailtrail_testkit::strategy::{Shape, history};
@@ -22,9 +22,9 @@ fn build(envelopes: &[Envelope]) -> EmailLogState {
 }
 
 fn rendered(state: &EmailLogState) -> (Vec<u8>, String, String) {
-    let rows = state.rows(&Query::default()).unwrap();
-    let csv = email_log_csv(&rows, Cells::Safe).unwrap();
-    (csv, email_log_json(&rows).unwrap(), email_log_table(&rows, Some(120)))
+    let sheet = EmailLogRow::sheet(&state.rows(&Query::default()).unwrap());
+    let csv = render::csv(&sheet, Cells::Safe).unwrap();
+    (csv, render::json(&sheet).unwrap(), render::table(&sheet, Some(120)))
 }
 
 proptest! {
@@ -89,7 +89,8 @@ fn a_spreadsheet_runs_nothing_and_a_terminal_is_not_steered() {
         "{csv}"
     );
     assert!(!table.contains('\u{1b}') && !table.contains('\u{202e}'), "{table}");
-    let raw = email_log_csv(&state.rows(&Query::default()).unwrap(), Cells::Raw).unwrap();
+    let sheet = EmailLogRow::sheet(&state.rows(&Query::default()).unwrap());
+    let raw = render::csv(&sheet, Cells::Raw).unwrap();
     assert!(
         String::from_utf8(raw).unwrap().contains("\u{202e}\u{1b}[2J"),
         "exact values on demand"

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use mailtrail::Tracker;
 use mailtrail::core::EventStore;
 use mailtrail::memory::MemoryStore;
-use mailtrail::report::Query;
-use mailtrail::report::render::{Cells, email_log_csv, email_log_json, email_log_table};
+use mailtrail::report::render::{self, Cells};
+use mailtrail::report::{EmailLogRow, Query};
 use mailtrail::sled::SledStore;
 use mailtrail_testkit::Feeder;
 use mailtrail_testkit::strategy::{Shape, history};
@@ -17,8 +17,9 @@ use proptest::test_runner::TestRunner;
 async fn reports(store: Arc<dyn EventStore>) -> (Vec<u8>, String, String) {
     let rows =
         Tracker::shared(store).open().email_log().await.unwrap().rows(&Query::default()).unwrap();
-    let csv = email_log_csv(&rows, Cells::Safe).unwrap();
-    (csv, email_log_json(&rows).unwrap(), email_log_table(&rows, Some(120)))
+    let sheet = EmailLogRow::sheet(&rows);
+    let csv = render::csv(&sheet, Cells::Safe).unwrap();
+    (csv, render::json(&sheet).unwrap(), render::table(&sheet, Some(120)))
 }
 
 #[tokio::test]

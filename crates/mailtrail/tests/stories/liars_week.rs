@@ -7,8 +7,8 @@ use mailtrail::Tracker;
 use mailtrail::core::Namespace;
 use mailtrail::memory::{MemoryStates, MemoryStore};
 use mailtrail::projection::Runner;
-use mailtrail::report::render::{Cells, email_log_csv};
-use mailtrail::report::{EmailLog, EmailLogState, Query};
+use mailtrail::report::render::{self, Cells};
+use mailtrail::report::{EmailLog, EmailLogRow, EmailLogState, Query};
 use mailtrail_testkit::strategy::{History, Shape, history};
 use mailtrail_testkit::{Feeder, VirtualClock};
 use proptest::strategy::{Strategy, ValueTree};
@@ -26,7 +26,7 @@ fn tracker(namespace: Namespace) -> Tracker {
 }
 
 fn csv(state: &EmailLogState) -> Vec<u8> {
-    email_log_csv(&state.rows(&Query::default()).unwrap(), Cells::Safe).unwrap()
+    render::csv(&EmailLogRow::sheet(&state.rows(&Query::default()).unwrap()), Cells::Safe).unwrap()
 }
 
 async fn lies(deliveries: usize) {
