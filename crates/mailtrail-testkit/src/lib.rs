@@ -1,4 +1,8 @@
 //! Strategies, laws and the store conformance suite of Mailtrail.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `webhook` | `mock`: what every provider posts, signed, valid and spoilt |
 
 pub mod broken;
 pub mod conformance;
@@ -22,10 +26,14 @@ pub use feeder::Feeder;
 pub use given::{Given, When, given};
 #[doc(no_inline)]
 pub use mailtrail_core::EventStore;
+#[cfg(feature = "webhook")]
+#[doc(no_inline)]
+pub use mailtrail_webhook::provider::mock;
 pub use proptest;
 pub use run::Run;
 
-#[cfg(doctest)]
+// The chapter shows what every feature adds.
+#[cfg(all(doctest, feature = "webhook"))]
 mod guide {
     #[doc = include_str!("../../../docs/kit.md")]
     struct Harnesses;

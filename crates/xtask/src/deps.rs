@@ -17,7 +17,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("mailtrail-remote", &["mailtrail-core"]),
     ("mailtrail-classify", &["mailtrail-core"]),
     ("mailtrail-report", &["mailtrail-core"]),
-    ("mailtrail-testkit", &["mailtrail-core", "mailtrail-memory"]),
+    ("mailtrail-testkit", &["mailtrail-core", "mailtrail-memory", "mailtrail-webhook"]),
     ("mailtrail-bounce", &["mailtrail-core", "mailtrail-classify"]),
     ("mailtrail-maillog", &["mailtrail-core", "mailtrail-classify"]),
     ("mailtrail-webhook", &["mailtrail-core", "mailtrail-classify"]),

@@ -11,6 +11,8 @@ mod events;
 mod fields;
 mod handshake;
 mod mapping;
+#[cfg(feature = "mock")]
+pub mod mock;
 mod path;
 mod reader;
 mod signature;

@@ -20,6 +20,12 @@ impl Path {
         Self { text: Cow::Borrowed(name), index: Some(index), rest: None }
     }
 
+    /// As it is written.
+    #[cfg(feature = "mock")]
+    pub(super) fn as_str(&self) -> &str {
+        &self.text
+    }
+
     /// Its first name is wanted at this place.
     pub(super) fn found(&mut self, index: Option<usize>) {
         self.index = index;

@@ -1,7 +1,9 @@
-//! Every event of every provider: what it is read as. `tests/golden/<provider>/<what>.json` is the
-//! body, the snapshot beside it what is stored. A `.form` has a field on each line, as `name=value`;
-//! what Mandrill posts is the only field of a form.
+//! Every event of every provider: what it is read as. `mocks/<provider>/<event>/<what>.json` is a body of
+//! one event, which mocks post too; `tests/golden/<provider>/<what>.json` one of several, or of what is
+//! wrong or rare. The snapshot in the latter folder is what is stored. A `.form` has a field on each line,
+//! as `name=value`; what Mandrill posts is the only field of a form.
 
+use std::fs;
 use std::path::Path;
 
 use mailtrail_core::Feedback;
@@ -12,23 +14,39 @@ use super::{form, namespace, open, read};
 #[test]
 fn every_event_is_read() {
     insta::glob!("..", "golden/*/*.{json,form}", |path| {
-        let provider =
-            path.parent().and_then(|folder| folder.file_name()).unwrap().to_str().unwrap();
-        let body = body(provider, path);
-        let stored: Vec<Value> = read(&*open(provider), &body).into_iter().map(stored).collect();
-        insta::with_settings!({
-            snapshot_path => path.parent().unwrap(),
-            prepend_module_to_snapshot => false,
-            omit_expression => true,
-        }, {
-            insta::assert_json_snapshot!("stored", stored);
-        });
+        is_read_as_before(path.parent().unwrap(), path);
     });
 }
 
-/// The body as the provider posts it.
-fn body(provider: &str, path: &Path) -> Vec<u8> {
-    let file = std::fs::read_to_string(path).unwrap();
+#[test]
+fn every_body_of_a_mock_is_read_as_the_one_event_that_its_folder_names() {
+    insta::glob!("../..", "mocks/*/*/*.{json,form}", |path| {
+        let folder = path.parent().unwrap();
+        let types = is_read_as_before(folder.parent().unwrap(), path);
+        assert_eq!(types, [folder.file_name().unwrap().to_str().unwrap()]);
+    });
+}
+
+/// The types of the events in the file of a provider, which are compared with its snapshot.
+fn is_read_as_before(folder: &Path, path: &Path) -> Vec<String> {
+    let provider = folder.file_name().unwrap().to_str().unwrap();
+    let feedback =
+        read(&*open(provider), &posted(provider, path, fs::read_to_string(path).unwrap()));
+    let types = feedback.iter().map(|one| one.fact.event.type_name().to_owned()).collect();
+    let stored: Vec<Value> = feedback.into_iter().map(stored).collect();
+    let snapshots = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(provider);
+    insta::with_settings!({
+        snapshot_path => snapshots,
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+    }, {
+        insta::assert_json_snapshot!("stored", stored);
+    });
+    types
+}
+
+/// The body as the provider posts it, of what is in a file of this name.
+pub(super) fn posted(provider: &str, path: &Path, file: String) -> Vec<u8> {
     match path.extension().unwrap().to_str().unwrap() {
         "form" => form(&file.lines().map(|line| line.split_once('=').unwrap()).collect::<Vec<_>>()),
         _ if provider == "mandrill" => form(&[("mandrill_events", &file)]),

@@ -17,6 +17,8 @@ mod mailgun;
 mod mailjet;
 mod mandrill;
 mod mapping;
+#[cfg(feature = "mock")]
+mod mock;
 mod mutated;
 mod outbound;
 mod postal;

@@ -41,7 +41,7 @@ pub(super) struct File {
 /// How the events of one request stand together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Batch {
+pub(in crate::provider) enum Batch {
     /// One object, or an array of them.
     #[default]
     Array,
@@ -77,38 +77,38 @@ impl AnswersOf {
 /// Where things stand: of several places the first that has something.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct Places {
+pub(in crate::provider) struct Places {
     /// The provider's word for the event.
-    pub(super) event: Path,
+    pub(in crate::provider) event: Path,
     /// Its own id of the event, if that is the same whenever it tries again.
-    pub(super) event_id: Vec<Path>,
+    pub(in crate::provider) event_id: Vec<Path>,
     /// The recipient; several, if it is an array.
-    pub(super) recipient: Vec<Path>,
-    pub(super) message_id: Vec<Path>,
+    pub(in crate::provider) recipient: Vec<Path>,
+    pub(in crate::provider) message_id: Vec<Path>,
     /// The RFC 5322 Message-ID.
-    pub(super) header_id: Vec<Path>,
+    pub(in crate::provider) header_id: Vec<Path>,
     /// What may be our token.
-    pub(super) token: Vec<Path>,
+    pub(in crate::provider) token: Vec<Path>,
     /// Arrays of `{name, value}` that may hold a header or tag `mt_delivery`.
-    pub(super) token_in: Vec<Path>,
+    pub(in crate::provider) token_in: Vec<Path>,
     /// The time: of several places the first that has something.
-    pub(super) time: Vec<TimeAt>,
+    pub(in crate::provider) time: Vec<TimeAt>,
     /// A server's words.
-    pub(super) text: Vec<Path>,
+    pub(in crate::provider) text: Vec<Path>,
     /// A code in a field of its own.
-    pub(super) status: Vec<Path>,
-    pub(super) link: Vec<Path>,
-    pub(super) list: Vec<Path>,
-    pub(super) ip: Vec<Path>,
-    pub(super) user_agent: Vec<Path>,
-    pub(super) feedback_type: Vec<Path>,
+    pub(in crate::provider) status: Vec<Path>,
+    pub(in crate::provider) link: Vec<Path>,
+    pub(in crate::provider) list: Vec<Path>,
+    pub(in crate::provider) ip: Vec<Path>,
+    pub(in crate::provider) user_agent: Vec<Path>,
+    pub(in crate::provider) feedback_type: Vec<Path>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct TimeAt {
-    pub(super) at: Path,
-    pub(super) form: Time,
+pub(in crate::provider) struct TimeAt {
+    pub(in crate::provider) at: Path,
+    pub(in crate::provider) form: Time,
 }
 
 /// What a word of the provider's means. The first that holds decides.

@@ -16,7 +16,10 @@ use crate::Request;
 use crate::form::Form;
 
 pub(super) use builtin::builtin;
-use file::{Batch, File};
+pub(super) use file::Batch;
+use file::File;
+#[cfg(feature = "mock")]
+pub(super) use file::Places;
 pub use sample::{Expected, Sample};
 
 /// A provider that is described by a file.
@@ -127,6 +130,18 @@ impl Mapping {
     /// The examples in the file.
     pub fn samples(&self) -> &[Sample] {
         &self.file.test
+    }
+
+    /// How the events of one request stand together.
+    #[cfg(feature = "mock")]
+    pub(super) fn batch(&self) -> Batch {
+        self.file.batch
+    }
+
+    /// Where things stand.
+    #[cfg(feature = "mock")]
+    pub(super) fn places(&self) -> &Places {
+        &self.file.fields
     }
 }
 

@@ -13,6 +13,8 @@ use mailtrail_core::event::Authenticity;
 use serde::Deserialize;
 
 pub(super) use certificate::Certificate;
+#[cfg(feature = "mock")]
+pub(super) use key::SPKI_P256;
 pub(super) use key::{Algorithm, KeyForm};
 pub use key::{KeyError, SigningKey};
 
@@ -157,7 +159,7 @@ impl Scheme {
         tolerance: Option<TimeDelta>,
     ) -> Result<Authenticity, Refused> {
         let shown = self.shown(request)?;
-        let message = self.message(&shown, request.body)?;
+        let message = self.message(shown.timestamp, shown.id, request.body)?;
         let decoded = shown.signatures.iter().filter_map(|text| self.decode(text));
         let decoded: Vec<Vec<u8>> = decoded.take(MOST_SIGNATURES).collect();
         if decoded.is_empty() {
@@ -212,7 +214,12 @@ impl Scheme {
     }
 
     /// The bytes that are signed.
-    fn message(&self, shown: &Shown<'_>, body: &[u8]) -> Result<Vec<u8>, Refused> {
+    pub(super) fn message(
+        &self,
+        timestamp: Option<&str>,
+        id: Option<&str>,
+        body: &[u8],
+    ) -> Result<Vec<u8>, Refused> {
         let mut message = Vec::with_capacity(body.len().saturating_add(128));
         let mut rest = &*self.signed;
         while let Some((before, behind)) = rest.split_once('{') {
@@ -221,13 +228,11 @@ impl Scheme {
             match name {
                 "body" => message.extend_from_slice(body),
                 "timestamp" => {
-                    message.extend_from_slice(
-                        shown.timestamp.ok_or(Refused::MissingSignature)?.as_bytes(),
-                    );
+                    message
+                        .extend_from_slice(timestamp.ok_or(Refused::MissingSignature)?.as_bytes());
                 }
                 "id" => {
-                    message
-                        .extend_from_slice(shown.id.ok_or(Refused::MissingSignature)?.as_bytes());
+                    message.extend_from_slice(id.ok_or(Refused::MissingSignature)?.as_bytes());
                 }
                 _ => return Err(Refused::NotConfigured),
             }
