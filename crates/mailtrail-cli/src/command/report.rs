@@ -12,6 +12,7 @@ use mailtrail::projection::Progress;
 use mailtrail::report::render::{self, Cells, Footer};
 use mailtrail::report::sheet::Sheet;
 use mailtrail::report::{self, EmailLogRow, EmailLogState, Query, Summary};
+use mailtrail::webhook::track::Machines;
 
 use crate::failure::Failure;
 use crate::output;
@@ -61,7 +62,7 @@ struct Shown {
     /// How it is written.
     #[arg(long, value_enum)]
     format: Option<Format>,
-    /// To this file; the footer goes to FILE.meta.json.
+    /// To this file; of CSV and JSON the footer goes to FILE.meta.json.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Exact values in CSV, also those that a spreadsheet would run.
@@ -74,6 +75,17 @@ enum Format {
     Table,
     Csv,
     Json,
+    /// One self-contained page, to be read, mailed or printed.
+    Html,
+    /// For DuckDB, pandas and polars.
+    Parquet,
+}
+
+impl Format {
+    /// Whether the footer stands in what is written.
+    fn has_footer(self) -> bool {
+        !matches!(self, Self::Csv | Self::Json)
+    }
 }
 
 impl Report {
@@ -118,7 +130,8 @@ where
 pub(crate) fn footer(opened: &Opened, head: Head, as_of: &AsOf) -> Result<Footer, Failure> {
     let program = concat!("mailtrail ", env!("CARGO_PKG_VERSION"));
     let rules = opened.classifier()?.version().to_owned();
-    Ok(Footer::new(head, as_of.to_string(), program).versions(Some(rules), None))
+    let machines = Machines::builtin().version().to_owned();
+    Ok(Footer::new(head, as_of.to_string(), program).versions(Some(rules), Some(machines)))
 }
 
 impl Rows {
@@ -184,17 +197,26 @@ impl Shown {
                 let width = self.out.is_none().then(output::width).flatten();
                 (render::table(sheet, width) + &footer.lines()).into_bytes()
             }
+            Format::Html => {
+                let page = std::slice::from_ref(sheet);
+                render::html(&sheet.title, page, footer).into_bytes()
+            }
+            Format::Parquet if self.out.is_none() && output::width().is_some() => {
+                let why = "a terminal can't show Parquet: name a file with --out";
+                return Err(Failure::other(why).with_code(USAGE));
+            }
+            Format::Parquet => render::parquet(sheet, footer)?,
         };
-        match (&self.out, format) {
-            (Some(path), Format::Table) => std::fs::write(path, bytes)?,
-            (Some(path), _) => {
+        match &self.out {
+            Some(path) if format.has_footer() => std::fs::write(path, bytes)?,
+            Some(path) => {
                 std::fs::write(path, bytes)?;
                 let mut meta = path.clone().into_os_string();
                 meta.push(".meta.json");
                 std::fs::write(meta, serde_json::to_string(footer)? + "\n")?;
             }
-            (None, Format::Table) => output::bytes(&bytes)?,
-            (None, _) => {
+            None if format.has_footer() => output::bytes(&bytes)?,
+            None => {
                 output::bytes(&bytes)?;
                 output::note(serde_json::to_string(footer)?);
             }
@@ -202,3 +224,6 @@ impl Shown {
         Ok(())
     }
 }
+
+/// `EX_USAGE`.
+const USAGE: u8 = 64;

@@ -50,6 +50,20 @@ impl Footer {
         self
     }
 
+    /// Each part with its name, for formats that keep such pairs.
+    #[cfg(feature = "parquet")]
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let known = [
+            ("position", Some(self.position.to_string())),
+            ("chain_head", Some(self.chain_head.clone())),
+            ("as_of", Some(self.as_of.clone())),
+            ("program", Some(self.program.clone())),
+            ("rules", self.rules.clone()),
+            ("machines", self.machines.clone()),
+        ];
+        known.into_iter().filter_map(|(name, value)| Some((name, value?)))
+    }
+
     /// The last lines of a table.
     pub fn lines(&self) -> String {
         let versions = [("rules", &self.rules), ("machines", &self.machines)];

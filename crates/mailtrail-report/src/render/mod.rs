@@ -1,14 +1,24 @@
 //! Renderings: the same numbers for a terminal, a spreadsheet and a program.
 
+#[cfg(feature = "html")]
+mod chart;
 mod csv;
 mod footer;
+#[cfg(feature = "html")]
+mod html;
 mod json;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod table;
 mod text;
 
 pub use csv::{Cells, CsvError, csv};
 pub use footer::Footer;
+#[cfg(feature = "html")]
+pub use html::{STYLE, html, section};
 pub use json::{Object, json};
+#[cfg(feature = "parquet")]
+pub use parquet::{ParquetError, parquet};
 pub use table::table;
 pub use text::text;
 

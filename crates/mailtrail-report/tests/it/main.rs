@@ -4,3 +4,5 @@
 mod golden;
 mod kept;
 mod laws;
+#[cfg(all(feature = "html", feature = "parquet"))]
+mod renderings;

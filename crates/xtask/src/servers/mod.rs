@@ -1,6 +1,7 @@
-//! The programs of others that tests start: Postfix and strace.
+//! The programs of others that tests start: Postfix, strace and DuckDB.
 
 mod apt;
+mod pip;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -17,6 +18,8 @@ use crate::{output, process};
 pub(crate) enum Server {
     Postfix,
     Strace,
+    /// A Python that has it.
+    DuckDb,
 }
 
 /// What was found of them.
@@ -27,13 +30,14 @@ pub(crate) struct Servers {
 }
 
 impl Server {
-    const ALL: [Self; 2] = [Self::Postfix, Self::Strace];
+    const ALL: [Self; 3] = [Self::Postfix, Self::Strace, Self::DuckDb];
 
-    /// The command, and the Debian package that holds it.
+    /// The command, and the package that holds it.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Postfix => "postfix",
             Self::Strace => "strace",
+            Self::DuckDb => "duckdb",
         }
     }
 
@@ -42,6 +46,7 @@ impl Server {
         match self {
             Self::Postfix => "MAILTRAIL_POSTFIX",
             Self::Strace => "MAILTRAIL_STRACE",
+            Self::DuckDb => "MAILTRAIL_DUCKDB",
         }
     }
 
@@ -64,11 +69,15 @@ impl Server {
                 ))
                 .context("it may not trace here")?;
             }
+            Self::DuckDb => {
+                let python = process::command(project, path);
+                process::capture(arguments(python, &["-c", "import duckdb"]))?;
+            }
         }
         Ok(())
     }
 
-    /// Makes a command of an unpacked package.
+    /// Makes a command of an unpacked Debian package.
     fn wrap(self, project: &Project, root: &Path) -> Result<PathBuf> {
         let folders = apt::library_folders(root)?;
         let libraries =
@@ -76,6 +85,7 @@ impl Server {
         let template = match self {
             Self::Postfix => include_str!("postfix.sh"),
             Self::Strace => include_str!("strace.sh"),
+            Self::DuckDb => anyhow::bail!("it is no Debian package"),
         };
         let script = template
             .replace("@ROOT@", &root.display().to_string())
@@ -98,7 +108,8 @@ impl Server {
 
     /// Where the command of its unpacked package lies.
     fn unpacked(self, project: &Project) -> PathBuf {
-        project.target("servers").join(self.name()).join("bin").join(self.name())
+        let bin = project.target("servers").join(self.name()).join("bin");
+        bin.join(if self == Self::DuckDb { "python" } else { self.name() })
     }
 
     /// Finds the command: as the environment says, else on the `PATH`, else unpacked before.
@@ -106,18 +117,27 @@ impl Server {
         let unpacked = self.unpacked(project);
         let path = variable(self.variable())
             .map(PathBuf::from)
-            .or_else(|| project.program(self.name()))
+            .or_else(|| project.program(self.name()).filter(|_| self.is_of_debian()))
             .or_else(|| unpacked.is_file().then_some(unpacked))
             .context("it is neither on the PATH nor below target/servers")?;
         self.trial(project, &path).with_context(|| format!("{} can't be used", path.display()))?;
         Ok(path)
     }
 
+    /// Whether a Debian package holds it; else `PyPI` does.
+    fn is_of_debian(self) -> bool {
+        self != Self::DuckDb
+    }
+
     /// Unpacks its package and tries it.
     fn unpack(self, project: &Project) -> Result<PathBuf> {
         output::line(&format!("{}: unpacking its package below target/servers", self.name()));
-        let root = apt::unpack(project, self.name())?;
-        let path = self.wrap(project, &root)?;
+        let path = if self.is_of_debian() {
+            self.wrap(project, &apt::unpack(project, self.name())?)?
+        } else {
+            pip::unpack(project, &project.target("servers").join(self.name()), self.name())?;
+            self.unpacked(project)
+        };
         self.trial(project, &path).context("its unpacked package can't be used")?;
         Ok(path)
     }
@@ -137,9 +157,10 @@ impl Servers {
     pub(crate) fn provide(project: &Project, install: bool) -> Self {
         let mut servers = Self::locate(project);
         let missing: Vec<Server> = servers.missing.drain(..).map(|(server, _)| server).collect();
-        let names: Vec<&str> = missing.iter().map(|server| server.name()).collect();
+        let of_debian = missing.iter().filter(|server| server.is_of_debian());
+        let names: Vec<&str> = of_debian.map(|server| server.name()).collect();
         if install
-            && !missing.is_empty()
+            && !names.is_empty()
             && let Err(error) = apt::install(project, &names)
         {
             output::line(&format!("cannot install {}: {error:#}", names.join(" and ")));
