@@ -11,6 +11,7 @@ use crate::failure::{Failure, in_full};
 use crate::http::Http;
 use crate::output;
 use crate::setup::{Config, Setup};
+use crate::subscriber;
 
 /// What was found, in the order in which it was looked at.
 #[derive(Debug, Default)]
@@ -44,6 +45,7 @@ impl Findings {
         findings.http(http, lmtp);
         findings.mail(config);
         findings.webhooks(config);
+        findings.subscribers(setup, config);
         findings
     }
 
@@ -186,6 +188,36 @@ impl Findings {
                     self.say(Level::Wrong, what, text);
                 }
                 Ok(_) => self.say(Level::Good, what, format!("of {}", webhook.provider)),
+            }
+        }
+    }
+
+    fn subscribers(&mut self, setup: &Setup, config: &Config) {
+        if config.subscriber.is_empty() {
+            return;
+        }
+        if let Err(failure) = setup.outbound_folder() {
+            self.say(Level::Wrong, "subscribers", failure.text());
+        }
+        for name in subscriber::twice(&config.subscriber) {
+            self.say(Level::Wrong, format!("subscriber {name}"), "two have this name");
+        }
+        for subscriber in &config.subscriber {
+            let what = format!("subscriber {}", subscriber.name);
+            if let Err(failure) = subscriber.check() {
+                self.say(Level::Wrong, what, failure.text());
+                continue;
+            }
+            for event in subscriber.unknown_events() {
+                let text = format!("{event:?} is none of our types of events");
+                self.say(Level::Doubtful, what.as_str(), text);
+            }
+            let place = subscriber.shown_place();
+            if subscriber.is_open() {
+                let text = format!("to {place}: messages travel as they are, signed");
+                self.say(Level::Doubtful, what, text);
+            } else {
+                self.say(Level::Good, what, format!("to {place}"));
             }
         }
     }

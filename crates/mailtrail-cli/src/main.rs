@@ -13,6 +13,7 @@ mod output;
 mod provider;
 mod secret;
 mod setup;
+mod subscriber;
 
 use std::process::ExitCode;
 

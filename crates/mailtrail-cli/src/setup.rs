@@ -20,6 +20,7 @@ use serde::Deserialize;
 use crate::failure::Failure;
 use crate::http::Http;
 use crate::provider::Webhook;
+use crate::subscriber::SubscriberText;
 
 /// What every command needs to know.
 #[derive(Debug, Clone, Args)]
@@ -59,6 +60,7 @@ pub(crate) struct Config {
     pub(crate) tracking_url: Option<String>,
     pub(crate) http: Http,
     pub(crate) webhook: Vec<Webhook>,
+    pub(crate) subscriber: Vec<SubscriberText>,
 }
 
 /// A store that is open, with what belongs to it.
@@ -180,6 +182,13 @@ impl Setup {
         let spec = self.spec()?;
         let folder = spec.strip_prefix("sled:").unwrap_or(&spec);
         Ok((spec != "memory:").then(|| PathBuf::from(folder)))
+    }
+
+    /// Where it is kept how far each subscriber is.
+    pub(crate) fn outbound_folder(&self) -> Result<PathBuf, Failure> {
+        let missing =
+            || Failure::data("subscribers need a store on disk, which keeps their places");
+        Ok(self.sled_folder()?.ok_or_else(missing)?.join("outbound"))
     }
 
     /// Where the keys are.

@@ -15,6 +15,7 @@
 //! | `webhook` | [`webhook`]: provider webhooks, the pixel; [`RefusedFolder`] |
 //! | `bounce` and `report` | [`reclassify`]: old facts, read again by newer rules |
 //! | `smtp` | [`smtp`]: sending, bounce intake |
+//! | `outbound` | [`outbound`]: changes of statuses and events to subscribers |
 //! | `serve` | [`serve`]: the HTTP server, its limits, TLS, trusted proxies |
 //!
 //! # Example
@@ -34,6 +35,8 @@
 
 pub mod audit;
 mod keys;
+#[cfg(feature = "outbound")]
+pub mod outbound;
 #[cfg(feature = "report")]
 mod policy;
 pub mod projection;

@@ -19,6 +19,7 @@ pub(crate) mod report;
 mod rules;
 pub(crate) mod send;
 pub(crate) mod serve;
+mod subscriber;
 mod tail;
 mod verify;
 mod webhook;
@@ -82,6 +83,9 @@ pub(crate) enum Command {
     Tail(tail::Tail),
     /// Serve webhooks, the pixel and the intake of bounce mails.
     Serve(serve::Serve),
+    /// Who is told of changes: how far each one is, dead letters, and what to do where one stands still.
+    #[command(subcommand)]
+    Subscriber(subscriber::Subscriber),
     /// Requests of providers that were refused: list them, and verify them again.
     #[command(subcommand)]
     Webhook(webhook::Webhook),
@@ -111,6 +115,7 @@ impl Command {
             Self::Erase(erase) => erase.run(setup).await,
             Self::Tail(tail) => tail.run(setup).await,
             Self::Serve(serve) => serve.run(setup).await,
+            Self::Subscriber(subscriber) => subscriber.run(setup),
             Self::Webhook(webhook) => webhook.run(setup).await,
         }
     }

@@ -10,6 +10,7 @@ use clap::Args;
 use mailtrail::core::projection::Projection;
 use mailtrail::core::store::AppendError;
 use mailtrail::core::{AppendBatch, EventStore};
+use mailtrail::outbound::{Outbound, Standing, SubscriberFolder};
 use mailtrail::projection::{Live, Progress};
 use mailtrail::report::{BroadcastSummary, EmailLog};
 use mailtrail::serve::{self, Metrics, health};
@@ -30,6 +31,7 @@ use crate::https::Https;
 use crate::output;
 use crate::provider::Webhook;
 use crate::setup::{Opened, Setup, random};
+use crate::subscriber::{SubscriberText, twice};
 
 /// Serves until it is stopped.
 #[derive(Debug, Args)]
@@ -61,24 +63,39 @@ impl Serve {
         let opened = setup.open().await?.require_ownership()?;
         let share = opened.share()?;
         // Reports are kept up to date meanwhile, so that they open at once.
-        let live =
-            (runner(&opened, EmailLog)?.spawn()?, runner(&opened, BroadcastSummary)?.spawn()?);
+        let live = (
+            Arc::new(runner(&opened, EmailLog)?.spawn()?),
+            runner(&opened, BroadcastSummary)?.spawn()?,
+        );
+        let mut subscribers =
+            Subscribers::start(setup, &config.subscriber, &opened, &live.0).await?;
         let scheme = http.scheme();
         let projections: Vec<Progressing> = vec![
             (EmailLog.name().into(), Box::new(live.0.watch())),
             (BroadcastSummary.name().into(), Box::new(live.1.watch())),
         ];
-        let ports =
-            Ports::open(&opened, &config.webhook, &domain, http, self.lmtp, projections).await?;
+        let ports = Ports::open(
+            &opened,
+            &config.webhook,
+            &domain,
+            http,
+            self.lmtp,
+            projections,
+            subscribers.watched(),
+        )
+        .await?;
         output::note(format!("webhooks and pixel on {scheme}://{}", ports.http));
         output::note(format!("bounce mails by LMTP on {}", ports.lmtp.local_addr()));
         let ended = tokio::select! {
             () = stop.asked() => Ok(()),
             error = taken_no_more(&**opened.tracker.store()) => Err(error.into()),
             never = tell_what_stands_still(&live.0, &live.1) => match never {},
+            never = tell_who_is_paused(&subscribers) => match never {},
         };
         output::note("stopping: what was accepted is recorded");
+        subscribers.stop();
         ports.close().await;
+        drop(subscribers);
         drop(live);
         drop(share);
         ended
@@ -145,6 +162,69 @@ async fn tell_what_stands_still(
     }
 }
 
+/// Says which subscriber is paused, when that begins and when it ends.
+async fn tell_who_is_paused(subscribers: &Subscribers) -> Infallible {
+    let mut told = vec![None; subscribers.0.len()];
+    loop {
+        for (told, outbound) in told.iter_mut().zip(&subscribers.0) {
+            let (name, now) = (outbound.name(), outbound.standing().paused);
+            if *told != now {
+                output::note(now.as_ref().map_or_else(
+                    || format!("subscriber {name} goes on"),
+                    |pause| {
+                        let cause = &pause.cause;
+                        format!(
+                            "subscriber {name} is paused ({cause}): once that is mended, \
+                             `mailtrail subscriber resume {name}`"
+                        )
+                    },
+                ));
+                *told = now;
+            }
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// All who are told of changes.
+struct Subscribers(Vec<Outbound>);
+
+impl Subscribers {
+    async fn start(
+        setup: &Setup,
+        configured: &[SubscriberText],
+        opened: &Opened,
+        log: &Arc<Live<EmailLog>>,
+    ) -> Result<Self, Failure> {
+        if let Some(name) = twice(configured).first() {
+            return Err(Failure::data(format!("two subscribers are called {name}")));
+        }
+        let mut started = Vec::new();
+        for subscriber in configured {
+            let named = |failure: Failure| {
+                Failure::data(format!("subscriber {}: {}", subscriber.name, failure.text()))
+            };
+            let folder = SubscriberFolder::open(setup.outbound_folder()?, &subscriber.name)?;
+            let ready = subscriber.open(opened.tracker.clock()).map_err(named)?;
+            started.push(Outbound::start(ready, &opened.tracker, Arc::clone(log), folder).await?);
+        }
+        Ok(Self(started))
+    }
+
+    fn watched(&self) -> Vec<Watched> {
+        let watched = |one: &Outbound| (one.name().to_owned(), Box::new(one.watch()) as Box<_>);
+        self.0.iter().map(watched).collect()
+    }
+
+    /// All at the same time: dropping them waits for each.
+    fn stop(&mut self) {
+        self.0.iter_mut().for_each(Outbound::stop);
+    }
+}
+
+/// A subscriber's name, and how it stands.
+pub(crate) type Watched = (String, Box<dyn Fn() -> Standing + Send + Sync>);
+
 /// A projection's name, and how far it is.
 pub(crate) type Progressing = (String, Box<dyn Fn() -> Progress + Send + Sync>);
 
@@ -168,6 +248,7 @@ impl Ports {
         http: HttpSettings,
         lmtp: SocketAddr,
         projections: Vec<Progressing>,
+        subscribers: Vec<Watched>,
     ) -> Result<Self, Failure> {
         let webhooks = Arc::new(webhook_intake(opened, webhooks)?);
         let hits = Arc::clone(webhooks.hits());
@@ -178,6 +259,9 @@ impl Ports {
             .shown_to(http.metrics_for);
         for (name, progress) in projections {
             metrics = metrics.projection(&name, progress);
+        }
+        for (name, standing) in subscribers {
+            metrics = metrics.subscriber(&name, standing);
         }
         let app = router(webhooks).merge(health(Arc::clone(store)));
         let server = serve::Server::new(metrics.observe(app))

@@ -83,7 +83,8 @@ impl Demo {
         let webhooks =
             [Webhook { basic_auth: vec![people::BASIC_AUTH.into()], ..Webhook::of("postmark") }];
         let (http, any) = (HttpSettings::loopback(), ([127, 0, 0, 1], 0).into());
-        let ports = Ports::open(opened, &webhooks, DOMAIN, http, any, Vec::new()).await?;
+        let ports =
+            Ports::open(opened, &webhooks, DOMAIN, http, any, Vec::new(), Vec::new()).await?;
         let people = match &self.relay {
             Some(_) => None,
             None => Some(People::start().await?),

@@ -8,6 +8,7 @@ mod keys;
 mod large;
 mod log;
 mod older;
+mod outbound;
 mod projection;
 mod provider;
 mod refused;

@@ -40,7 +40,9 @@ fn sheet() -> impl Strategy<Value = Sheet> {
             Column::new(&format!("c{index}"), &format!("Column {index}"), *kind)
         });
         let mut sheet = Sheet::new("any", "Any <sheet>", columns);
-        rows.into_iter().for_each(|row| sheet.push(row));
+        for row in rows {
+            sheet.push(row);
+        }
         sheet.is_tall = is_tall;
         sheet.charts.push(Chart::bars("Bars & more", [("one", 3), ("<two>", 0)]));
         sheet

@@ -11,6 +11,8 @@ mod subscription;
 pub(crate) use build::apply;
 pub use build::build;
 pub use live::Live;
+#[cfg(feature = "outbound")]
+pub(crate) use live::chain;
 pub use progress::Progress;
 pub use runner::{RunError, Runner, resume, skip};
 pub use subscription::{Subscription, SubscriptionError};

@@ -23,6 +23,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::Networks;
+#[cfg(feature = "outbound")]
+use crate::outbound::Standing;
 use crate::projection::Progress;
 
 /// `GET /metrics` in the `OpenMetrics` text format, for who is on this host.
@@ -40,6 +42,8 @@ use crate::projection::Progress;
 /// | `mailtrail_waiting_hits` | |
 /// | `mailtrail_head_position` | |
 /// | `mailtrail_projection_lag_positions`, `mailtrail_projection_paused` | `projection` |
+/// | `mailtrail_subscriber_attempts_total` | `subscriber`, `outcome`: `taken`, `failed` |
+/// | `mailtrail_subscriber_lag_positions`, `mailtrail_subscriber_waiting_messages`, `mailtrail_subscriber_dead_letters`, `mailtrail_subscriber_paused` | `subscriber` |
 /// | `mailtrail_request_duration_seconds` | `route`, `status` |
 ///
 /// ```
@@ -57,10 +61,14 @@ pub struct Metrics {
     store: Arc<dyn EventStore>,
     intake: Option<Arc<Intake>>,
     projections: Vec<(Box<str>, HowFar)>,
+    #[cfg(feature = "outbound")]
+    subscribers: Vec<(Box<str>, HowItStands)>,
     durations: Family<Labels, Histogram, fn() -> Histogram>,
     shown_to: Networks,
 }
 
+#[cfg(feature = "outbound")]
+type HowItStands = Box<dyn Fn() -> Standing + Send + Sync>;
 type HowFar = Box<dyn Fn() -> Progress + Send + Sync>;
 /// Names and values.
 type Labels = Vec<(&'static str, String)>;
@@ -69,7 +77,15 @@ impl Metrics {
     /// Of a store.
     pub fn new(store: Arc<dyn EventStore>) -> Self {
         let durations = Family::new_with_constructor((|| Histogram::new(SECONDS)) as fn() -> _);
-        Self { store, intake: None, projections: Vec::new(), durations, shown_to: Networks::none() }
+        Self {
+            store,
+            intake: None,
+            projections: Vec::new(),
+            #[cfg(feature = "outbound")]
+            subscribers: Vec::new(),
+            durations,
+            shown_to: Networks::none(),
+        }
     }
 
     /// With what comes in.
@@ -85,6 +101,17 @@ impl Metrics {
         progress: impl Fn() -> Progress + Send + Sync + 'static,
     ) -> Self {
         self.projections.push((name.into(), Box::new(progress)));
+        self
+    }
+
+    /// With a subscriber, and how it stands.
+    #[cfg(feature = "outbound")]
+    pub fn subscriber(
+        mut self,
+        name: &str,
+        standing: impl Fn() -> Standing + Send + Sync + 'static,
+    ) -> Self {
+        self.subscribers.push((name.into(), Box::new(standing)));
         self
     }
 
@@ -106,6 +133,8 @@ impl Metrics {
         let mut registry = Registry::with_prefix("mailtrail");
         self.put_intake(&mut registry);
         self.put_projections(&mut registry);
+        #[cfg(feature = "outbound")]
+        self.put_subscribers(&mut registry);
         // Nobody can tell how far the log is while the store doesn't answer.
         if let Ok(head) = self.store.head().await {
             gauge(
@@ -169,6 +198,31 @@ impl Metrics {
         }
         registry.register("projection_lag_positions", "How far behind the log it is", lag);
         registry.register("projection_paused", "Whether it stands still", paused);
+    }
+
+    #[cfg(feature = "outbound")]
+    fn put_subscribers(&self, registry: &mut Registry) {
+        if self.subscribers.is_empty() {
+            return;
+        }
+        let attempts = Counters::default();
+        let [lag, waiting, letters, paused] = [(); 4].map(|()| Gauges::default());
+        for (name, standing) in &self.subscribers {
+            let (standing, labels) = (standing(), vec![("subscriber", String::from(&**name))]);
+            for (outcome, count) in [("taken", standing.taken), ("failed", standing.failed)] {
+                add(&attempts, [("subscriber", name), ("outcome", outcome)], count);
+            }
+            let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+            lag.get_or_create(&labels).set(standing.lag());
+            waiting.get_or_create(&labels).set(number(standing.waiting));
+            letters.get_or_create(&labels).set(number(standing.dead_letters));
+            paused.get_or_create(&labels).set(u64::from(standing.paused.is_some()));
+        }
+        registry.register("subscriber_attempts", "Messages posted to subscribers", attempts);
+        registry.register("subscriber_lag_positions", "How far behind the log it is", lag);
+        registry.register("subscriber_waiting_messages", "Messages that wait", waiting);
+        registry.register("subscriber_dead_letters", "Messages that were given up", letters);
+        registry.register("subscriber_paused", "Whether nothing is sent to it", paused);
     }
 
     fn may_see(&self, request: &Request) -> bool {

@@ -39,6 +39,11 @@ impl Networks {
         self.0.is_empty()
     }
 
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &IpNet> {
+        self.0.iter()
+    }
+
     /// Whether one of them has this address.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
