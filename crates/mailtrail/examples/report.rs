@@ -143,7 +143,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     std::io::stdout().write_all(render::table(&late, None).as_bytes())?;
     let footer = render::Footer::new(reported.head, "now", "my service 1.0");
     let folder = std::env::temp_dir();
-    std::fs::write(folder.join("late.html"), render::html("Late opens", &[late.clone()], &footer))?;
+    std::fs::write(
+        folder.join("late.html"),
+        render::html("Late opens", std::slice::from_ref(&late), &footer),
+    )?;
     std::fs::write(folder.join("late.parquet"), render::parquet(&late, &footer)?)?;
     Ok(())
 }

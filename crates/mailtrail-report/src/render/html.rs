@@ -106,8 +106,9 @@ fn cell(cell: Option<&Cell>, kind: Kind) -> Markup {
         Some(Cell::Status(status)) => Some(status.code()),
         _ => None,
     };
+    let is_long = matches!(cell, Some(Cell::Text(text)) if text.len() > WORD);
     markup! {
-        td class=[class(kind)] data-status=[status] {
+        td class=[is_long.then_some("words").or_else(|| class(kind))] data-status=[status] {
             @if let Some(Cell::Time(at)) = cell {
                 time datetime=(time(*at)) { (at.format("%Y-%m-%d %H:%M:%S")) }
             } @else { (shown(cell, kind)) }
@@ -124,5 +125,7 @@ fn class(kind: Kind) -> Option<&'static str> {
     number.then_some("number").or_else(|| (kind == Kind::Time).then_some("time"))
 }
 
+/// What is longer needs room for several words in a line.
+const WORD: usize = 24;
 /// How a page of sheets looks: light and dark, narrow and printed.
 pub const STYLE: &str = include_str!("page.css");
