@@ -1,7 +1,9 @@
 //! The Email Log: one row for each delivery.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
+use bytes::Bytes;
 use mailtrail_core::event::{Envelope, Event, Row};
 use mailtrail_core::id::Category;
 use mailtrail_core::projection::{
@@ -10,8 +12,9 @@ use mailtrail_core::projection::{
 use mailtrail_core::store::Filter;
 use mailtrail_core::{BroadcastId, DeliveryId, Evidence, Join, StreamId};
 
+use crate::page::{Cursor, Page, Paging, Place, Sort};
 use crate::planned_row::{Follows, HeldRow, PlannedRow};
-use crate::query::Query;
+use crate::query::{Query, QueryError};
 use crate::row::EmailLogRow;
 use crate::summary::Summary;
 
@@ -63,7 +66,7 @@ impl Projection for EmailLog {
     }
 
     fn revision(&self) -> u32 {
-        2
+        3
     }
 
     fn filter(&self) -> Filter {
@@ -83,17 +86,49 @@ impl EmailLogState {
     pub fn rows(&self, query: &Query) -> Result<Vec<EmailLogRow>, StateError> {
         let mut rows = Vec::new();
         self.each_row(query, |planned, evidence| {
-            rows.push(EmailLogRow::of(planned, evidence, self)?);
+            rows.push(EmailLogRow::of(planned, evidence, self, query.now)?);
             Ok(())
         })?;
         Ok(rows)
+    }
+
+    /// Some of these rows, perhaps in another order.
+    pub fn page(&self, query: &Query, paging: &Paging) -> Result<Page, QueryError> {
+        match &paging.sort {
+            None => self.page_in_order(query, paging),
+            Some(sort) => self.page_sorted(query, paging, sort),
+        }
+    }
+
+    /// Whether there is every column and label that is named. Of a log without rows nothing is asked.
+    pub fn check(&self, query: &Query, sort: Option<&Sort>) -> Result<(), QueryError> {
+        let sorted = sort.map(|sort| &*sort.column);
+        let of_query = query.labels.iter().map(|(name, _)| name.as_str());
+        let of_columns = query.columns.iter().map(|(name, _)| name.as_str());
+        let is_label = |name: &&str| EmailLogRow::column(name).is_none();
+        let named = of_columns.chain(sorted).filter(is_label).chain(of_query);
+        let mut unknown: Vec<&str> = named.collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let mut is_empty = true;
+        let of_broadcast = query.broadcast.clone().map_or_else(Query::default, Query::of);
+        self.visit(&of_broadcast, None, |planned, _| {
+            is_empty = false;
+            unknown.retain(|name| !planned.labels.contains_key(*name));
+            Ok(if unknown.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+        match unknown.first() {
+            Some(name) if !is_empty => Err(QueryError::UnknownColumn { name: (*name).into() }),
+            _ => Ok(()),
+        }
     }
 
     /// The row of a delivery, as it is among those; none if it was never planned.
     pub fn row(&self, delivery: DeliveryId) -> Result<Option<EmailLogRow>, StateError> {
         let Some(planned) = self.held_row(delivery)? else { return Ok(None) };
         let evidence = self.deliveries.of(delivery)?;
-        Ok(Some(EmailLogRow::of(&planned, &evidence, self)?))
+        Ok(Some(EmailLogRow::of(&planned, &evidence, self, None)?))
     }
 
     /// The counts of the rows that a query asks for.
@@ -172,29 +207,138 @@ impl EmailLogState {
         Ok(self.follows.get(broadcast)?.and_then(|follows| follows.into_owned().0))
     }
 
-    fn each_row(
+    /// Visits the rows that a query asks for, in their order.
+    pub(crate) fn each_row(
         &self,
         query: &Query,
         mut visit: impl FnMut(&PlannedRow, &Evidence) -> Result<(), StateError>,
+    ) -> Result<(), StateError> {
+        self.visit(query, None, |planned, evidence| {
+            visit(planned, evidence)?;
+            Ok(ControlFlow::Continue(()))
+        })
+    }
+
+    /// Whether a query asks for the row of a delivery.
+    pub(crate) fn answers(&self, query: &Query, delivery: DeliveryId) -> Result<bool, StateError> {
+        let Some(planned) = self.held_row(delivery)? else { return Ok(false) };
+        let evidence = self.deliveries.of(delivery)?;
+        self.is_asked(query, &planned, &evidence)
+    }
+
+    fn is_asked(
+        &self,
+        query: &Query,
+        planned: &PlannedRow,
+        evidence: &Evidence,
+    ) -> Result<bool, StateError> {
+        if !query.admits(planned) || !query.has_status(evidence.status()) {
+            return Ok(false);
+        }
+        if !query.looks_at_cells() {
+            return Ok(true);
+        }
+        Ok(query.admits_row(&EmailLogRow::of(planned, evidence, self, query.now)?))
+    }
+
+    /// Visits those behind an order key, until it is enough.
+    fn visit(
+        &self,
+        query: &Query,
+        after: Option<&Bytes>,
+        mut visit: impl FnMut(&PlannedRow, &Evidence) -> Result<ControlFlow<()>, StateError>,
     ) -> Result<(), StateError> {
         let mut asked = |planned: &PlannedRow| {
             if !query.admits(planned) {
                 return Ok(());
             }
             let evidence = self.deliveries.of(planned.row.delivery)?;
-            if query.has_status(evidence.status()) { visit(planned, &evidence) } else { Ok(()) }
+            if !self.is_asked(query, planned, &evidence)? {
+                return Ok(());
+            }
+            match visit(planned, &evidence)? {
+                ControlFlow::Continue(()) => Ok(()),
+                ControlFlow::Break(()) => Err(Visited::Enough),
+            }
         };
-        if let Some(pages) = &self.pages {
+        let visited = if let Some(pages) = &self.pages {
             let prefix = PlannedRow::order_prefix(query.broadcast.as_ref());
-            return pages.each(&prefix, |entry| match self.row_of(&entry)? {
+            pages.each_after(&prefix, after.cloned(), |entry| match self.row_of(&entry)? {
                 Some(planned) => asked(&planned),
                 None => Ok(()),
-            });
+            })
+        } else {
+            let in_memory = self.rows.each_in_memory().filter_map(|(_, row)| row.0.as_ref());
+            let mut planned: Vec<_> = in_memory.map(|row| (row.order_key(), row)).collect();
+            planned.retain(|(key, _)| after.is_none_or(|after| key > after));
+            planned.sort_by(|(one, _), (other, _)| one.cmp(other));
+            planned.into_iter().try_for_each(|(_, planned)| asked(planned))
+        };
+        match visited {
+            Ok(()) | Err(Visited::Enough) => Ok(()),
+            Err(Visited::Failed(error)) => Err(error),
         }
-        let in_memory = self.rows.each_in_memory();
-        let mut planned: Vec<_> = in_memory.filter_map(|(_, row)| row.0.as_ref()).collect();
-        planned.sort_by_cached_key(|planned| planned.order_key());
-        planned.into_iter().try_for_each(asked)
+    }
+
+    fn page_in_order(&self, query: &Query, paging: &Paging) -> Result<Page, QueryError> {
+        let after = match &paging.after {
+            None => None,
+            Some(cursor) => Some(self.cursor_row(cursor)?.order_key()),
+        };
+        let limit = paging.limit.unwrap_or(usize::MAX);
+        let (mut rows, mut is_more) = (Vec::new(), false);
+        self.visit(query, after.as_ref(), |planned, evidence| {
+            if rows.len() >= limit {
+                is_more = true;
+                return Ok(ControlFlow::Break(()));
+            }
+            rows.push(EmailLogRow::of(planned, evidence, self, query.now)?);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        let last = rows.last().filter(|_| is_more);
+        let next = last.map(|row: &EmailLogRow| Cursor::of(row.delivery));
+        Ok(Page { rows, next })
+    }
+
+    fn page_sorted(&self, query: &Query, paging: &Paging, sort: &Sort) -> Result<Page, QueryError> {
+        let after = match &paging.after {
+            None => None,
+            Some(cursor) => {
+                let planned = self.cursor_row(cursor)?;
+                let evidence = self.deliveries.of(planned.row.delivery)?;
+                let row = EmailLogRow::of(&planned, &evidence, self, query.now)?;
+                Some(sort.place_of(cursor, &row, planned.order_key()))
+            }
+        };
+        let limit = paging.limit.unwrap_or(usize::MAX);
+        // One more than asked for says whether there is a next page; some more, so that it is seldom sorted.
+        let (wanted, held) = (limit.saturating_add(1), limit.saturating_mul(2).saturating_add(64));
+        let by_place = |one: &(Place, EmailLogRow), other: &(Place, EmailLogRow)| {
+            sort.compare(&one.0, &other.0)
+        };
+        let mut rows: Vec<(Place, EmailLogRow)> = Vec::new();
+        self.each_row(query, |planned, evidence| {
+            let row = EmailLogRow::of(planned, evidence, self, query.now)?;
+            let place = sort.place(&row, planned.order_key());
+            if after.as_ref().is_none_or(|after| sort.compare(&place, after).is_gt()) {
+                rows.push((place, row));
+            }
+            if rows.len() > held {
+                rows.sort_by(by_place);
+                rows.truncate(wanted);
+            }
+            Ok(())
+        })?;
+        rows.sort_by(by_place);
+        let is_more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| is_more).map(|(place, row)| sort.cursor(row, place));
+        Ok(Page { rows: rows.into_iter().map(|(_, row)| row).collect(), next })
+    }
+
+    fn cursor_row(&self, cursor: &Cursor) -> Result<PlannedRow, QueryError> {
+        let delivery = cursor.delivery();
+        self.held_row(delivery)?.ok_or(QueryError::UnknownCursor { delivery })
     }
 
     /// The row that an entry of an index leads to; none if the row has another place by now.
@@ -204,7 +348,7 @@ impl EmailLogState {
         Ok(planned.filter(|planned| planned.index_keys().contains(&entry.key)))
     }
 
-    fn held_row(&self, delivery: DeliveryId) -> Result<Option<PlannedRow>, StateError> {
+    pub(crate) fn held_row(&self, delivery: DeliveryId) -> Result<Option<PlannedRow>, StateError> {
         Ok(self.rows.get(&delivery)?.and_then(|row| row.into_owned().0))
     }
 
@@ -221,6 +365,18 @@ impl EmailLogState {
             self.follows.get_mut(&created.broadcast)?.join(Follows(created.follows));
         }
         Ok(())
+    }
+}
+
+/// How visiting rows ends.
+enum Visited {
+    Enough,
+    Failed(StateError),
+}
+
+impl From<StateError> for Visited {
+    fn from(error: StateError) -> Self {
+        Self::Failed(error)
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use mailtrail_core::event::{Envelope, Row};
 use mailtrail_core::projection::{StateError, TableValue};
-use mailtrail_core::{BroadcastId, EventId, Join};
+use mailtrail_core::{BroadcastId, EmailAddress, EventId, Join};
 use serde::{Deserialize, Serialize};
 
 /// A row as it was planned.
@@ -53,6 +53,17 @@ impl PlannedRow {
             push(&mut key, broadcast.as_str());
         }
         key
+    }
+
+    /// The domain of the address, if it is one.
+    pub(crate) fn domain(&self) -> Option<Box<str>> {
+        match &self.normal_address {
+            Some(address) => address.rsplit_once('@').map(|(_, domain)| domain.into()),
+            None => {
+                let address = EmailAddress::parse(self.address.as_deref()?).ok()?;
+                Some(address.domain().into())
+            }
+        }
     }
 
     /// How the keys begin by which the rows of an address are found.

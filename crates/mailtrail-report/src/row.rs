@@ -1,6 +1,6 @@
 //! One row of the Email Log, in the words that people see.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use mailtrail_core::evidence::Planned;
@@ -8,6 +8,7 @@ use mailtrail_core::projection::StateError;
 use mailtrail_core::{DeliveryId, Evidence, Status};
 
 use crate::email_log::EmailLogState;
+use crate::labels::Labels;
 use crate::planned_row::PlannedRow;
 use crate::sheet::{Cell, Column, Kind, Sheet, Shown};
 use crate::words;
@@ -84,24 +85,43 @@ pub struct EmailLogRow {
 impl EmailLogRow {
     /// The rows as the Email Log shows them.
     pub fn sheet(rows: &[Self]) -> Sheet {
-        let labels: BTreeSet<&str> =
-            rows.iter().flat_map(|row| row.labels.keys().map(String::as_str)).collect();
-        let of_label = |label: &&str| {
-            Column::new(label, label, Kind::Text).shown(Shown::Full).of_group("labels")
-        };
-        let columns = columns().into_iter().chain(labels.iter().map(of_label));
+        let labels = Labels::of(rows.iter().map(|row| &row.labels));
+        let columns = columns().into_iter().chain(labels.columns(Shown::Full));
         let mut sheet = Sheet::new("email_log", "Email Log", columns);
         for row in rows {
-            let labels = labels.iter().map(|label| row.labels.get(*label).cloned().into());
-            sheet.push(row.cells().into_iter().chain(labels));
+            sheet.push(row.cells().into_iter().chain(labels.cells(&row.labels)));
         }
         sheet
+    }
+
+    /// The number of the column of this name or title; none, if it can only be a label's.
+    pub(crate) fn column(name: &str) -> Option<usize> {
+        let is_it =
+            |column: &Column| *column.name == *name || column.title.eq_ignore_ascii_case(name);
+        columns().iter().position(is_it)
+    }
+
+    /// The cell of a column.
+    pub(crate) fn cell(&self, column: usize) -> Cell {
+        self.cells().into_iter().nth(column).unwrap_or(Cell::Empty)
+    }
+
+    /// Whether a text stands in a cell or a label, in upper or lower case; `text` is in lower case.
+    pub(crate) fn says(&self, text: &str) -> bool {
+        let is_in = |own: &str| own.to_lowercase().contains(text);
+        let in_a_cell = |cell: &Cell| match cell {
+            Cell::Text(own) => is_in(own),
+            Cell::Status(status) => is_in(status.label()),
+            _ => false,
+        };
+        self.cells().iter().any(in_a_cell) || self.labels.values().any(|own| is_in(own))
     }
 
     pub(crate) fn of(
         planned: &PlannedRow,
         evidence: &Evidence,
         state: &EmailLogState,
+        now: Option<DateTime<Utc>>,
     ) -> Result<Self, StateError> {
         let status = evidence.status();
         let opens = evidence.opens();
@@ -116,7 +136,7 @@ impl EmailLogRow {
             email_address: planned.personal(planned.address.as_deref()),
             delivery_results: status.label(),
             status,
-            why: words::why(evidence),
+            why: words::why(evidence, now),
             what_to_do: words::what_to_do(evidence),
             planned: evidence.planned_at(),
             sent: evidence.sent_at(),
@@ -203,7 +223,7 @@ fn columns() -> [Column; 25] {
 }
 
 impl PlannedRow {
-    fn personal(&self, text: Option<&str>) -> Box<str> {
+    pub(crate) fn personal(&self, text: Option<&str>) -> Box<str> {
         if self.erased { "erased".into() } else { text.unwrap_or_default().into() }
     }
 }

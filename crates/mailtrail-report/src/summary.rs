@@ -43,7 +43,7 @@ pub struct Summary {
 /// let reached = summary.reached();
 /// assert_eq!((reached.count, reached.of, reached.per_mille()), (0, 1, Some(0)));
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct Rate {
     /// How many.
@@ -88,6 +88,23 @@ impl Rate {
     /// So many of so many.
     pub const fn new(count: u64, of: u64) -> Self {
         Self { count, of }
+    }
+
+    /// Of two groups together.
+    pub(crate) fn and(self, other: Self) -> Self {
+        let (count, of) =
+            (self.count.saturating_add(other.count), self.of.saturating_add(other.of));
+        Self { count, of }
+    }
+
+    /// With one more, which counts or does not.
+    pub(crate) fn with(self, counts: bool) -> Self {
+        self.and(Self::new(u64::from(counts), 1))
+    }
+
+    /// In percent, rounded up: for charts.
+    pub(crate) fn percent(self) -> u64 {
+        self.per_mille().unwrap_or(0).div_ceil(10)
     }
 }
 

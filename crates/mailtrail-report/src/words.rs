@@ -5,12 +5,12 @@ use mailtrail_core::event::{Agent, Reading, SuppressedBy};
 use mailtrail_core::evidence::Why;
 use mailtrail_core::{Evidence, Status};
 
-/// Why a row has its status.
-pub(crate) fn why(evidence: &Evidence) -> String {
+/// Why a row has its status, for whoever looks at this time.
+pub(crate) fn why(evidence: &Evidence, now: Option<DateTime<Utc>>) -> String {
     let words = match evidence.status() {
         Status::Unsent => unsent(evidence),
         Status::Sent => sent(evidence),
-        Status::SoftBounced => soft_bounced(evidence),
+        Status::SoftBounced => soft_bounced(evidence, now),
         Status::Blocked => blocked(evidence),
         Status::Bounced | Status::Failed => failed(evidence),
         Status::Delivered => delivered(evidence),
@@ -72,17 +72,29 @@ fn handed_over(evidence: &Evidence) -> String {
     }
 }
 
-fn soft_bounced(evidence: &Evidence) -> String {
+fn soft_bounced(evidence: &Evidence, now: Option<DateTime<Utc>>) -> String {
     let Some((last, deferral)) = evidence.deferred() else { return reason(evidence) };
     // A relay that reports a delay after it took the message is still trying.
-    if evidence.is_sent() && last <= evidence.sent_at() {
-        return format!("{}, no word since.", handed_over(evidence));
+    let was_taken = evidence.is_sent() && last <= evidence.sent_at();
+    let silence = now.and_then(|now| silence(evidence, now));
+    match silence {
+        Some(silence) if was_taken => return format!("{}, {silence}.", handed_over(evidence)),
+        Some(silence) => return format!("{} There is {silence}.", reason(evidence)),
+        None if was_taken => return format!("{}, no word since.", handed_over(evidence)),
+        None => {}
     }
     let tried = last.map(|at| format!("last tried {}", minute(at)));
     let next = deferral.next_attempt.map(|at| format!("next try {}", minute(at)));
     let times: Vec<String> = tried.into_iter().chain(next).collect();
     let times = if times.is_empty() { String::new() } else { format!(": {}", times.join(", ")) };
     format!("{} It is still tried{times}.", reason(evidence))
+}
+
+/// How long nobody has said anything, if it is long.
+fn silence(evidence: &Evidence, now: DateTime<Utc>) -> Option<String> {
+    let last = evidence.last_at()?;
+    let days = now.signed_duration_since(last).num_days();
+    (days >= SILENT_DAYS).then(|| format!("no news since {} ({days} days)", minute(last)))
 }
 
 fn blocked(evidence: &Evidence) -> String {
@@ -158,3 +170,6 @@ fn codes(why: &Why) -> Option<String> {
 fn minute(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M UTC").to_string()
 }
+
+/// After so many days without news nobody is taken to be still trying.
+const SILENT_DAYS: i64 = 5;

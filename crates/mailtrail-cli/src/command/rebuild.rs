@@ -7,7 +7,7 @@ use mailtrail::Tracker;
 use mailtrail::core::Position;
 use mailtrail::core::projection::{Checkpoint, Parted, Projection, StateDigest};
 use mailtrail::projection::{Progress, RunError, Runner};
-use mailtrail::report::{BroadcastSummary, EmailLog};
+use mailtrail::report::{BroadcastSummary, EmailLog, Trails};
 
 use crate::failure::Failure;
 use crate::output;
@@ -25,7 +25,8 @@ impl Rebuild {
     pub(crate) async fn run(self, setup: &Setup) -> Result<(), Failure> {
         let opened = setup.open().await?;
         self.one(&opened, setup, EmailLog).await?;
-        self.one(&opened, setup, BroadcastSummary).await
+        self.one(&opened, setup, BroadcastSummary).await?;
+        self.one(&opened, setup, Trails).await
     }
 
     async fn one<P>(&self, opened: &Opened, setup: &Setup, projection: P) -> Result<(), Failure>

@@ -80,7 +80,7 @@ fn the_demo_shows_all_ten_statuses_each_with_its_reason() {
     let store = ["--store", "sled:demo/trail", "--keys", "demo/keys.toml"];
     let run = |arguments: &[&str]| mailtrail(folder.path(), &[&store[..], arguments].concat());
     let checked = text(&run(&["rebuild", "--check"]));
-    assert_eq!(checked.matches("equal to what the events give").count(), 2, "{checked}");
+    assert_eq!(checked.matches("equal to what the events give").count(), 3, "{checked}");
     let bare =
         mailtrail(folder.path(), &["--store", "demo/trail", "report", "email-log", "--json"]);
     assert_eq!(lines(&bare), rows, "a folder is opened as what it is");

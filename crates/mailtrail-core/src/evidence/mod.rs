@@ -259,6 +259,12 @@ impl Evidence {
         first.value().map(|()| first.at())
     }
 
+    /// When an automatic answer said that the person has moved; the outer `None` says never.
+    pub fn moved(&self) -> Option<Option<DateTime<Utc>>> {
+        let first = &self.rare.value()?.moved;
+        first.value().map(|()| first.at())
+    }
+
     /// When the last fact about it claims to have happened.
     pub fn last_at(&self) -> Option<DateTime<Utc>> {
         self.last.at()
@@ -333,7 +339,10 @@ impl Evidence {
             }
             Event::Complained(_) => self.rare.grow().complained.join(once),
             Event::Unsubscribed(_) => self.rare.grow().unsubscribed.join(once),
-            Event::AutoReplied(_) => self.rare.grow().auto_replied.join(once),
+            Event::AutoReplied(event) => {
+                let rare = self.rare.grow();
+                rare.auto_replied.join(once) | (event.address_change && rare.moved.join(once))
+            }
             Event::Suppressed(_)
             | Event::Reclassified(_)
             | Event::BroadcastCreated(_)

@@ -43,6 +43,7 @@ pub(super) struct Rare {
     pub(super) complained: First<()>,
     pub(super) unsubscribed: First<()>,
     pub(super) auto_replied: First<()>,
+    pub(super) moved: First<()>,
     pub(super) foreign: Distinct<EventId>,
 }
 
@@ -66,6 +67,7 @@ impl Join for Rare {
         grew |= self.complained.join(other.complained);
         grew |= self.unsubscribed.join(other.unsubscribed);
         grew |= self.auto_replied.join(other.auto_replied);
+        grew |= self.moved.join(other.moved);
         grew | self.foreign.join(other.foreign)
     }
 }

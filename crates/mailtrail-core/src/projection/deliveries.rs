@@ -125,16 +125,29 @@ impl<E: Knowledge> Deliveries<E> {
     /// [`StateError`] if an entry has to be read, and can't be.
     pub fn unmatched(&self, planned: impl Fn(&E) -> bool) -> Result<u64, StateError> {
         let mut count = 0_u64;
+        self.each_unmatched(planned, |_| count = count.saturating_add(1))?;
+        Ok(count)
+    }
+
+    /// Visits what is known by each of these, in no order.
+    ///
+    /// # Errors
+    /// [`StateError`] if an entry has to be read, and can't be.
+    pub fn each_unmatched(
+        &self,
+        planned: impl Fn(&E) -> bool,
+        mut visit: impl FnMut(&E),
+    ) -> Result<(), StateError> {
         self.own.each(|known| {
-            count = count.saturating_add(u64::from(!planned(&known)));
+            if !planned(&known) {
+                visit(&known);
+            }
             Ok::<_, StateError>(())
         })?;
         self.others.each(|other| {
-            let unmatched = other.known.is_some() && other.named_by.is_empty();
-            count = count.saturating_add(u64::from(unmatched));
-            Ok::<_, StateError>(())
-        })?;
-        Ok(count)
+            other.known.iter().filter(|_| other.named_by.is_empty()).for_each(&mut visit);
+            Ok(())
+        })
     }
 
     /// See [`Table::join`].

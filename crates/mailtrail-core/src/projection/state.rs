@@ -131,9 +131,21 @@ impl Pages {
     pub fn each<E: From<StateError>>(
         &self,
         prefix: &[u8],
+        visit: impl FnMut(Entry) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.each_after(prefix, None, visit)
+    }
+
+    /// The same, of the keys behind this one.
+    ///
+    /// # Errors
+    /// As of [`each`](Self::each).
+    pub fn each_after<E: From<StateError>>(
+        &self,
+        prefix: &[u8],
+        mut after: Option<Bytes>,
         mut visit: impl FnMut(Entry) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut after: Option<Bytes> = None;
         loop {
             let page = self.page(prefix, after.as_deref())?;
             let Some(last) = page.last() else { return Ok(()) };

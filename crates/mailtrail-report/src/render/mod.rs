@@ -20,6 +20,7 @@ pub use json::{Object, json};
 #[cfg(feature = "parquet")]
 pub use parquet::{ParquetError, parquet};
 pub use table::table;
+pub(crate) use text::plain;
 pub use text::text;
 
 /// Text of others, safe to show: C0, C1 and bidirectional controls are escaped.

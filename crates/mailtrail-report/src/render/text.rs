@@ -23,7 +23,7 @@ pub fn text(cell: &Cell, kind: Kind) -> String {
 }
 
 /// A cell as programs read it: numbers without units, times in ISO 8601.
-pub(super) fn plain(cell: &Cell) -> String {
+pub(crate) fn plain(cell: &Cell) -> String {
     match cell {
         Cell::Empty | Cell::Flag(false) => String::new(),
         Cell::Flag(true) => "yes".into(),

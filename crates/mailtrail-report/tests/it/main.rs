@@ -6,3 +6,5 @@ mod kept;
 mod laws;
 #[cfg(all(feature = "html", feature = "parquet"))]
 mod renderings;
+mod story;
+mod views;

@@ -64,9 +64,12 @@ pub fn event(keys: Vec<StreamId>, known: Vec<EventId>) -> impl Strategy<Value = 
             opened.into()
         }
     });
+    let mut moved = AutoReplied::default();
+    moved.address_change = true;
     let rare = select(vec![
         Complained::default().into(),
         AutoReplied::default().into(),
+        moved.into(),
         Resubscribed::default().into(),
         Hit::default().into(),
         Custom::default().into(),

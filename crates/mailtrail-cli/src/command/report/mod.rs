@@ -1,6 +1,9 @@
 //! `report`: what people look at.
 
-use std::collections::BTreeMap;
+mod log;
+mod summary;
+mod views;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -11,7 +14,7 @@ use mailtrail::core::{BroadcastId, Status};
 use mailtrail::projection::Progress;
 use mailtrail::report::render::{self, Cells, Footer};
 use mailtrail::report::sheet::Sheet;
-use mailtrail::report::{self, EmailLogRow, EmailLogState, Query, Summary};
+use mailtrail::report::{self, EmailLogState, Query, QueryError};
 use mailtrail::webhook::track::Machines;
 
 use crate::failure::Failure;
@@ -22,9 +25,23 @@ use crate::setup::{Opened, Setup};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Report {
     /// One row for each delivery, with its result and why.
-    EmailLog(Asked),
+    EmailLog(log::Log),
     /// The ten counts, and the rates with their bases.
-    Summary(Asked),
+    Summary(summary::Counted),
+    /// The contacts that have to give another address, and why.
+    InvalidAddresses(Asked),
+    /// What is read most and least: --by kind, subject, hour, weekday, contact, domain or a label.
+    ReadingBehaviour(Asked),
+    /// What the servers of each recipient domain did, day by day, and where that changed suddenly.
+    DomainHealth(views::Health),
+    /// How much is known, by domain and by From address, and what would make it more.
+    TrackingCoverage(Asked),
+    /// What came back, and names no delivery of ours.
+    UnmatchedFeedback(Asked),
+    /// What arrived, and yet was refused.
+    Contradictions(Asked),
+    /// Events that are none of ours: kept, and without effect.
+    CustomEvents(Asked),
 }
 
 /// Of what, and how it is shown.
@@ -41,13 +58,13 @@ pub(crate) struct Asked {
 pub(crate) struct Rows {
     /// The broadcast; all of them if not given.
     broadcast: Option<BroadcastId>,
-    /// Only rows with this label: name=value.
-    #[arg(long = "where", value_name = "LABEL=VALUE")]
-    labels: Vec<String>,
+    /// Only rows with this value in a column or label: name=value.
+    #[arg(long = "where", value_name = "COLUMN=VALUE")]
+    conditions: Vec<Query>,
     /// Only rows with this status.
     #[arg(long)]
     status: Vec<Status>,
-    /// By the values of this label.
+    /// By the values of this label, or what the report is made by.
     #[arg(long, value_name = "LABEL")]
     by: Option<String>,
     /// As it was: at a position; at a time, as this store knew it then; or occurred:TIME, of what had
@@ -91,19 +108,34 @@ impl Format {
 impl Report {
     pub(crate) async fn run(self, setup: &Setup) -> Result<(), Failure> {
         let opened = setup.open().await?;
-        let (Self::EmailLog(asked) | Self::Summary(asked)) = &self;
-        let (sheet, head) = match &self {
-            Self::EmailLog(_) => asked.rows.email_log(&opened).await?,
-            Self::Summary(_) => asked.rows.summary(&opened).await?,
+        let (asked, (sheet, head)) = match &self {
+            Self::EmailLog(log) => (&log.asked, log.sheet(&opened).await?),
+            Self::Summary(counted) => (&counted.asked, counted.sheet(&opened).await?),
+            Self::InvalidAddresses(asked) => (asked, asked.rows.invalid_addresses(&opened).await?),
+            Self::ReadingBehaviour(asked) => (asked, asked.rows.reading_behaviour(&opened).await?),
+            Self::DomainHealth(health) => (&health.asked, health.sheet(&opened).await?),
+            Self::TrackingCoverage(asked) => (asked, asked.rows.tracking_coverage(&opened).await?),
+            Self::UnmatchedFeedback(asked) => (asked, asked.rows.unmatched(&opened).await?),
+            Self::Contradictions(asked) => (asked, asked.rows.contradictions(&opened).await?),
+            Self::CustomEvents(asked) => (asked, asked.rows.custom_events(&opened).await?),
         };
         asked.shown.print(&sheet, &footer(&opened, head, &asked.rows.as_of)?, setup.json)
     }
 }
 
-async fn email_log(opened: &Opened, as_of: &AsOf) -> Result<Reported<EmailLogState>, Failure> {
+/// The state of a projection, as of then.
+async fn state_of<P>(
+    opened: &Opened,
+    projection: P,
+    as_of: &AsOf,
+) -> Result<Reported<P::State>, Failure>
+where
+    P: Projection,
+    P::State: Parted,
+{
     match as_of {
-        AsOf::Now => current(opened, report::EmailLog).await,
-        bound => Ok(opened.tracker.as_of(&report::EmailLog, bound).await?),
+        AsOf::Now => current(opened, projection).await,
+        bound => Ok(opened.tracker.as_of(&projection, bound).await?),
     }
 }
 
@@ -126,6 +158,14 @@ where
     Ok(reported)
 }
 
+/// Why a query has no answer: mostly as it asks for what is not there.
+fn unanswered(error: QueryError) -> Failure {
+    match error {
+        QueryError::State(error) => error.into(),
+        error => Failure::data(error),
+    }
+}
+
 /// Where a report comes from whose state is of the log up to here.
 pub(crate) fn footer(opened: &Opened, head: Head, as_of: &AsOf) -> Result<Footer, Failure> {
     let program = concat!("mailtrail ", env!("CARGO_PKG_VERSION"));
@@ -135,54 +175,24 @@ pub(crate) fn footer(opened: &Opened, head: Head, as_of: &AsOf) -> Result<Footer
 }
 
 impl Rows {
-    fn query(&self) -> Result<Query, Failure> {
-        let mut query = self.broadcast.clone().map_or_else(Query::default, Query::of);
-        for label in &self.labels {
-            let condition: Query = label.parse().map_err(Failure::data)?;
-            query.labels.extend(condition.labels);
-        }
+    fn query(&self, opened: &Opened) -> Query {
+        let query = self.broadcast.clone().map_or_else(Query::default, Query::of);
+        let mut query = self.conditions.iter().cloned().fold(query, Query::and);
         query.statuses.clone_from(&self.status);
-        Ok(query)
-    }
-
-    async fn email_log(&self, opened: &Opened) -> Result<(Sheet, Head), Failure> {
-        let query = self.query()?;
-        let Reported { state, head, .. } = email_log(opened, &self.as_of).await?;
-        Ok((EmailLogRow::sheet(&state.rows(&query)?), head))
-    }
-
-    async fn summary(&self, opened: &Opened) -> Result<(Sheet, Head), Failure> {
-        let (groups, unmatched, head) = self.groups(opened).await?;
-        let mut sheet = Summary::sheet(&groups, self.by.as_deref());
-        if unmatched > 0 {
-            sheet.note(format!("{unmatched} pieces of feedback match no delivery"));
-        }
-        Ok((sheet, head))
-    }
-
-    /// The counts, how much feedback matches no delivery, and of which log that is. The counts of a broadcast are kept; what is asked of
-    /// labels or statuses is counted from the rows.
-    async fn groups(
-        &self,
-        opened: &Opened,
-    ) -> Result<(BTreeMap<String, Summary>, u64, Head), Failure> {
-        let one = |summary| BTreeMap::from([(String::new(), summary)]);
-        let kept = self.labels.is_empty() && self.status.is_empty() && self.by.is_none();
-        if kept && self.as_of == AsOf::Now {
-            let Reported { state, head, .. } = current(opened, report::BroadcastSummary).await?;
-            let summary = match &self.broadcast {
-                Some(broadcast) => state.of(broadcast)?,
-                None => state.of_all()?,
-            };
-            return Ok((one(summary), state.unmatched()?, head));
-        }
-        let query = self.query()?;
-        let Reported { state, head, .. } = email_log(opened, &self.as_of).await?;
-        let groups = match &self.by {
-            Some(label) => state.summary_by(&query, label)?,
-            None => one(state.summary(&query)?),
+        query.now = match self.as_of {
+            AsOf::Now => Some(opened.tracker.clock().now()),
+            AsOf::RecordedAt(at) | AsOf::OccurredAt(at) => Some(at),
+            _ => None,
         };
-        Ok((groups, state.unmatched()?, head))
+        query
+    }
+
+    /// The state of the Email Log, and what is asked of it, if all of that is there.
+    async fn asked(&self, opened: &Opened) -> Result<(EmailLogState, Query, Head), Failure> {
+        let query = self.query(opened);
+        let Reported { state, head, .. } = state_of(opened, report::EmailLog, &self.as_of).await?;
+        state.check(&query, None).map_err(unanswered)?;
+        Ok((state, query, head))
     }
 }
 

@@ -1,0 +1,214 @@
+//! The Email Log in another order, and page by page.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::str::FromStr;
+
+use bytes::Bytes;
+use mailtrail_core::{DeliveryId, Status};
+
+use crate::row::EmailLogRow;
+use crate::sheet::Cell;
+
+/// In which order, how many rows, and behind which one.
+///
+/// Pages are stable: a row that comes in between, or whose place changes, moves no other. Each row that stays where it is
+/// comes once.
+///
+/// ```
+/// use mailtrail_report::{EmailLogState, Paging, Query};
+/// let state = EmailLogState::default();
+/// let mut paging = Paging::default().sort("last_change:desc".parse()?).limit(100);
+/// loop {
+///     let page = state.page(&Query::default(), &paging)?;
+///     assert!(page.rows.is_empty());                       // of a log that is empty
+///     let Some(next) = page.next else { break };
+///     paging = paging.after(next);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Paging {
+    /// By what; by broadcast, contact and address if absent.
+    pub sort: Option<Sort>,
+    /// At most so many rows; all if absent.
+    pub limit: Option<usize>,
+    /// Behind this row.
+    pub after: Option<Cursor>,
+}
+
+/// A column or label by which rows are sorted. What is empty comes last; rows of one value are by broadcast, contact and
+/// address.
+///
+/// ```
+/// use mailtrail_report::Sort;
+/// assert!("sent:desc".parse::<Sort>()?.is_descending);
+/// assert_eq!(&*"school".parse::<Sort>()?.column, "school");
+/// assert!("sent:sideways".parse::<Sort>().is_err());
+/// # Ok::<(), mailtrail_report::ParsePagingError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Sort {
+    /// Its name or title.
+    pub column: Box<str>,
+    /// Whether the greatest comes first.
+    pub is_descending: bool,
+}
+
+/// A row behind which the next page begins. It holds no text of the row: it may stand in a URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Cursor {
+    delivery: DeliveryId,
+    /// The value by which the row was sorted, if it can change; the inner `None` says that it was empty.
+    number: Option<Option<i64>>,
+}
+
+/// Some rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Page {
+    /// The rows.
+    pub rows: Vec<EmailLogRow>,
+    /// Where the next page begins; none behind the last row.
+    pub next: Option<Cursor>,
+}
+
+/// A sort order is not `column` or `column:desc`, or a cursor is none that a page gave.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("an order is written column or column:desc, and a cursor as the page before gave it")]
+#[non_exhaustive]
+pub struct ParsePagingError;
+
+impl Paging {
+    /// Sorted so.
+    pub fn sort(mut self, sort: Sort) -> Self {
+        self.sort = Some(sort);
+        self
+    }
+
+    /// So many rows at most.
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// Behind this row.
+    pub fn after(mut self, cursor: Cursor) -> Self {
+        self.after = Some(cursor);
+        self
+    }
+}
+
+impl FromStr for Sort {
+    type Err = ParsePagingError;
+
+    fn from_str(text: &str) -> Result<Self, ParsePagingError> {
+        let (column, is_descending) = match text.rsplit_once(':') {
+            None => (text, false),
+            Some((column, "desc")) => (column, true),
+            Some((column, "asc")) => (column, false),
+            Some(_) => return Err(ParsePagingError),
+        };
+        Ok(Self { column: column.trim().into(), is_descending })
+    }
+}
+
+impl Cursor {
+    pub(crate) fn delivery(&self) -> DeliveryId {
+        self.delivery
+    }
+
+    pub(crate) fn of(delivery: DeliveryId) -> Self {
+        Self { delivery, number: None }
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.number {
+            None => write!(f, "{}", self.delivery),
+            Some(None) => write!(f, "{}:", self.delivery),
+            Some(Some(number)) => write!(f, "{}:{number}", self.delivery),
+        }
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = ParsePagingError;
+
+    fn from_str(text: &str) -> Result<Self, ParsePagingError> {
+        let (delivery, number) = match text.split_once(':') {
+            None => (text, None),
+            Some((delivery, "")) => (delivery, Some(None)),
+            Some((delivery, number)) => {
+                (delivery, Some(Some(number.parse().map_err(|_| ParsePagingError)?)))
+            }
+        };
+        Ok(Self { delivery: delivery.parse().map_err(|_| ParsePagingError)?, number })
+    }
+}
+
+/// The place of a row in an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    is_empty: bool,
+    number: i64,
+    text: String,
+    order_key: Bytes,
+}
+
+impl Sort {
+    /// The place of a row.
+    pub(crate) fn place(&self, row: &EmailLogRow, order_key: Bytes) -> Place {
+        let cell = match EmailLogRow::column(&self.column) {
+            Some(column) => row.cell(column),
+            None => row.labels.get(&*self.column).cloned().into(),
+        };
+        let (number, text) = match &cell {
+            Cell::Text(text) => (0, text.to_lowercase()),
+            cell => (number(cell).unwrap_or(0), String::new()),
+        };
+        Place { is_empty: cell.is_empty(), number, text, order_key }
+    }
+
+    /// The place of a cursor's row, as it was when the page was made.
+    pub(crate) fn place_of(&self, cursor: &Cursor, row: &EmailLogRow, order_key: Bytes) -> Place {
+        let mut place = self.place(row, order_key);
+        if let Some(number) = cursor.number {
+            place.is_empty = number.is_none();
+            place.number = number.unwrap_or(0);
+        }
+        place
+    }
+
+    /// The cursor of a row at this place.
+    pub(crate) fn cursor(&self, row: &EmailLogRow, place: &Place) -> Cursor {
+        let column = EmailLogRow::column(&self.column);
+        let is_text = column.is_none_or(|column| matches!(row.cell(column), Cell::Text(_)));
+        let number = (!is_text).then(|| (!place.is_empty).then_some(place.number));
+        Cursor { delivery: row.delivery, number }
+    }
+
+    pub(crate) fn compare(&self, one: &Place, other: &Place) -> Ordering {
+        let by_value = (one.number, &one.text).cmp(&(other.number, &other.text));
+        let by_value = if self.is_descending { by_value.reverse() } else { by_value };
+        let by_value = one.is_empty.cmp(&other.is_empty).then(by_value);
+        by_value.then_with(|| one.order_key.cmp(&other.order_key))
+    }
+}
+
+fn number(cell: &Cell) -> Option<i64> {
+    match cell {
+        Cell::Count(count) => i64::try_from(*count).ok(),
+        Cell::Flag(flag) => Some(i64::from(*flag)),
+        Cell::Time(at) => Some(at.timestamp_micros()),
+        Cell::Status(status) => {
+            let place = Status::ALL.iter().position(|other| other == status)?;
+            i64::try_from(place).ok()
+        }
+        _ => None,
+    }
+}
