@@ -12,7 +12,7 @@ use mailtrail::core::projection::{Checkpoint, Projection, StateId};
 use mailtrail::core::store::Filter;
 use mailtrail::core::{EventStore, Position};
 use mailtrail::report::render::{Cells, csv};
-use mailtrail::report::{BroadcastSummary, EmailLog, EmailLogRow, Query};
+use mailtrail::report::{BroadcastSummary, EmailLog, EmailLogRow, Query, Trails};
 use mailtrail::sled::{SledStates, SledStore};
 
 use crate::command::rebuild::checked;
@@ -56,9 +56,11 @@ impl Migrate {
         }
         leave_out(&opened.tracker, &moved, &EmailLog)?;
         leave_out(&opened.tracker, &moved, &BroadcastSummary)?;
+        leave_out(&opened.tracker, &moved, &Trails)?;
         let digests = [
             (EmailLog.name(), checked(&moved, EmailLog).await?),
             (BroadcastSummary.name(), checked(&moved, BroadcastSummary).await?),
+            (Trails.name(), checked(&moved, Trails).await?),
         ];
         if report(&opened.tracker).await? != report(&moved).await? {
             return Err(Failure::other("the reports of both stores differ: please report this"));

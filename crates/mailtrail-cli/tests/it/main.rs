@@ -12,6 +12,7 @@ mod outbound;
 mod projection;
 mod provider;
 mod refused;
+mod reports;
 mod reproduction;
 mod rules;
 mod serving;

@@ -20,7 +20,10 @@ use mailtrail_core::{
     StreamId, Version,
 };
 use mailtrail_memory::MemoryStates;
-use mailtrail_report::{BroadcastSummary, BroadcastSummaryState, EmailLog, EmailLogState, Query};
+use mailtrail_report::{
+    BroadcastSummary, BroadcastSummaryState, EmailLog, EmailLogState, Query, Trails, TrailsState,
+    UnmatchedFeedback,
+};
 use mailtrail_testkit::Feeder;
 use mailtrail_testkit::proptest::prelude::*;
 use mailtrail_testkit::strategy::{Shape, history};
@@ -102,6 +105,14 @@ proptest! {
             in_memory.of_all().unwrap()
         );
         prop_assert_eq!(summary.digest().unwrap(), StateDigest::of(&mut in_memory).unwrap());
+
+        let trails = in_steps(&Trails, &envelopes, steps);
+        let mut in_memory = whole(&Trails, &envelopes);
+        prop_assert_eq!(
+            UnmatchedFeedback::of(&TrailsState::attach(&trails).unwrap()).unwrap(),
+            UnmatchedFeedback::of(&in_memory).unwrap()
+        );
+        prop_assert_eq!(trails.digest().unwrap(), StateDigest::of(&mut in_memory).unwrap());
     }
 
     #[test]
@@ -111,6 +122,8 @@ proptest! {
         prop_assert_eq!(StateDigest::of(&mut parts(&EmailLog, &envelopes, count)).unwrap(), digest);
         let digest = StateDigest::of(&mut whole(&BroadcastSummary, &envelopes)).unwrap();
         prop_assert_eq!(StateDigest::of(&mut parts(&BroadcastSummary, &envelopes, count)).unwrap(), digest);
+        let digest = StateDigest::of(&mut whole(&Trails, &envelopes)).unwrap();
+        prop_assert_eq!(StateDigest::of(&mut parts(&Trails, &envelopes, count)).unwrap(), digest);
     }
 
     #[test]
@@ -237,4 +250,10 @@ fn the_kept_form_of_the_email_log_is_known() {
 #[test]
 fn the_kept_form_of_the_broadcast_summary_is_known() {
     insta::assert_snapshot!(kept_form(&BroadcastSummary));
+}
+
+/// As [`the_kept_form_of_the_email_log_is_known`].
+#[test]
+fn the_kept_form_of_the_trails_is_known() {
+    insta::assert_snapshot!(kept_form(&Trails));
 }

@@ -13,6 +13,10 @@ mod email_log {
     mailtrail_testkit::projection_laws!(mailtrail_report::EmailLog, order_free);
 }
 
+mod trails {
+    mailtrail_testkit::projection_laws!(mailtrail_report::Trails, order_free);
+}
+
 fn build(envelopes: &[Envelope]) -> EmailLogState {
     let mut state = EmailLogState::default();
     for envelope in envelopes {

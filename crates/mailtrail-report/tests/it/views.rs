@@ -2,14 +2,17 @@
 //! of few.
 
 use chrono::TimeDelta;
-use mailtrail_core::Status;
-use mailtrail_core::event::{Agent, AutoReplied, Bounced, Deferred, Delivered, Envelope, Sent};
+use mailtrail_core::event::{
+    Agent, AutoReplied, Bounced, Clicked, Custom, Deferred, Delivered, Envelope, Sent,
+};
 use mailtrail_core::reason::Reason;
+use mailtrail_core::{DeliveryId, Private, Status, StreamId};
 use mailtrail_report::render::{self, Cells};
 use mailtrail_report::sheet::{Kind, Sheet};
 use mailtrail_report::{
-    By, EmailLog, EmailLogRow, EmailLogState, InvalidAddresses, Paging, Query, QueryError, Rate,
-    ReadingBehaviour,
+    By, Change, Comparison, Contradictions, CustomEvents, DomainHealth, EmailLog, EmailLogRow,
+    EmailLogState, InvalidAddresses, OverTime, Paging, Period, Query, QueryError, Rate,
+    ReadingBehaviour, Summary, Times, TrackingCoverage, Trails, UnmatchedFeedback,
 };
 use mailtrail_testkit::Feeder;
 use mailtrail_testkit::proptest::prelude::*;
@@ -26,6 +29,19 @@ fn sheets(envelopes: &[Envelope]) -> Vec<Sheet> {
     for by in &ALL_BY {
         sheets.push(ReadingBehaviour::of(&log, &all, by).unwrap().sheet());
     }
+    for period in [Period::Day, Period::Week] {
+        sheets.push(DomainHealth::of(&log, &all, period).unwrap().sheet());
+    }
+    sheets.push(TrackingCoverage::of(&log, &all).unwrap().sheet());
+    let trails = built(&Trails, envelopes);
+    sheets.push(UnmatchedFeedback::of(&trails).unwrap().sheet());
+    sheets.push(Contradictions::of(&log, &trails, &all).unwrap().sheet());
+    sheets.push(CustomEvents::of(&log, &trails, &all).unwrap().sheet());
+    sheets.push(OverTime::of(&log, &trails, &all).unwrap().sheet());
+    sheets.push(Comparison::of(&log, &all, 3).unwrap().sheet());
+    let mut summary = Summary::sheet(&log.summary_by(&all, "school").unwrap(), Some("school"));
+    Times::add_to(&mut summary, &Times::by(&log, &all, Some("school")).unwrap());
+    sheets.push(summary);
     sheets
 }
 
@@ -55,6 +71,68 @@ proptest! {
             };
             prop_assert_eq!(of_all(|counts| counts.delivered), summary.reached().count);
             prop_assert_eq!(of_all(|counts| counts.read().count), summary.of(Status::Opened));
+        }
+    }
+
+    #[test]
+    fn every_report_has_the_numbers_of_the_summary(h in history(Shape::adversarial().broadcasts(3)), seed: u64) {
+        let envelopes = Feeder::new(&h).shuffled_by(seed).envelopes();
+        let (log, trails) = (built(&EmailLog, &envelopes), built(&Trails, &envelopes));
+        let all = Query::default();
+        let summary = log.summary(&all).unwrap();
+
+        let health = DomainHealth::of(&log, &all, Period::Week).unwrap();
+        let delivered: u64 = health.domains.values().map(|health| health.delivered).sum();
+        prop_assert_eq!(delivered, summary.reached().count);
+        for health in health.domains.values() {
+            let given_up: u64 = health.given_up.iter().sum();
+            prop_assert!(health.delivered + given_up + health.blocked <= health.rows);
+            prop_assert!(health.in_trouble <= health.rows && health.deferred <= health.in_trouble);
+        }
+
+        let coverage = TrackingCoverage::of(&log, &all).unwrap();
+        for groups in [&coverage.domains, &coverage.from] {
+            let delivered: u64 = groups.values().map(|coverage| coverage.delivered).sum();
+            prop_assert_eq!(delivered, summary.reached().count);
+        }
+
+        let unmatched = UnmatchedFeedback::of(&trails).unwrap();
+        prop_assert_eq!(unmatched.feedback.len() as u64, log.unmatched().unwrap());
+        let contradictions = Contradictions::of(&log, &trails, &all).unwrap().contradictions;
+        let mut contradicted: Vec<_> = contradictions.iter().map(|one| one.row.delivery).collect();
+        contradicted.dedup();
+        prop_assert_eq!(contradicted.len() as u64, summary.bounced_after_delivery);
+
+        let comparison = Comparison::of(&log, &all, usize::MAX).unwrap();
+        let rows: u64 = comparison.broadcasts.iter().map(|one| one.summary.rows()).sum();
+        prop_assert_eq!(rows, summary.rows());
+    }
+
+    /// The counts of an hour are those of what had happened by its end; the last ones are the present ones.
+    #[test]
+    fn the_counts_over_time_are_those_of_the_log_as_it_was(h in history(Shape::adversarial()), hour in any::<prop::sample::Index>()) {
+        let mut envelopes = Feeder::new(&h).envelopes();
+        for (number, envelope) in envelopes.iter_mut().enumerate() {
+            // Every fact has a time, and every row is planned before all else.
+            let is_plan = envelope.fact().is_ok_and(|fact| fact.event.row().is_some());
+            let at = chrono::DateTime::from_timestamp(1_600_000_000 + number as i64, 0);
+            if is_plan || envelope.event.occurred_at.is_none() {
+                envelope.event.occurred_at = at;
+            }
+        }
+        let log = built(&EmailLog, &envelopes);
+        let hours = OverTime::of(&log, &built(&Trails, &envelopes), &Query::default()).unwrap().hours;
+        let counts = |log: &EmailLogState| {
+            let summary = log.summary(&Query::default()).unwrap();
+            Status::ALL.map(|status| summary.of(status))
+        };
+        prop_assert_eq!(hours.last().map_or([0; 10], |(_, last)| *last), counts(&log));
+        if !hours.is_empty() {
+            let (start, shown) = hours[hour.index(hours.len())];
+            let end = start.unwrap() + TimeDelta::hours(1);
+            let by_then = |envelope: &&Envelope| envelope.event.occurred_at.is_some_and(|at| at < end);
+            let by_then: Vec<_> = envelopes.iter().filter(by_then).cloned().collect();
+            prop_assert_eq!(shown, counts(&built(&EmailLog, &by_then)));
         }
     }
 
@@ -270,4 +348,145 @@ fn a_soft_bounce_without_news_says_so() {
     let silent = why(5);
     assert!(silent.ends_with("There is no news since 2023-11-13 12:00 UTC (5 days)."), "{silent}");
     assert_eq!(story.state().rows(&Query::default()).unwrap()[0].status, Status::SoftBounced);
+}
+
+/// So many rows of a day, of which so many are deferred, then delivered.
+fn tried(story: &mut Story, domain: &str, day: i64, rows: usize, deferred: usize) {
+    for number in 0..rows {
+        let address = format!("p{number}@{domain}");
+        let row = story.plan(&Planned::new("b", &address, &address, day));
+        if number < deferred {
+            story.says(row, Deferred::because(Reason::RateLimited), noon(day));
+        }
+        story.says(row, Sent::default(), noon(day));
+        story.says(row, Delivered::default(), noon(day) + TimeDelta::seconds(60));
+    }
+}
+
+#[test]
+fn a_sudden_change_is_one_that_is_sure() {
+    let mut story = Story::default();
+    for day in 0..3 {
+        tried(&mut story, "a.example", day, 30, 1);
+        tried(&mut story, "few.example", day, 5, 0);
+    }
+    tried(&mut story, "a.example", 3, 30, 20);
+    tried(&mut story, "few.example", 3, 5, 5);
+    tried(&mut story, "a.example", 30, 30, 30);
+    let health = DomainHealth::of(&story.state(), &Query::default(), Period::Day).unwrap();
+    let change = |domain, day| health.change(domain, noon(day).date_naive());
+    assert_eq!(change("a.example", 0), None, "there is nothing before it");
+    assert_eq!(change("a.example", 2), None);
+    assert_eq!(change("a.example", 3), Some(Change::Worse));
+    assert_eq!(change("few.example", 3), None, "too few to say");
+    assert_eq!(change("a.example", 30), None, "what was before is too long ago");
+    let table = render::table(&health.sheet(), None);
+    assert_eq!(table.matches("more trouble than before").count(), 1, "{table}");
+    assert!(table.contains("1 min"), "the delay: {table}");
+    let weeks = DomainHealth::of(&story.state(), &Query::default(), Period::Week).unwrap();
+    assert_eq!(weeks.domains.len(), 3);
+}
+
+#[test]
+fn advice_is_given_when_the_numbers_speak_for_it() {
+    let mut story = Story::default();
+    let mut from_several = |contact: usize, from: &'static str, is_read: bool| {
+        let mut row = Planned::new("b", &format!("c{contact}"), "c@a.example", 0);
+        row.from = from;
+        let delivery = story.plan(&row);
+        story.says(delivery, Delivered::default(), noon(0));
+        if is_read {
+            story.opened(delivery, Agent::Human, noon(1));
+        }
+    };
+    for contact in 0..30 {
+        from_several(contact, "office@school.example", true);
+        from_several(100 + contact, "office@school.example", contact < 5);
+        from_several(100 + contact, "news@school.example", contact < 5);
+    }
+    let coverage = TrackingCoverage::of(&story.state(), &Query::default()).unwrap();
+    assert_eq!(coverage.read_by_from_addresses, [Rate::new(30, 30), Rate::new(10, 60)]);
+    let advice = coverage.advice();
+    assert_eq!(advice.len(), 1);
+    assert!(advice[0].starts_with("Don't change the From address often"), "{advice:?}");
+    assert!(advice[0].contains("of 30") && advice[0].contains("of 60"), "with the numbers");
+    assert!(coverage.sheet().notes.contains(&advice[0]));
+
+    // Who follows a link and shows no open sees no images.
+    let mut story = Story::default();
+    for contact in 0..40 {
+        let delivery = story.plan(&Planned::new("b", &format!("c{contact}"), "c@a.example", 0));
+        story.says(delivery, Delivered::default(), noon(0));
+        story.says(delivery, Clicked::default(), noon(1));
+        if contact < 20 {
+            story.opened(delivery, Agent::Human, noon(1));
+        }
+    }
+    let advice = TrackingCoverage::of(&story.state(), &Query::default()).unwrap().advice();
+    assert!(advice.len() == 1 && advice[0].contains("trusted senders"), "{advice:?}");
+}
+
+#[test]
+fn a_broadcast_is_compared_with_those_of_its_type() {
+    let mut story = Story::default();
+    for (broadcast, kind, day, opened) in [
+        ("mon", "lunch", 0, 20),
+        ("trip", "trip", 1, 0),
+        ("wed", "lunch", 2, 22),
+        ("thu", "lunch", 3, 4),
+    ] {
+        let mut row = Planned::new(broadcast, "c", "c@a.example", day);
+        row.kind = kind;
+        read(&mut story, &row, 40, opened);
+    }
+    let of = |broadcast: &str, count| {
+        let query = Query::of(broadcast.parse().unwrap());
+        let comparison = Comparison::of(&story.state(), &query, count).unwrap();
+        let names = comparison.broadcasts.iter().map(|one| one.broadcast.to_string()).collect();
+        let names: Vec<String> = names;
+        (names, comparison.sheet())
+    };
+    let (names, sheet) = of("thu", 2);
+    assert_eq!(names, ["thu", "wed", "mon"]);
+    assert!(sheet.notes.contains(&"Fewer read than of the 2 before.".to_owned()), "{sheet:?}");
+    assert_eq!(of("thu", 1).0, ["thu", "wed"]);
+    assert!(of("wed", 2).1.notes.is_empty(), "22 and 20 of 40 may be the same");
+    let table = render::table(&sheet, None);
+    assert!(table.contains("1 min 30 s") && table.contains("1 h"), "{table}");
+}
+
+#[test]
+fn what_single_events_say_is_listed_with_who_brought_it() {
+    let mut story = school();
+    let ann = story.plan(&Planned::new("b4", "ann", "ann@a.example", 4));
+    story.says(ann, Delivered::default(), noon(4));
+    story.says(ann, Bounced::because(Reason::MailboxFull), noon(5));
+    let mut custom = Custom::default();
+    custom.custom_type = "printed".into();
+    story.says(ann, custom, noon(6));
+    let nobody = StreamId::delivery(DeliveryId::from_bytes([9; 16]));
+    story.add(nobody, Delivered::default().into(), &Private::default(), noon(7));
+    let (log, trails) = (story.state(), built(&Trails, &story.envelopes));
+    let json = |sheet: &Sheet| -> serde_json::Value {
+        serde_json::from_str(&render::json(sheet).unwrap()).unwrap()
+    };
+    let all = Query::default();
+    let contradiction = json(&Contradictions::of(&log, &trails, &all).unwrap().sheet());
+    for (name, value) in [
+        ("contact_id", "ann"),
+        ("status", "delivered"),
+        ("refused", "2023-11-18T12:00:00Z"),
+        ("type", "bounced"),
+        ("source", "story"),
+        ("why", "The mailbox is full."),
+    ] {
+        assert_eq!(contradiction[name], value);
+    }
+    let custom = json(&CustomEvents::of(&log, &trails, &all).unwrap().sheet());
+    assert_eq!((&custom["type"], &custom["broadcast"]), (&"printed".into(), &"b4".into()));
+    let elsewhere = Query::of("b1".parse().unwrap());
+    assert!(CustomEvents::of(&log, &trails, &elsewhere).unwrap().events.is_empty());
+    let unmatched = json(&UnmatchedFeedback::of(&trails).unwrap().sheet());
+    assert_eq!((&unmatched["type"], &unmatched["source"]), (&"delivered".into(), &"story".into()));
+    assert_eq!(unmatched["first"], "2023-11-20T12:00:00Z");
 }
