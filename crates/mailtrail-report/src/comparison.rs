@@ -104,15 +104,12 @@ impl Comparison {
             ];
             sheet.push(cells.into_iter().chain(one.times.cells()));
         }
-        let rates: [(&str, fn(&Summary) -> Rate); 3] = [
-            ("reached", Summary::reached),
-            ("read", Summary::read),
-            ("in need of attention", Summary::needs_attention),
+        let said = [
+            self.says("reached", Summary::reached),
+            self.says("read", Summary::read),
+            self.says("in need of attention", Summary::needs_attention),
         ];
-        rates
-            .into_iter()
-            .filter_map(|(what, rate)| self.says(what, rate))
-            .for_each(|s| sheet.note(s));
+        sheet.notes.extend(said.into_iter().flatten());
         let bars = self.broadcasts.iter().filter(|one| one.summary.read().interval().is_some());
         let bars = bars.map(|one| (one.broadcast.as_str(), one.summary.read().percent()));
         sheet.charts.push(Chart::bars("Read, in percent", bars));

@@ -58,13 +58,15 @@ impl Contradictions {
         log.each_row(query, |planned, evidence| {
             for event in evidence.contradictions() {
                 let refusal = trails.refusal(planned.row.delivery, *event)?;
-                let (at, brought) = refusal.map_or((None, None), |(at, of)| (at, Some(of)));
+                let (moment, brought) = refusal.unzip();
                 contradictions.push(Contradiction {
                     row: EmailLogRow::of(planned, evidence, log, query.now)?,
                     event: *event,
-                    at,
-                    event_type: brought.as_ref().map_or("".into(), |of| of.event_type.clone()),
-                    source: brought.as_ref().map_or("".into(), |of| of.source.clone()),
+                    at: moment.and_then(|moment| moment.at),
+                    event_type: brought
+                        .as_ref()
+                        .map_or_else(Box::default, |of| of.event_type.clone()),
+                    source: brought.as_ref().map_or_else(Box::default, |of| of.source.clone()),
                     reason: brought.and_then(|of| of.reason),
                 });
             }

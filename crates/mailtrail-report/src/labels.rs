@@ -15,10 +15,8 @@ impl Labels {
 
     /// A column for each.
     pub(crate) fn columns(&self, shown: Shown) -> impl Iterator<Item = Column> {
-        let column = move |name: &Box<str>| {
-            Column::new(name, name, Kind::Text).shown(shown).of_group("labels")
-        };
-        self.0.iter().map(column)
+        let names = self.0.iter().map(|name| &**name);
+        names.map(move |name| Column::new(name, name, Kind::Text).shown(shown).of_group("labels"))
     }
 
     /// The cells of a row; empty where it has not such a label.

@@ -62,8 +62,18 @@ pub struct Sort {
 #[non_exhaustive]
 pub struct Cursor {
     delivery: DeliveryId,
-    /// The value by which the row was sorted, if it can change; the inner `None` says that it was empty.
-    number: Option<Option<i64>>,
+    value: Value,
+}
+
+/// The value by which a row was sorted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Value {
+    /// A text, or none: it is looked up.
+    Unstated,
+    /// There was none.
+    Empty,
+    /// It may be another by now.
+    Number(i64),
 }
 
 /// Some rows.
@@ -122,16 +132,16 @@ impl Cursor {
     }
 
     pub(crate) fn of(delivery: DeliveryId) -> Self {
-        Self { delivery, number: None }
+        Self { delivery, value: Value::Unstated }
     }
 }
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.number {
-            None => write!(f, "{}", self.delivery),
-            Some(None) => write!(f, "{}:", self.delivery),
-            Some(Some(number)) => write!(f, "{}:{number}", self.delivery),
+        match self.value {
+            Value::Unstated => write!(f, "{}", self.delivery),
+            Value::Empty => write!(f, "{}:", self.delivery),
+            Value::Number(number) => write!(f, "{}:{number}", self.delivery),
         }
     }
 }
@@ -140,14 +150,14 @@ impl FromStr for Cursor {
     type Err = ParsePagingError;
 
     fn from_str(text: &str) -> Result<Self, ParsePagingError> {
-        let (delivery, number) = match text.split_once(':') {
-            None => (text, None),
-            Some((delivery, "")) => (delivery, Some(None)),
+        let (delivery, value) = match text.split_once(':') {
+            None => (text, Value::Unstated),
+            Some((delivery, "")) => (delivery, Value::Empty),
             Some((delivery, number)) => {
-                (delivery, Some(Some(number.parse().map_err(|_| ParsePagingError)?)))
+                (delivery, Value::Number(number.parse().map_err(|_| ParsePagingError)?))
             }
         };
-        Ok(Self { delivery: delivery.parse().map_err(|_| ParsePagingError)?, number })
+        Ok(Self { delivery: delivery.parse().map_err(|_| ParsePagingError)?, value })
     }
 }
 
@@ -177,9 +187,10 @@ impl Sort {
     /// The place of a cursor's row, as it was when the page was made.
     pub(crate) fn place_of(&self, cursor: &Cursor, row: &EmailLogRow, order_key: Bytes) -> Place {
         let mut place = self.place(row, order_key);
-        if let Some(number) = cursor.number {
-            place.is_empty = number.is_none();
-            place.number = number.unwrap_or(0);
+        match cursor.value {
+            Value::Unstated => {}
+            Value::Empty => (place.is_empty, place.number) = (true, 0),
+            Value::Number(number) => (place.is_empty, place.number) = (false, number),
         }
         place
     }
@@ -188,8 +199,12 @@ impl Sort {
     pub(crate) fn cursor(&self, row: &EmailLogRow, place: &Place) -> Cursor {
         let column = EmailLogRow::column(&self.column);
         let is_text = column.is_none_or(|column| matches!(row.cell(column), Cell::Text(_)));
-        let number = (!is_text).then(|| (!place.is_empty).then_some(place.number));
-        Cursor { delivery: row.delivery, number }
+        let value = match place.is_empty {
+            _ if is_text => Value::Unstated,
+            true => Value::Empty,
+            false => Value::Number(place.number),
+        };
+        Cursor { delivery: row.delivery, value }
     }
 
     pub(crate) fn compare(&self, one: &Place, other: &Place) -> Ordering {

@@ -57,13 +57,11 @@ impl PlannedRow {
 
     /// The domain of the address, if it is one.
     pub(crate) fn domain(&self) -> Option<Box<str>> {
-        match &self.normal_address {
-            Some(address) => address.rsplit_once('@').map(|(_, domain)| domain.into()),
-            None => {
-                let address = EmailAddress::parse(self.address.as_deref()?).ok()?;
-                Some(address.domain().into())
-            }
+        if let Some(address) = &self.normal_address {
+            return address.rsplit_once('@').map(|(_, domain)| domain.into());
         }
+        let address = EmailAddress::parse(self.address.as_deref()?).ok()?;
+        Some(address.domain().into())
     }
 
     /// How the keys begin by which the rows of an address are found.

@@ -134,7 +134,7 @@ impl By {
 
     /// Where a row belongs: what sorts, and what is shown.
     fn group(&self, planned: &PlannedRow, evidence: &Evidence) -> (u32, Box<str>) {
-        let sent = || local(evidence.sent_at().or(evidence.delivered_at())?, planned.zone());
+        let sent = || Some(planned.local(evidence.sent_at().or(evidence.delivered_at())?));
         let text: Box<str> = match self {
             Self::Kind => planned.row.kind.as_str().into(),
             Self::Subject => planned.personal(planned.subject.as_deref()),
@@ -189,9 +189,10 @@ impl ReadingBehaviour {
             if planned.zone().is_none() {
                 without_time_zone = without_time_zone.saturating_add(1);
             }
-            let opened = evidence.first_opened_at().and_then(|at| local(at, planned.zone()));
-            let hour = opened.and_then(|at| opened_in_hour.get_mut(at.hour() as usize));
-            hour.into_iter().for_each(|count| *count = count.saturating_add(1));
+            let hour = evidence.first_opened_at().map(|at| planned.local(at).hour() as usize);
+            if let Some(count) = hour.and_then(|hour| opened_in_hour.get_mut(hour)) {
+                *count = count.saturating_add(1);
+            }
             Ok(())
         })?;
         let mut groups: Vec<_> = groups.into_iter().collect();
@@ -277,14 +278,15 @@ fn is_by_a_person(evidence: &Evidence) -> bool {
     evidence.opens().human > 0 || agent == Some(Agent::Human)
 }
 
-fn local(at: DateTime<Utc>, zone: Option<Tz>) -> Option<DateTime<Tz>> {
-    Some(at.with_timezone(&zone.unwrap_or(Tz::UTC)))
-}
-
 impl PlannedRow {
     /// The contact's time zone, if it is one that we know.
     fn zone(&self) -> Option<Tz> {
         self.row.time_zone.as_ref()?.parse().ok()
+    }
+
+    /// A moment as the contact's clock shows it.
+    fn local(&self, at: DateTime<Utc>) -> DateTime<Tz> {
+        at.with_timezone(&self.zone().unwrap_or(Tz::UTC))
     }
 }
 

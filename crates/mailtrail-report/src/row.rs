@@ -94,8 +94,10 @@ impl EmailLogRow {
         sheet
     }
 
-    /// The number of the column of this name or title; none, if it can only be a label's.
+    /// The number of the column of this name or title; none, if it can only be a label's. JSON's `status` is that of its
+    /// label.
     pub(crate) fn column(name: &str) -> Option<usize> {
+        let name = if name == "status" { "delivery_results" } else { name };
         let is_it =
             |column: &Column| *column.name == *name || column.title.eq_ignore_ascii_case(name);
         columns().iter().position(is_it)

@@ -68,6 +68,12 @@ impl StreamBytes {
     }
 }
 
+/// A status, and when a delivery reached it first.
+pub(crate) type Reached = (Status, Option<DateTime<Utc>>);
+
+/// The first event of a stream, and when the last one was.
+pub(crate) type FirstAndLast = (Moment, Brought, Option<DateTime<Utc>>);
+
 /// The entries of custom events are found by this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct CustomKey(EventId);
@@ -100,10 +106,7 @@ impl Projection for Trails {
 
 impl TrailsState {
     /// When a delivery reached each of its statuses first, in order of the statuses; without a time, if none is known.
-    pub(crate) fn reached(
-        &self,
-        delivery: DeliveryId,
-    ) -> Result<Vec<(Status, Option<DateTime<Utc>>)>, StateError> {
+    pub(crate) fn reached(&self, delivery: DeliveryId) -> Result<Vec<Reached>, StateError> {
         let trail = self.deliveries.of(delivery)?;
         let status = |place: u8| Status::ALL.get(usize::from(place)).copied();
         let reached = trail.reached.iter();
@@ -115,22 +118,21 @@ impl TrailsState {
         &self,
         delivery: DeliveryId,
         event: EventId,
-    ) -> Result<Option<(Option<DateTime<Utc>>, Brought)>, StateError> {
+    ) -> Result<Option<(Moment, Brought)>, StateError> {
         let trail = self.deliveries.of(delivery)?;
         let first = trail.refusals.get(&event);
-        Ok(first.and_then(|first| Some((first.at(), first.value()?.clone()))))
+        Ok(first.and_then(|first| first.moment().zip(first.value().cloned())))
     }
 
-    /// The first event of each stream that no delivery names, with the time of the last one: in order of time.
-    pub(crate) fn unmatched(
-        &self,
-    ) -> Result<Vec<(Moment, Brought, Option<DateTime<Utc>>)>, StateError> {
-        let mut unmatched = Vec::new();
+    /// The first event of each stream that no delivery names, and when the last one was: in order of time.
+    pub(crate) fn unmatched(&self) -> Result<Vec<FirstAndLast>, StateError> {
+        let mut unmatched: Vec<FirstAndLast> = Vec::new();
         self.deliveries.each_unmatched(
             |trail| trail.is_planned,
             |trail| {
                 let first = trail.first.moment().zip(trail.first.value());
-                unmatched.extend(first.map(|(at, first)| (at, first.clone(), trail.last.at())));
+                unmatched
+                    .extend(first.map(|(moment, first)| (moment, first.clone(), trail.last.at())));
             },
         )?;
         unmatched.sort_by_key(|(moment, ..)| (moment.at, moment.event));

@@ -112,10 +112,10 @@ proptest! {
     #[test]
     fn the_counts_over_time_are_those_of_the_log_as_it_was(h in history(Shape::adversarial()), hour in any::<prop::sample::Index>()) {
         let mut envelopes = Feeder::new(&h).envelopes();
-        for (number, envelope) in envelopes.iter_mut().enumerate() {
+        for (second, envelope) in (1_600_000_000..).zip(&mut envelopes) {
             // Every fact has a time, and every row is planned before all else.
             let is_plan = envelope.fact().is_ok_and(|fact| fact.event.row().is_some());
-            let at = chrono::DateTime::from_timestamp(1_600_000_000 + number as i64, 0);
+            let at = chrono::DateTime::from_timestamp(second, 0);
             if is_plan || envelope.event.occurred_at.is_none() {
                 envelope.event.occurred_at = at;
             }
