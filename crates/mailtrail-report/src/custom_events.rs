@@ -38,7 +38,7 @@ pub struct CustomEvent {
     /// Its id.
     pub event: EventId,
     /// Its stream.
-    pub stream: Option<StreamId>,
+    pub stream: StreamId,
     /// The row that it concerns, if one is planned.
     pub row: Option<Row>,
 }
@@ -56,10 +56,9 @@ impl CustomEvents {
     ) -> Result<Self, StateError> {
         let mut events = Vec::new();
         for (moment, brought) in trails.custom()? {
-            let stream = brought.stream.stream();
-            let concerned = stream.map(|stream| trails.concerned(stream)).transpose()?;
+            let stream = brought.stream;
             let mut row = None;
-            for delivery in concerned.unwrap_or_default() {
+            for delivery in trails.concerned(stream)? {
                 if log.answers(query, delivery)? {
                     row = log.planned_row(delivery)?;
                     break;
@@ -105,7 +104,7 @@ impl CustomEvents {
                 row.map(|row| row.broadcast.as_str()).into(),
                 row.map(|row| row.contact.as_str()).into(),
                 row.map(|row| row.delivery.to_string()).into(),
-                one.stream.map(|stream| stream.to_string()).into(),
+                one.stream.to_string().into(),
                 one.event.to_string().into(),
             ]);
         }

@@ -12,7 +12,7 @@ use mailtrail_core::projection::{
 use mailtrail_core::store::Filter;
 use mailtrail_core::{BroadcastId, DeliveryId, Evidence, Join, StreamId};
 
-use crate::page::{Cursor, Page, Paging, Place, Sort};
+use crate::page::Sort;
 use crate::planned_row::{Follows, HeldRow, PlannedRow};
 use crate::query::{Query, QueryError};
 use crate::row::EmailLogRow;
@@ -92,36 +92,19 @@ impl EmailLogState {
         Ok(rows)
     }
 
-    /// Some of these rows, perhaps in another order.
-    pub fn page(&self, query: &Query, paging: &Paging) -> Result<Page, QueryError> {
-        match &paging.sort {
-            None => self.page_in_order(query, paging),
-            Some(sort) => self.page_sorted(query, paging, sort),
-        }
-    }
-
     /// Whether there is every column and label that is named. Of a log without rows nothing is asked.
     pub fn check(&self, query: &Query, sort: Option<&Sort>) -> Result<(), QueryError> {
         let sorted = sort.map(|sort| &*sort.column);
-        let of_query = query.labels.iter().map(|(name, _)| name.as_str());
         let of_columns = query.columns.iter().map(|(name, _)| name.as_str());
         let is_label = |name: &&str| EmailLogRow::column(name).is_none();
-        let named = of_columns.chain(sorted).filter(is_label).chain(of_query);
-        let mut unknown: Vec<&str> = named.collect();
-        if unknown.is_empty() {
-            return Ok(());
-        }
-        let mut is_empty = true;
-        let of_broadcast = query.broadcast.clone().map_or_else(Query::default, Query::of);
-        self.visit(&of_broadcast, None, |planned, _| {
-            is_empty = false;
-            unknown.retain(|name| !planned.labels.contains_key(*name));
-            Ok(if unknown.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-        })?;
-        match unknown.first() {
-            Some(name) if !is_empty => Err(QueryError::UnknownColumn { name: (*name).into() }),
-            _ => Ok(()),
-        }
+        let of_labels = query.labels.iter().map(|(name, _)| name.as_str());
+        let labels = of_columns.chain(sorted).filter(is_label).chain(of_labels);
+        self.check_labels(query, labels.collect())
+    }
+
+    /// Whether a row of the query's broadcast has this label. Of a log without rows nothing is asked.
+    pub fn check_label(&self, query: &Query, label: &str) -> Result<(), QueryError> {
+        self.check_labels(query, vec![label])
     }
 
     /// The row of a delivery, as it is among those; none if it was never planned.
@@ -207,6 +190,23 @@ impl EmailLogState {
         Ok(self.follows.get(broadcast)?.and_then(|follows| follows.into_owned().0))
     }
 
+    fn check_labels(&self, query: &Query, mut unknown: Vec<&str>) -> Result<(), QueryError> {
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let mut is_empty = true;
+        let of_broadcast = query.broadcast.clone().map_or_else(Query::default, Query::of);
+        self.visit(&of_broadcast, None, |planned, _| {
+            is_empty = false;
+            unknown.retain(|name| !planned.labels.contains_key(*name));
+            Ok(if unknown.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+        match unknown.first() {
+            Some(name) if !is_empty => Err(QueryError::UnknownColumn { name: (*name).into() }),
+            _ => Ok(()),
+        }
+    }
+
     /// Visits the rows that a query asks for, in their order.
     pub(crate) fn each_row(
         &self,
@@ -242,7 +242,7 @@ impl EmailLogState {
     }
 
     /// Visits those behind an order key, until it is enough.
-    fn visit(
+    pub(crate) fn visit(
         &self,
         query: &Query,
         after: Option<&Bytes>,
@@ -278,67 +278,6 @@ impl EmailLogState {
             Ok(()) | Err(Visited::Enough) => Ok(()),
             Err(Visited::Failed(error)) => Err(error),
         }
-    }
-
-    fn page_in_order(&self, query: &Query, paging: &Paging) -> Result<Page, QueryError> {
-        let after = match &paging.after {
-            None => None,
-            Some(cursor) => Some(self.cursor_row(cursor)?.order_key()),
-        };
-        let limit = paging.limit.unwrap_or(usize::MAX);
-        let (mut rows, mut is_more) = (Vec::new(), false);
-        self.visit(query, after.as_ref(), |planned, evidence| {
-            if rows.len() >= limit {
-                is_more = true;
-                return Ok(ControlFlow::Break(()));
-            }
-            rows.push(EmailLogRow::of(planned, evidence, self, query.now)?);
-            Ok(ControlFlow::Continue(()))
-        })?;
-        let last = rows.last().filter(|_| is_more);
-        let next = last.map(|row: &EmailLogRow| Cursor::of(row.delivery));
-        Ok(Page { rows, next })
-    }
-
-    fn page_sorted(&self, query: &Query, paging: &Paging, sort: &Sort) -> Result<Page, QueryError> {
-        let after = match &paging.after {
-            None => None,
-            Some(cursor) => {
-                let planned = self.cursor_row(cursor)?;
-                let evidence = self.deliveries.of(planned.row.delivery)?;
-                let row = EmailLogRow::of(&planned, &evidence, self, query.now)?;
-                Some(sort.place_of(cursor, &row, planned.order_key()))
-            }
-        };
-        let limit = paging.limit.unwrap_or(usize::MAX);
-        // One more than asked for says whether there is a next page; some more, so that it is seldom sorted.
-        let (wanted, held) = (limit.saturating_add(1), limit.saturating_mul(2).saturating_add(64));
-        let by_place = |one: &(Place, EmailLogRow), other: &(Place, EmailLogRow)| {
-            sort.compare(&one.0, &other.0)
-        };
-        let mut rows: Vec<(Place, EmailLogRow)> = Vec::new();
-        self.each_row(query, |planned, evidence| {
-            let row = EmailLogRow::of(planned, evidence, self, query.now)?;
-            let place = sort.place(&row, planned.order_key());
-            if after.as_ref().is_none_or(|after| sort.compare(&place, after).is_gt()) {
-                rows.push((place, row));
-            }
-            if rows.len() > held {
-                rows.sort_by(by_place);
-                rows.truncate(wanted);
-            }
-            Ok(())
-        })?;
-        rows.sort_by(by_place);
-        let is_more = rows.len() > limit;
-        rows.truncate(limit);
-        let next = rows.last().filter(|_| is_more).map(|(place, row)| sort.cursor(row, place));
-        Ok(Page { rows: rows.into_iter().map(|(_, row)| row).collect(), next })
-    }
-
-    fn cursor_row(&self, cursor: &Cursor) -> Result<PlannedRow, QueryError> {
-        let delivery = cursor.delivery();
-        self.held_row(delivery)?.ok_or(QueryError::UnknownCursor { delivery })
     }
 
     /// The row that an entry of an index leads to; none if the row has another place by now.

@@ -21,8 +21,8 @@ use crate::sheet::{Cell, Column, Kind, Sheet, Shown};
 /// the current readings of what came back.
 ///
 /// # When does it leave?
-/// When something later works: any delivery to another address of the contact, or to this one. A person who has moved may
-/// still have the old mailbox, so that only an open counts there.
+/// When something later works: a delivery to this address, or one to another address of the contact that was planned after
+/// the last failure. A person who has moved may still have the old mailbox, so that only an open counts there.
 ///
 /// ```
 /// use mailtrail_report::{EmailLogState, InvalidAddresses, Query};
@@ -51,7 +51,7 @@ pub struct InvalidAddress {
     pub email_address: Box<str>,
     /// Why it is on the list.
     pub fault: Fault,
-    /// Since when.
+    /// The first such failure since it last worked.
     pub since: Option<DateTime<Utc>>,
     /// In how many broadcasts since then.
     pub broadcasts: usize,
@@ -124,7 +124,10 @@ impl InvalidAddresses {
         for addresses in contacts.values() {
             for address in addresses.keys() {
                 let faulty = faulty(addresses, address);
-                let Some(last) = faulty.iter().max_by_key(|known| known.order()) else { continue };
+                let last = faulty.iter().max_by_key(|known| known.order());
+                let Some(last) = last.filter(|last| !is_replaced(addresses, address, last)) else {
+                    continue;
+                };
                 if !faulty.iter().any(|known| asked.contains(&known.row.delivery)) {
                     continue;
                 }
@@ -203,6 +206,7 @@ type Addresses = BTreeMap<Box<str>, Vec<Known>>;
 /// What one row says of its address.
 struct Known {
     row: Row,
+    planned: Option<DateTime<Utc>>,
     said: Said,
     at: Option<DateTime<Utc>>,
 }
@@ -229,21 +233,12 @@ impl Known {
             }
             _ => return None,
         };
-        Some((address, Self { row: planned.row.clone(), said, at }))
+        let row = planned.row.clone();
+        Some((address, Self { row, planned: evidence.planned_at(), said, at }))
     }
 
     fn is_faulty(&self) -> bool {
         matches!(self.said, Said::Faulty(_))
-    }
-
-    /// Whether this, of the same address or of another one of the contact, shows that a fault is over.
-    fn ends(&self, faulty: &Self, is_same_address: bool) -> bool {
-        let works = match (&self.said, &faulty.said) {
-            (Said::Works(opened), Said::Faulty(Fault::Moved)) => *opened || !is_same_address,
-            (Said::Works(_), _) => true,
-            (Said::Faulty(_), _) => false,
-        };
-        works && self.at.is_some() && self.at > faulty.at
     }
 
     fn order(&self) -> (Option<DateTime<Utc>>, DeliveryId) {
@@ -273,15 +268,29 @@ impl Known {
     }
 }
 
-/// The faulty rows of an address that nothing ended.
+/// The faulty rows of an address since it last worked.
 fn faulty<'a>(addresses: &'a Addresses, address: &str) -> Vec<&'a Known> {
-    let is_over = |faulty: &Known| {
-        addresses
-            .iter()
-            .any(|(other, rows)| rows.iter().any(|known| known.ends(faulty, **other == *address)))
-    };
     let own = addresses.get(address).map_or(&[][..], Vec::as_slice);
+    let is_over = |faulty: &Known| {
+        let has_moved = matches!(faulty.said, Said::Faulty(Fault::Moved));
+        own.iter().any(|known| {
+            let works = matches!(known.said, Said::Works(opened) if opened || !has_moved);
+            works && is_later(known.at, faulty.at)
+        })
+    };
     own.iter().filter(|known| known.is_faulty() && !is_over(known)).collect()
+}
+
+/// Whether something was planned to another address of the contact after this failure, and works.
+fn is_replaced(addresses: &Addresses, address: &str, faulty: &Known) -> bool {
+    let others = addresses.iter().filter(|(other, _)| ***other != *address);
+    let mut rows = others.flat_map(|(_, rows)| rows);
+    rows.any(|known| !known.is_faulty() && is_later(known.planned, faulty.at))
+}
+
+/// Whether both times are known, and this is later than the other.
+fn is_later(this: Option<DateTime<Utc>>, other: Option<DateTime<Utc>>) -> bool {
+    this.zip(other).is_some_and(|(this, other)| this > other)
 }
 
 /// When it was known to have arrived.

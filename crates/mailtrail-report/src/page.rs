@@ -2,11 +2,15 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::ops::ControlFlow;
 use std::str::FromStr;
 
 use bytes::Bytes;
 use mailtrail_core::{DeliveryId, Status};
 
+use crate::email_log::EmailLogState;
+use crate::planned_row::PlannedRow;
+use crate::query::{Query, QueryError};
 use crate::row::EmailLogRow;
 use crate::sheet::Cell;
 
@@ -126,16 +130,6 @@ impl FromStr for Sort {
     }
 }
 
-impl Cursor {
-    pub(crate) fn delivery(&self) -> DeliveryId {
-        self.delivery
-    }
-
-    pub(crate) fn of(delivery: DeliveryId) -> Self {
-        Self { delivery, value: Value::Unstated }
-    }
-}
-
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.value {
@@ -158,6 +152,81 @@ impl FromStr for Cursor {
             }
         };
         Ok(Self { delivery: delivery.parse().map_err(|_| ParsePagingError)?, value })
+    }
+}
+
+impl EmailLogState {
+    /// Some of the rows that a query asks for, perhaps in another order.
+    ///
+    /// # Errors
+    /// [`QueryError`]: the cursor is of no row, or an entry has to be read, and can't be.
+    pub fn page(&self, query: &Query, paging: &Paging) -> Result<Page, QueryError> {
+        match &paging.sort {
+            None => self.page_in_order(query, paging),
+            Some(sort) => self.page_sorted(query, paging, sort),
+        }
+    }
+
+    fn page_in_order(&self, query: &Query, paging: &Paging) -> Result<Page, QueryError> {
+        let after = match &paging.after {
+            None => None,
+            Some(cursor) => Some(self.cursor_row(cursor)?.order_key()),
+        };
+        let limit = paging.limit.unwrap_or(usize::MAX);
+        let (mut rows, mut is_more) = (Vec::new(), false);
+        self.visit(query, after.as_ref(), |planned, evidence| {
+            if rows.len() >= limit {
+                is_more = true;
+                return Ok(ControlFlow::Break(()));
+            }
+            rows.push(EmailLogRow::of(planned, evidence, self, query.now)?);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        let last = rows.last().filter(|_| is_more);
+        let next =
+            last.map(|row: &EmailLogRow| Cursor { delivery: row.delivery, value: Value::Unstated });
+        Ok(Page { rows, next })
+    }
+
+    fn page_sorted(&self, query: &Query, paging: &Paging, sort: &Sort) -> Result<Page, QueryError> {
+        let after = match &paging.after {
+            None => None,
+            Some(cursor) => {
+                let planned = self.cursor_row(cursor)?;
+                let evidence = self.evidence(planned.row.delivery)?;
+                let row = EmailLogRow::of(&planned, &evidence, self, query.now)?;
+                Some(sort.place_of(cursor, &row, planned.order_key()))
+            }
+        };
+        let limit = paging.limit.unwrap_or(usize::MAX);
+        // One more than asked for says whether there is a next page; some more, so that it is seldom sorted.
+        let (wanted, held) = (limit.saturating_add(1), limit.saturating_mul(2).saturating_add(64));
+        let by_place = |one: &(Place, EmailLogRow), other: &(Place, EmailLogRow)| {
+            sort.compare(&one.0, &other.0)
+        };
+        let mut rows: Vec<(Place, EmailLogRow)> = Vec::new();
+        self.each_row(query, |planned, evidence| {
+            let row = EmailLogRow::of(planned, evidence, self, query.now)?;
+            let place = sort.place(&row, planned.order_key());
+            if after.as_ref().is_none_or(|after| sort.compare(&place, after).is_gt()) {
+                rows.push((place, row));
+            }
+            if rows.len() > held {
+                rows.sort_by(by_place);
+                rows.truncate(wanted);
+            }
+            Ok(())
+        })?;
+        rows.sort_by(by_place);
+        let is_more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| is_more).map(|(place, row)| sort.cursor(row, place));
+        Ok(Page { rows: rows.into_iter().map(|(_, row)| row).collect(), next })
+    }
+
+    fn cursor_row(&self, cursor: &Cursor) -> Result<PlannedRow, QueryError> {
+        let delivery = cursor.delivery;
+        self.held_row(delivery)?.ok_or(QueryError::UnknownCursor { delivery })
     }
 }
 

@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use mailtrail_core::event::{DecodeError, Envelope, Event};
 use mailtrail_core::id::Category;
-use mailtrail_core::lattice::{Each, First, Last, Moment};
+use mailtrail_core::lattice::{Each, First, Last, Moment, Sparse};
 use mailtrail_core::projection::{
     ApplyError, Deliveries, Emit, KeptState, Knowledge, Pages, Parted, Projection, StateError,
     Table, TableKey, TableValue,
@@ -43,8 +43,20 @@ pub struct TrailsState {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Trail {
     is_planned: bool,
-    reached: Each<u8, First<()>>,
+    reached: Steps,
     refusals: Each<EventId, First<Brought>>,
+    /// Of a stream that is not planned: it may be nobody's.
+    ends: Sparse<Ends>,
+}
+
+/// When each status was reached first: the place of the status in the chain, and the time in microseconds; the greatest
+/// time of all if none is known. In order of the statuses.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Steps(Vec<(u8, i64)>);
+
+/// The first event of a stream, and when the last one was.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Ends {
     first: First<Brought>,
     last: Last<()>,
 }
@@ -52,20 +64,10 @@ pub(crate) struct Trail {
 /// An event, and who brought it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Brought {
-    pub(crate) stream: StreamBytes,
+    pub(crate) stream: StreamId,
     pub(crate) event_type: Box<str>,
     pub(crate) source: Box<str>,
     pub(crate) reason: Option<Reason>,
-}
-
-/// A stream in as few bytes as it takes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct StreamBytes(Vec<u8>);
-
-impl StreamBytes {
-    pub(crate) fn stream(&self) -> Option<StreamId> {
-        self.0.as_slice().try_into().ok().and_then(StreamId::from_bytes)
-    }
 }
 
 /// A status, and when a delivery reached it first.
@@ -109,8 +111,9 @@ impl TrailsState {
     pub(crate) fn reached(&self, delivery: DeliveryId) -> Result<Vec<Reached>, StateError> {
         let trail = self.deliveries.of(delivery)?;
         let status = |place: u8| Status::ALL.get(usize::from(place)).copied();
-        let reached = trail.reached.iter();
-        Ok(reached.filter_map(|(place, first)| Some((status(*place)?, first.at()))).collect())
+        let reached = trail.reached.0.iter();
+        let time = |at: i64| DateTime::from_timestamp_micros(at).filter(|_| at != NO_TIME);
+        Ok(reached.filter_map(|(place, at)| Some((status(*place)?, time(*at)))).collect())
     }
 
     /// A refusal of a delivery.
@@ -130,9 +133,9 @@ impl TrailsState {
         self.deliveries.each_unmatched(
             |trail| trail.is_planned,
             |trail| {
-                let first = trail.first.moment().zip(trail.first.value());
-                unmatched
-                    .extend(first.map(|(moment, first)| (moment, first.clone(), trail.last.at())));
+                let Some(ends) = trail.ends.value() else { return };
+                let first = ends.first.moment().zip(ends.first.value().cloned());
+                unmatched.extend(first.map(|(moment, first)| (moment, first, ends.last.at())));
             },
         )?;
         unmatched.sort_by_key(|(moment, ..)| (moment.at, moment.event));
@@ -175,14 +178,19 @@ impl TrailsState {
 impl Knowledge for Trail {
     fn learn(&mut self, envelope: &Envelope, fact: Option<&Fact>) {
         let moment = moment(envelope);
-        self.last.join(Last::of(moment, ()));
-        self.first.join(First::of(moment, Brought::of(envelope, fact)));
+        self.is_planned |= fact.is_some_and(|fact| fact.event.row().is_some());
+        if self.is_planned {
+            self.ends = Sparse::default();
+        } else {
+            let ends = self.ends.grow();
+            ends.first.join(First::of(moment, Brought::of(envelope, fact)));
+            ends.last.join(Last::of(moment, ()));
+        }
         let Some(fact) = fact else { return };
-        self.is_planned |= fact.event.row().is_some();
         let Some(floor) = fact.floor() else { return };
         let place = (0_u8..).zip(Status::ALL).find(|(_, status)| *status == floor);
         if let Some((place, _)) = place {
-            self.reached.join_at(place, First::of(moment, ()));
+            self.reached.add(place, moment.at.map_or(NO_TIME, |at| at.timestamp_micros()));
         }
         let is_refusal = matches!(floor, Status::Blocked | Status::Bounced | Status::Failed);
         // One that was read again is the same refusal.
@@ -203,7 +211,7 @@ impl Brought {
             _ => None,
         });
         Self {
-            stream: StreamBytes(envelope.stream.to_bytes().to_vec()),
+            stream: envelope.stream,
             event_type: envelope.event.event_type.as_str().into(),
             source: envelope.event.source.as_str().into(),
             reason,
@@ -221,8 +229,36 @@ impl Join for Trail {
         self.is_planned |= other.is_planned;
         grew |= self.reached.join(other.reached);
         grew |= self.refusals.join(other.refusals);
-        grew |= self.first.join(other.first);
-        grew | self.last.join(other.last)
+        if self.is_planned {
+            self.ends = Sparse::default();
+            return grew;
+        }
+        grew | self.ends.join(other.ends)
+    }
+}
+
+impl Steps {
+    fn add(&mut self, place: u8, at: i64) -> bool {
+        match self.0.binary_search_by_key(&place, |(place, _)| *place) {
+            Err(index) => self.0.insert(index, (place, at)),
+            Ok(index) => match self.0.get_mut(index) {
+                Some((_, held)) if at < *held => *held = at,
+                _ => return false,
+            },
+        }
+        true
+    }
+}
+
+impl Join for Steps {
+    fn join(&mut self, other: Self) -> bool {
+        other.0.into_iter().fold(false, |grew, (place, at)| self.add(place, at) | grew)
+    }
+}
+
+impl Join for Ends {
+    fn join(&mut self, other: Self) -> bool {
+        self.first.join(other.first) | self.last.join(other.last)
     }
 }
 
@@ -297,3 +333,5 @@ fn read<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, StateError> {
 }
 
 const CUSTOM: u8 = b'c';
+/// After every time that there is.
+const NO_TIME: i64 = i64::MAX;

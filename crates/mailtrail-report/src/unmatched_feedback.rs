@@ -29,7 +29,7 @@ pub struct UnmatchedFeedback {
 #[non_exhaustive]
 pub struct Unmatched {
     /// Its stream: a key's, a message's, or of a delivery that was never planned.
-    pub stream: Option<StreamId>,
+    pub stream: StreamId,
     /// When its first event claims to have happened.
     pub first: Option<DateTime<Utc>>,
     /// And its last.
@@ -49,7 +49,7 @@ impl UnmatchedFeedback {
     /// [`StateError`] if the state can't be read.
     pub fn of(state: &TrailsState) -> Result<Self, StateError> {
         let unmatched = state.unmatched()?.into_iter().map(|(moment, brought, last)| Unmatched {
-            stream: brought.stream.stream(),
+            stream: brought.stream,
             first: moment.at,
             last,
             event: moment.event,
@@ -78,7 +78,7 @@ impl UnmatchedFeedback {
                 one.last.into(),
                 one.event_type.clone().into(),
                 one.source.clone().into(),
-                one.stream.map(|stream| stream.to_string()).into(),
+                one.stream.to_string().into(),
                 one.event.to_string().into(),
             ]);
         }

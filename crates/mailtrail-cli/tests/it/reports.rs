@@ -58,9 +58,9 @@ fn told(contact: &str) -> Vec<(Event, i64)> {
         "ann" => vec![(Bounced::because(Reason::UserUnknown).into(), 1)],
         "bob" => vec![
             (Delivered::default().into(), 2),
-            (opened.into(), 30),
-            (Bounced::because(Reason::MailboxFull).into(), 40),
-            (custom.into(), 50),
+            (opened.into(), 70),
+            (Bounced::because(Reason::MailboxFull).into(), 80),
+            (custom.into(), 90),
         ],
         _ => vec![(Deferred::because(Reason::RateLimited).into(), 1)],
     }
@@ -145,6 +145,7 @@ async fn every_report_is_there_in_every_way_to_ask_for_it() {
     assert_eq!((&times[0]["time_to_deliver_median"], &times[0]["rows"]), (&120.into(), &6.into()));
     let hours = report(folder, &["summary", "mon", "--over-time"]);
     let last = hours.last().unwrap();
+    assert_eq!(hours.len(), 2, "{hours:?}");
     assert_eq!(last["statuses"]["opened"], 1);
     let compared = report(folder, &["summary", "tue", "--compare", "3"]);
     let broadcasts: Vec<_> = compared.iter().map(|row| row["broadcast"].clone()).collect();
@@ -185,4 +186,7 @@ async fn the_email_log_is_filtered_searched_sorted_and_paged() {
     let said = refused(folder, &["email-log", "--where", "shool=North"]);
     assert!(said.contains("there is no column and no label \"shool\""), "{said}");
     assert!(refused(folder, &["email-log", "--sort", "nothing"]).contains("nothing"));
+    for report in ["summary", "reading-behaviour", "invalid-addresses"] {
+        assert!(refused(folder, &[report, "--by", "shool"]).contains("shool"), "{report}");
+    }
 }

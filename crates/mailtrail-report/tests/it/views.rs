@@ -252,6 +252,21 @@ fn an_address_leaves_the_list_when_another_one_works() {
     assert!(invalid(&story, &all).is_empty());
 }
 
+/// Whoever has two addresses, of which one works, still has one to correct.
+#[test]
+fn another_address_that_was_there_all_along_corrects_nothing() {
+    let mut story = Story::default();
+    for (broadcast, day) in [("b1", 1), ("b2", 2)] {
+        let old = story.plan(&Planned::new(broadcast, "ann", "old@a.example", day));
+        let new = story.plan(&Planned::new(broadcast, "ann", "new@a.example", day));
+        story.says(old, Bounced::because(Reason::UserUnknown), noon(day) + TimeDelta::seconds(1));
+        story.says(new, Delivered::default(), noon(day) + TimeDelta::seconds(2));
+    }
+    let since = noon(1) + TimeDelta::seconds(1);
+    let invalid = InvalidAddresses::of(&story.state(), &Query::default()).unwrap().addresses;
+    assert_eq!((invalid.len(), invalid[0].since, invalid[0].broadcasts), (1, Some(since), 2));
+}
+
 #[test]
 fn the_list_is_for_the_school_office() {
     let sheet = InvalidAddresses::of(&school().state(), &Query::default()).unwrap().sheet(None);

@@ -194,6 +194,18 @@ impl Rows {
         state.check(&query, None).map_err(unanswered)?;
         Ok((state, query, head))
     }
+
+    /// The same, of a report that is made by the values of a label.
+    async fn asked_by_label(
+        &self,
+        opened: &Opened,
+    ) -> Result<(EmailLogState, Query, Head), Failure> {
+        let (state, query, head) = self.asked(opened).await?;
+        if let Some(label) = &self.by {
+            state.check_label(&query, label).map_err(unanswered)?;
+        }
+        Ok((state, query, head))
+    }
 }
 
 impl Shown {

@@ -66,7 +66,7 @@ impl Counted {
             };
             return Ok((one(summary), state.unmatched()?, None, head));
         }
-        let (state, query, head) = rows.asked(opened).await?;
+        let (state, query, head) = rows.asked_by_label(opened).await?;
         let groups = match &rows.by {
             Some(label) => state.summary_by(&query, label)?,
             None => one(state.summary(&query)?),

@@ -8,7 +8,7 @@ use mailtrail::report::{
     TrackingCoverage, Trails, TrailsState, UnmatchedFeedback,
 };
 
-use super::{Asked, Rows, state_of};
+use super::{Asked, Rows, state_of, unanswered};
 use crate::failure::Failure;
 use crate::setup::Opened;
 
@@ -39,7 +39,7 @@ impl Rows {
         &self,
         opened: &Opened,
     ) -> Result<(Sheet, Head), Failure> {
-        let (state, query, head) = self.asked(opened).await?;
+        let (state, query, head) = self.asked_by_label(opened).await?;
         let invalid = InvalidAddresses::of(&state, &query)?;
         Ok((invalid.sheet(self.by.as_deref()), head))
     }
@@ -50,6 +50,9 @@ impl Rows {
     ) -> Result<(Sheet, Head), Failure> {
         let (state, query, head) = self.asked(opened).await?;
         let Ok(by) = self.by.as_deref().map_or(Ok(By::default()), str::parse);
+        if let By::Label(label) = &by {
+            state.check_label(&query, label).map_err(unanswered)?;
+        }
         Ok((ReadingBehaviour::of(&state, &query, &by)?.sheet(), head))
     }
 
