@@ -280,6 +280,18 @@ fn the_list_is_for_the_school_office() {
     assert_eq!(sheet.notes, ["2 contacts have to give another address."]);
 }
 
+#[cfg(all(feature = "html", feature = "parquet"))]
+#[test]
+fn every_report_is_a_page_and_a_table_of_columns() {
+    let sheets = sheets(&school().envelopes);
+    let footer = render::Footer::new(mailtrail_core::store::Head::default(), "now", "test");
+    for sheet in &sheets {
+        assert!(render::parquet(sheet, &footer).is_ok(), "{}", sheet.name);
+    }
+    let page = render::html("School", &sheets, &footer);
+    assert!(page.contains("There is no such mailbox at this domain."));
+}
+
 /// So many rows of a kind, of which so many are read.
 fn read(story: &mut Story, row: &Planned, delivered: usize, read: usize) {
     for number in 0..delivered {
