@@ -116,10 +116,13 @@ impl InvalidAddresses {
         })?;
         contacts.retain(|_, addresses| addresses.values().flatten().any(Known::is_faulty));
         let mut asked = BTreeSet::new();
-        state.each_row(query, |planned, _| {
-            asked.insert(planned.row.delivery);
-            Ok(())
-        })?;
+        if !query.is_of_all() {
+            state.each_row(query, |planned, _| {
+                asked.insert(planned.row.delivery);
+                Ok(())
+            })?;
+        }
+        let is_asked = |known: &&Known| query.is_of_all() || asked.contains(&known.row.delivery);
         let mut invalid = Self::default();
         for addresses in contacts.values() {
             for address in addresses.keys() {
@@ -128,7 +131,7 @@ impl InvalidAddresses {
                 let Some(last) = last.filter(|last| !is_replaced(addresses, address, last)) else {
                     continue;
                 };
-                if !faulty.iter().any(|known| asked.contains(&known.row.delivery)) {
+                if !faulty.iter().any(is_asked) {
                     continue;
                 }
                 let own = addresses.get(address).map_or(&[][..], Vec::as_slice);

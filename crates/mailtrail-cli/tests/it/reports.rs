@@ -186,6 +186,8 @@ async fn the_email_log_is_filtered_searched_sorted_and_paged() {
     let said = refused(folder, &["email-log", "--where", "shool=North"]);
     assert!(said.contains("there is no column and no label \"shool\""), "{said}");
     assert!(refused(folder, &["email-log", "--sort", "nothing"]).contains("nothing"));
+    assert!(refused(folder, &["domain-health", "--by", "school"]).contains("--where"));
+    assert!(refused(folder, &["unmatched-feedback", "mon"]).contains("no broadcast"));
     for report in ["summary", "reading-behaviour", "invalid-addresses"] {
         assert!(refused(folder, &[report, "--by", "shool"]).contains("shool"), "{report}");
     }
