@@ -5,9 +5,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use mailtrail::core::projection::Projection;
-use mailtrail::report::{
-    BroadcastSummary, EmailLog, EmailLogState, Paging, Query, Trails,
-};
+use mailtrail::report::{BroadcastSummary, EmailLog, EmailLogState, Paging, Query, Trails};
 use mailtrail_benches::{Figure, Wanted, best_of, broadcast, envelopes, peak_bytes, percentile};
 use mailtrail_core::{Envelope, Status};
 
