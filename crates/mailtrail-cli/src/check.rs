@@ -43,6 +43,7 @@ impl Findings {
         findings.keys(setup);
         findings.result("rules", setup.classifier().map(|_| "the rules can be read".into()));
         findings.http(http, lmtp);
+        findings.page(config, http);
         findings.mail(config);
         findings.webhooks(config);
         findings.subscribers(setup, config);
@@ -138,6 +139,19 @@ impl Findings {
                 let text = "none, on this host only: a proxy in front must be in trusted_proxies";
                 self.say(Level::Doubtful, "tls", text);
             }
+        }
+    }
+
+    fn page(&mut self, config: &Config, http: &Http) {
+        let Ok(settings) = http.settings() else { return };
+        match config.page.users() {
+            Err(failure) => self.say(Level::Wrong, "page", failure.text()),
+            Ok(0) if config.page.is_served(settings.listen) => {
+                let text = "no [[page.user]]: only the link that serve prints logs in";
+                self.say(Level::Doubtful, "page", text);
+            }
+            Ok(0) => self.say(Level::Doubtful, "page", "not served: no [[page.user]] may log in"),
+            Ok(users) => self.say(Level::Good, "page", format!("{users} may log in")),
         }
     }
 

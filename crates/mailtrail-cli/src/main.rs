@@ -10,6 +10,7 @@ mod http;
 mod https;
 mod lines;
 mod output;
+mod page;
 mod provider;
 mod secret;
 mod setup;

@@ -17,6 +17,7 @@
 //! | `smtp` | [`smtp`]: sending, bounce intake |
 //! | `outbound` | [`outbound`]: changes of statuses and events to subscribers |
 //! | `serve` | [`serve`]: the HTTP server, its limits, TLS, trusted proxies |
+//! | `page` | [`page`]: the live page, and its JSON API |
 //!
 //! # Example
 //! ```
@@ -37,6 +38,8 @@ pub mod audit;
 mod keys;
 #[cfg(feature = "outbound")]
 pub mod outbound;
+#[cfg(feature = "page")]
+pub mod page;
 #[cfg(feature = "report")]
 mod policy;
 pub mod projection;

@@ -41,6 +41,7 @@ pub struct Tracker {
     store: Arc<dyn EventStore>,
     clock: Arc<dyn Clock>,
     states: Option<Arc<dyn StateStore>>,
+    source: Source,
 }
 
 /// Sets up a [`Tracker`].
@@ -65,7 +66,8 @@ impl Builder {
 
     /// The tracker.
     pub fn open(self) -> Tracker {
-        Tracker { store: self.store, clock: self.clock, states: self.states }
+        let source = Source::known("cli");
+        Tracker { store: self.store, clock: self.clock, states: self.states, source }
     }
 }
 
@@ -79,6 +81,12 @@ impl Tracker {
     #[expect(clippy::disallowed_methods, reason = "the default clock is the system's")]
     pub fn shared(store: Arc<dyn EventStore>) -> Builder {
         Builder { store, clock: Arc::new(Utc::now), states: None }
+    }
+
+    /// The same, with a name of its own: entries of the Blocked Email list say that this brought them, instead of `cli`.
+    pub fn named(mut self, source: Source) -> Self {
+        self.source = source;
+        self
     }
 
     /// The store.
@@ -215,7 +223,7 @@ impl Tracker {
         private.normal_address = Some(address.normal().into());
         private.text = note.map(Into::into);
         let fact = Fact::new(event);
-        let event = NewEvent::new(self.observed()?, &fact, &private, Source::known("cli"))?
+        let event = NewEvent::new(self.observed()?, &fact, &private, self.source.clone())?
             .occurred_at(Some(self.clock.now()))
             .provenance(Provenance::observed())
             .actor(actor);

@@ -11,6 +11,7 @@
 //! |---|---|
 //! | `MAILTRAIL_POSTFIX` | a `postfix` command to call as `-c DIR start` and so on, as root; `postconf`, `postqueue` and the others lie beside it. Create the instance's queue folder, leave its data folder to Postfix. May be set by hand |
 //! | `MAILTRAIL_STRACE` | an `strace` command that may trace. May be set by hand |
+//! | `MAILTRAIL_CHROMEDRIVER` | a `chromedriver` command, with its browser. May be set by hand |
 //! | `MAILTRAIL_QUICK` | `1`: start no server, even if one is there |
 //! | `MAILTRAIL_SOAK` | `1`: run the full form of a long test |
 //! | `MAILTRAIL_SKIPS` | a file for the names of tests that had to skip |

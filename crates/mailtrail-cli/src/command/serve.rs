@@ -11,6 +11,7 @@ use mailtrail::core::projection::Projection;
 use mailtrail::core::store::AppendError;
 use mailtrail::core::{AppendBatch, EventStore};
 use mailtrail::outbound::{Outbound, Standing, SubscriberFolder};
+use mailtrail::page::{OpenPage, Page};
 use mailtrail::projection::{Live, Progress};
 use mailtrail::report::{BroadcastSummary, EmailLog};
 use mailtrail::serve::{self, Metrics, health};
@@ -65,26 +66,33 @@ impl Serve {
         // Reports are kept up to date meanwhile, so that they open at once.
         let live = (
             Arc::new(runner(&opened, EmailLog)?.spawn()?),
-            runner(&opened, BroadcastSummary)?.spawn()?,
+            Arc::new(runner(&opened, BroadcastSummary)?.spawn()?),
         );
         let mut subscribers =
             Subscribers::start(setup, &config.subscriber, &opened, &live.0).await?;
+        let page = Page::new(opened.tracker.clone(), Arc::clone(&live.0), Arc::clone(&live.1));
+        let page = config.page.set_up(page.tls(http.tls.is_some()))?.open();
+        let (is_served, is_here) =
+            (config.page.is_served(http.listen), http.listen.ip().is_loopback());
         let scheme = http.scheme();
         let projections: Vec<Progressing> = vec![
             (EmailLog.name().into(), Box::new(live.0.watch())),
             (BroadcastSummary.name().into(), Box::new(live.1.watch())),
         ];
-        let ports = Ports::open(
-            &opened,
-            &config.webhook,
-            &domain,
-            http,
-            self.lmtp,
+        let shown = Shown {
             projections,
-            subscribers.watched(),
-        )
-        .await?;
+            subscribers: subscribers.watched(),
+            page: is_served.then(|| page.clone()),
+        };
+        let ports = Ports::open(&opened, &config.webhook, &domain, http, self.lmtp, shown).await?;
         output::note(format!("webhooks and pixel on {scheme}://{}", ports.http));
+        if is_here {
+            let link = page.login_link(&format!("{scheme}://{}", ports.http));
+            let link = link.map_err(Failure::other)?;
+            output::note(format!(
+                "the page, for the first who opens this within 10 minutes: {link}"
+            ));
+        }
         output::note(format!("bounce mails by LMTP on {}", ports.lmtp.local_addr()));
         let ended = tokio::select! {
             () = stop.asked() => Ok(()),
@@ -94,9 +102,10 @@ impl Serve {
         };
         output::note("stopping: what was accepted is recorded");
         subscribers.stop();
+        page.close();
         ports.close().await;
         drop(subscribers);
-        drop(live);
+        drop((live, page));
         drop(share);
         ended
     }
@@ -228,6 +237,14 @@ pub(crate) type Watched = (String, Box<dyn Fn() -> Standing + Send + Sync>);
 /// A projection's name, and how far it is.
 pub(crate) type Progressing = (String, Box<dyn Fn() -> Progress + Send + Sync>);
 
+/// What is shown besides what comes in.
+#[derive(Default)]
+pub(crate) struct Shown {
+    projections: Vec<Progressing>,
+    subscribers: Vec<Watched>,
+    page: Option<OpenPage>,
+}
+
 /// Everything that listens.
 pub(crate) struct Ports {
     pub(crate) http: SocketAddr,
@@ -247,8 +264,7 @@ impl Ports {
         domain: &str,
         http: HttpSettings,
         lmtp: SocketAddr,
-        projections: Vec<Progressing>,
-        subscribers: Vec<Watched>,
+        shown: Shown,
     ) -> Result<Self, Failure> {
         let webhooks = Arc::new(webhook_intake(opened, webhooks)?);
         let hits = Arc::clone(webhooks.hits());
@@ -257,13 +273,14 @@ impl Ports {
         let mut metrics = Metrics::new(Arc::clone(store))
             .intake(Arc::clone(&webhooks))
             .shown_to(http.metrics_for);
-        for (name, progress) in projections {
+        for (name, progress) in shown.projections {
             metrics = metrics.projection(&name, progress);
         }
-        for (name, standing) in subscribers {
+        for (name, standing) in shown.subscribers {
             metrics = metrics.subscriber(&name, standing);
         }
-        let app = router(webhooks).merge(health(Arc::clone(store)));
+        let page = shown.page.as_ref().map(OpenPage::router).unwrap_or_default();
+        let app = router(webhooks).merge(health(Arc::clone(store))).merge(page);
         let server = serve::Server::new(metrics.observe(app))
             .trusted_proxies(http.proxies)
             .limits(http.limits)

@@ -21,7 +21,7 @@ use mailtrail::smtp::message::Message;
 use crate::command::plan::Plan;
 use crate::command::report::{current, footer};
 use crate::command::send::{Sending, relay};
-use crate::command::serve::Ports;
+use crate::command::serve::{Ports, Shown};
 use crate::failure::Failure;
 use crate::http::HttpSettings;
 use crate::output;
@@ -83,8 +83,7 @@ impl Demo {
         let webhooks =
             [Webhook { basic_auth: vec![people::BASIC_AUTH.into()], ..Webhook::of("postmark") }];
         let (http, any) = (HttpSettings::loopback(), ([127, 0, 0, 1], 0).into());
-        let ports =
-            Ports::open(opened, &webhooks, DOMAIN, http, any, Vec::new(), Vec::new()).await?;
+        let ports = Ports::open(opened, &webhooks, DOMAIN, http, any, Shown::default()).await?;
         let people = match &self.relay {
             Some(_) => None,
             None => Some(People::start().await?),

@@ -21,6 +21,13 @@ trusted_proxies = "127.0.0.0/8"
 endpoint = "postmark"
 provider = "postmark"
 basic_auth = [{ file = "postmark.secret" }]
+
+[page]
+hosts = ["mail.school.example"]
+
+[[page.user]]
+name = "office"
+secret = { file = "office.secret" }
 "#;
 const DELIVERY: &str = r#"{"RecordType":"Delivery","MessageID":"m-1","Recipient":"ann@a.example"}"#;
 
@@ -28,6 +35,7 @@ fn place(configuration: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("mailtrail.toml"), configuration).unwrap();
     fs::write(folder.path().join("postmark.secret"), "mail:trail\n").unwrap();
+    fs::write(folder.path().join("office.secret"), "office-0123456789-secret\n").unwrap();
     folder
 }
 
@@ -78,6 +86,27 @@ fn metrics_say_what_came_and_are_shown_to_this_host_only() {
     assert!(passed_on.starts_with("HTTP/1.1 404"), "{passed_on}");
 }
 
+#[test]
+fn the_page_is_for_who_sees_the_link_and_for_its_users() {
+    let folder = place(CONFIGURATION);
+    let mut serve = Serve::start(folder.path());
+    let said = serve.says("/login?once=");
+    let path = said.trim().split_at(said.find("/login").unwrap()).1;
+    let login = ask(&serve, path, "", "").to_lowercase();
+    let (_, cookie) = login.split_once("set-cookie: ").unwrap();
+    assert!(login.starts_with("http/1.1 303") && !cookie.contains("secure"), "{login}");
+    let again = ask(&serve, path, "", "");
+    assert!(again.starts_with("HTTP/1.1 403"), "{again}");
+
+    let bearer = "Authorization: Bearer office-0123456789-secret\r\n";
+    let overview = ask(&serve, "/", bearer, "");
+    assert!(overview.contains("office (read only)"), "{overview}");
+    assert!(ask(&serve, "/", "", "").starts_with("HTTP/1.1 303"));
+    assert!(ask(&serve, "/api/broadcasts", "", "").starts_with("HTTP/1.1 401"));
+    // Nobody who asks at a wrong address is sent to the login.
+    assert!(ask(&serve, "/webhooks", "", "{}").starts_with("HTTP/1.1 404"));
+}
+
 /// Otherwise one guesser would use up what all peers may have in the ring.
 #[test]
 fn behind_a_trusted_proxy_each_client_is_a_peer() {
@@ -113,7 +142,10 @@ fn a_check_says_all_that_is_wrong_and_changes_nothing() {
     assert_eq!(levels(&found, "doubtful"), ["store", "keys"]);
     assert!(!folder.path().join("trail").exists() && !folder.path().join("keys.toml").exists());
 
-    let bad = CONFIGURATION.replace("https:", "ftp:").replace("postmark.secret", "missing")
+    let bad = CONFIGURATION
+        .replace("https:", "ftp:")
+        .replace("office.secret", "postmark.secret")
+        .replace("postmark.secret", "missing")
         + "[[webhook]]\nendpoint = \"postmark\"\nprovider = \"postmrk\"\n\
            [[webhook]]\nendpoint = \"open\"\nprovider = \"sendgrid\"\n\
            [[webhook]]\nendpoint = \"sg\"\nprovider = \"sendgrid\"\nsigning_key = [\"none\"]\n";
@@ -123,6 +155,7 @@ fn a_check_says_all_that_is_wrong_and_changes_nothing() {
     assert_eq!(code, Some(65));
     let expected = [
         "http",
+        "page",
         "tracking",
         "webhook postmark",
         "webhook postmark",
@@ -132,7 +165,9 @@ fn a_check_says_all_that_is_wrong_and_changes_nothing() {
     ];
     assert_eq!(levels(&found, "wrong"), expected, "{found:?}");
     let said = found.iter().map(|finding| finding["text"].as_str().unwrap()).collect::<String>();
-    for words in ["both tls_certificate and tls_key", "missing", "postmrk", "come later"] {
+    for words in
+        ["both tls_certificate and tls_key", "missing", "postmrk", "come later", "fewer than 20"]
+    {
         assert!(said.contains(words), "{words} in {said}");
     }
 }

@@ -1,4 +1,4 @@
-//! The programs of others that tests start: Postfix, strace and DuckDB.
+//! The programs of others that tests start: Postfix, strace, DuckDB and a browser.
 
 mod apt;
 mod pip;
@@ -20,6 +20,8 @@ pub(crate) enum Server {
     Strace,
     /// A Python that has it.
     DuckDb,
+    /// What drives a browser.
+    Chromedriver,
 }
 
 /// What was found of them.
@@ -30,15 +32,21 @@ pub(crate) struct Servers {
 }
 
 impl Server {
-    const ALL: [Self; 3] = [Self::Postfix, Self::Strace, Self::DuckDb];
+    const ALL: [Self; 4] = [Self::Postfix, Self::Strace, Self::DuckDb, Self::Chromedriver];
 
-    /// The command, and the package that holds it.
+    /// The command.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Postfix => "postfix",
             Self::Strace => "strace",
             Self::DuckDb => "duckdb",
+            Self::Chromedriver => "chromedriver",
         }
+    }
+
+    /// The package that holds it.
+    fn package(self) -> &'static str {
+        if self == Self::Chromedriver { "chromium-driver" } else { self.name() }
     }
 
     /// The variable that tells tests where it is.
@@ -47,6 +55,7 @@ impl Server {
             Self::Postfix => "MAILTRAIL_POSTFIX",
             Self::Strace => "MAILTRAIL_STRACE",
             Self::DuckDb => "MAILTRAIL_DUCKDB",
+            Self::Chromedriver => "MAILTRAIL_CHROMEDRIVER",
         }
     }
 
@@ -73,6 +82,9 @@ impl Server {
                 let python = process::command(project, path);
                 process::capture(arguments(python, &["-c", "import duckdb"]))?;
             }
+            Self::Chromedriver => {
+                process::capture(arguments(process::command(project, path), &["--version"]))?;
+            }
         }
         Ok(())
     }
@@ -85,7 +97,9 @@ impl Server {
         let template = match self {
             Self::Postfix => include_str!("postfix.sh"),
             Self::Strace => include_str!("strace.sh"),
-            Self::DuckDb => anyhow::bail!("it is no Debian package"),
+            Self::DuckDb | Self::Chromedriver => {
+                anyhow::bail!("it is not unpacked by Debian's tools")
+            }
         };
         let script = template
             .replace("@ROOT@", &root.display().to_string())
@@ -131,9 +145,10 @@ impl Server {
 
     /// Unpacks its package and tries it.
     fn unpack(self, project: &Project) -> Result<PathBuf> {
+        anyhow::ensure!(self != Self::Chromedriver, "a browser runs only where it is installed");
         output::line(&format!("{}: unpacking its package below target/servers", self.name()));
         let path = if self.is_of_debian() {
-            self.wrap(project, &apt::unpack(project, self.name())?)?
+            self.wrap(project, &apt::unpack(project, self.package())?)?
         } else {
             pip::unpack(project, &project.target("servers").join(self.name()), self.name())?;
             self.unpacked(project)
@@ -158,7 +173,7 @@ impl Servers {
         let mut servers = Self::locate(project);
         let missing: Vec<Server> = servers.missing.drain(..).map(|(server, _)| server).collect();
         let of_debian = missing.iter().filter(|server| server.is_of_debian());
-        let names: Vec<&str> = of_debian.map(|server| server.name()).collect();
+        let names: Vec<&str> = of_debian.map(|server| server.package()).collect();
         if install
             && !names.is_empty()
             && let Err(error) = apt::install(project, &names)

@@ -1,0 +1,224 @@
+//! One broadcast: its counts, and its Email Log.
+
+use std::sync::Arc;
+
+use axum::extract::{Extension, RawQuery, State};
+use axum::response::Html;
+use mailtrail_core::Status;
+use mailtrail_report::sheet::{Cell, Kind};
+use mailtrail_report::{EmailLogRow, Rate, Summary, render};
+use maud::{Markup, html};
+
+use super::fault::Fault;
+use super::frame::{self, moment, query, safe};
+use super::listing::{Found, Listing, Order};
+use super::live::{self, Fragment};
+use super::session::Viewer;
+use super::shared::Shared;
+
+pub(super) async fn show(
+    State(shared): State<Arc<Shared>>,
+    Extension(viewer): Extension<Viewer>,
+    RawQuery(query): RawQuery,
+) -> Result<Html<String>, Fault> {
+    let listing = Listing::read(query.as_deref().unwrap_or_default())?;
+    let of = listing.clone();
+    let (fragment, labels) = shared
+        .read(move |shared| {
+            let (broadcast, labels) = known(&of, shared)?;
+            if !broadcast {
+                return Err(Fault::NotFound { what: "broadcast" });
+            }
+            Ok((fragment(&of, shared)?, labels))
+        })
+        .await?;
+    let name = safe(listing.broadcast.as_str());
+    let content = html! {
+        h1 { (name) }
+        (filter(&listing, &labels))
+        (live::part(&format!("/live/broadcast?{}", listing.query()), &fragment))
+    };
+    Ok(frame::page(&shared, &viewer, &name, &content))
+}
+
+/// What of the page changes with what comes in.
+pub(super) fn fragment(listing: &Listing, shared: &Shared) -> Result<Fragment, Fault> {
+    let (summaries, summary_at) = shared.summaries()?;
+    let (log, log_at) = shared.email_log()?;
+    let summary = summaries.of(&listing.broadcast)?;
+    let found = listing.find(&log)?;
+    let html = html! {
+        (live::notice(shared))
+        @if let Some(row) = found.rows.first() {
+            p class="note" {
+                (safe(&row.broadcast_type)) " · “" (safe(&row.subject)) "”"
+                @if !row.from.is_empty() { " · from " (safe(&row.from)) }
+            }
+        }
+        (counts(listing, &summary))
+        (table(listing, &found))
+        (pages(listing, &found))
+    };
+    Ok(Fragment { html, log: log_at, summary: summary_at })
+}
+
+/// Whether there is such a broadcast, and the labels of its rows.
+fn known(listing: &Listing, shared: &Shared) -> Result<(bool, Vec<String>), Fault> {
+    let (summaries, _) = shared.summaries()?;
+    if summaries.of(&listing.broadcast)?.rows() == 0 {
+        return Ok((summaries.broadcasts()?.contains(&listing.broadcast), Vec::new()));
+    }
+    let (log, _) = shared.email_log()?;
+    let labels = Listing::of(listing.broadcast.clone()).find(&log)?.labels;
+    // What can't be shown as it is can't be chosen either.
+    Ok((true, labels.into_iter().filter(|label| safe(label) == *label).collect()))
+}
+
+fn filter(listing: &Listing, labels: &[String]) -> Markup {
+    html! {
+        form class="filter" action="/broadcast" role="search" aria-label="Email Log" {
+            input type="hidden" name="id" value=(listing.broadcast.as_str());
+            input type="hidden" name="sort" value=(listing.sort());
+            label { "Contact, name or address"
+                input type="search" name="search" value=(listing.search);
+            }
+            label { "Delivery Results"
+                select name="status" {
+                    option value="" { "all" }
+                    @for status in Status::ALL {
+                        option value=(status.code()) selected[listing.status == Some(status)] { (status.label()) }
+                    }
+                }
+            }
+            label { "Label, such as school=North"
+                input name="where" list="labels" value=(listing.label);
+            }
+            datalist id="labels" { @for label in labels { option value=(label) {} } }
+            button { "Show" }
+        }
+    }
+}
+
+fn counts(listing: &Listing, summary: &Summary) -> Markup {
+    let of = |status: Option<Status>| format!("/broadcast?{}", listing.with_status(status).query());
+    let is_current = |status| (listing.status == status).then_some("true");
+    html! {
+        h2 { "How it went" }
+        ul class="counts" aria-label="Rows by Delivery Results" {
+            @for status in Status::ALL {
+                li { a id={ "status-" (status.code()) } href=(of(Some(status))) aria-current=[is_current(Some(status))]
+                    title=(status.sentence()) {
+                    b data-status=(status.code()) { (summary.of(status)) } (status.label())
+                } }
+            }
+            li { a id="status-all" href=(of(None)) aria-current=[is_current(None)] {
+                b { (summary.rows()) } "All rows"
+            } }
+        }
+        dl class="rates" {
+            (rate("Reached", summary.reached()))
+            (rate("Read", summary.read()))
+            (rate("Needs attention", summary.needs_attention()))
+            @for (title, count) in [
+                ("Bounced after delivery", summary.bounced_after_delivery),
+                ("Complained", summary.complained),
+                ("Unsubscribed", summary.unsubscribed),
+                ("In doubt", summary.in_doubt),
+            ] { @if count > 0 { dt { (title) } dd { (count) } } }
+        }
+    }
+}
+
+fn rate(title: &str, rate: Rate) -> Markup {
+    html! {
+        dt { (title) }
+        dd {
+            @if rate.of > 0 { meter min="0" max=(rate.of) value=(rate.count) aria-label=(title) {} " " }
+            (render::text(&Cell::Rate(rate), Kind::Rate))
+        }
+    }
+}
+
+fn table(listing: &Listing, found: &Found) -> Markup {
+    html! {
+        h2 id="email-log" { "Email Log" }
+        div class="scrolled" id="rows" tabindex="0" role="region" aria-labelledby="email-log" {
+            table {
+                caption { (shown(found)) }
+                thead { tr {
+                    (head(listing, Order::Contact, "Contact ID"))
+                    (head(listing, Order::Name, "Name"))
+                    (head(listing, Order::Address, "Email Address"))
+                    (head(listing, Order::Result, "Delivery Results"))
+                    th scope="col" { "Why" }
+                    th scope="col" { "What To Do" }
+                    (head(listing, Order::LastChange, "Last Change (UTC)"))
+                    th scope="col" class="number" { "Opens (person)" }
+                    th scope="col" class="number" { "Opens (unknown)" }
+                    th scope="col" class="number" { "Clicks" }
+                    th scope="col" { "Labels" }
+                } }
+                tbody { @for row in &found.rows { (log_row(row)) } }
+            }
+        }
+    }
+}
+
+fn shown(found: &Found) -> String {
+    let last = found.before.saturating_add(found.rows.len());
+    match found.rows.len() {
+        0 => "No rows".into(),
+        _ => format!("Rows {} to {last} of {}", found.before.saturating_add(1), found.matching),
+    }
+}
+
+fn head(listing: &Listing, order: Order, title: &str) -> Markup {
+    let way = if listing.descending { "descending" } else { "ascending" };
+    let sorted = (listing.order == order).then_some(way);
+    let link = format!("/broadcast?{}", listing.ordered(order).query());
+    html! {
+        th scope="col" aria-sort=[sorted] {
+            a id={ "sort-" (order.name()) } href=(link) {
+                (title)
+                @match sorted { Some("ascending") => " ↑", Some(_) => " ↓", None => "" }
+            }
+        }
+    }
+}
+
+fn log_row(row: &EmailLogRow) -> Markup {
+    let labels: Vec<String> =
+        row.labels.iter().map(|(name, value)| safe(&format!("{name}={value}"))).collect();
+    html! {
+        tr id={ "row-" (row.delivery) } {
+            th scope="row" {
+                a id={ "contact-" (row.delivery) } href={ "/contact?" (query([("id", &*row.contact_id)])) } { (safe(&row.contact_id)) }
+            }
+            td { (safe(&row.name)) }
+            td { (safe(&row.email_address)) }
+            td data-status=(row.status.code()) {
+                a id={ "trail-" (row.delivery) } href={ "/delivery/" (row.delivery) } { (row.delivery_results) }
+            }
+            td { (safe(&row.why)) }
+            td { (row.what_to_do) }
+            td class="time" { (moment(row.last_change)) }
+            td class="number" { (row.opens_person) }
+            td class="number" { (row.opens_unknown) }
+            td class="number" { (row.clicks) }
+            td { (labels.join(", ")) }
+        }
+    }
+}
+
+fn pages(listing: &Listing, found: &Found) -> Markup {
+    html! {
+        nav class="pages" aria-label="Pages of the Email Log" {
+            @if found.before > 0 {
+                a id="first" href={ "/broadcast?" (listing.first().query()) } { "First rows" }
+            }
+            @if let Some(next) = &found.next {
+                a id="next" rel="next" href={ "/broadcast?" (next.query()) } { "Next rows" }
+            }
+        }
+    }
+}

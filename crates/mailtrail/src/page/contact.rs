@@ -1,0 +1,78 @@
+//! What one contact was sent.
+
+use std::sync::Arc;
+
+use axum::extract::{Extension, RawQuery, State};
+use axum::response::Html;
+use mailtrail_report::{EmailLogRow, EmailLogState, Query};
+use maud::html;
+
+use super::fault::Fault;
+use super::frame::{self, moment, query, safe};
+use super::session::Viewer;
+use super::shared::Shared;
+
+pub(super) async fn show(
+    State(shared): State<Arc<Shared>>,
+    Extension(viewer): Extension<Viewer>,
+    RawQuery(query): RawQuery,
+) -> Result<Html<String>, Fault> {
+    let rows = of(&shared, query.as_deref().unwrap_or_default()).await?;
+    let contact = rows.first().map(|row| safe(&row.contact_id)).unwrap_or_default();
+    let title = format!("Contact {contact}");
+    let content = html! {
+        h1 { (title) }
+        div class="scrolled" tabindex="0" role="region" aria-label="Messages to this contact" {
+            table {
+                caption { "Messages to this contact" }
+                thead { tr {
+                    @for title in TITLES { th scope="col" { (title) } }
+                } }
+                tbody { @for row in &rows { (message(row)) } }
+            }
+        }
+    };
+    Ok(frame::page(&shared, &viewer, &title, &content))
+}
+
+/// The rows of the contact that a query names, those that changed last first.
+pub(super) async fn of(shared: &Arc<Shared>, query: &str) -> Result<Vec<EmailLogRow>, Fault> {
+    let id = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "id");
+    let id = id.map(|(_, id)| id.into_owned()).unwrap_or_default();
+    let rows = shared.read(move |shared| rows_of(&shared.email_log()?.0, &id)).await?;
+    if rows.is_empty() { Err(Fault::NotFound { what: "contact" }) } else { Ok(rows) }
+}
+
+/// Reads the whole Email Log: it is in the order of broadcasts.
+fn rows_of(log: &EmailLogState, contact: &str) -> Result<Vec<EmailLogRow>, Fault> {
+    let mut rows = log.rows(&Query::default())?;
+    rows.retain(|row| &*row.contact_id == contact);
+    rows.sort_by_key(|row| std::cmp::Reverse(row.last_change));
+    Ok(rows)
+}
+
+fn message(row: &EmailLogRow) -> maud::Markup {
+    html! {
+        tr {
+            th scope="row" { a href={ "/broadcast?" (query([("id", &*row.broadcast)])) } { (safe(&row.broadcast)) } }
+            td { (safe(&row.subject)) }
+            td { (safe(&row.name)) }
+            td { (safe(&row.email_address)) }
+            td data-status=(row.status.code()) {
+                a href={ "/delivery/" (row.delivery) } { (row.delivery_results) }
+            }
+            td { (safe(&row.why)) }
+            td class="time" { (moment(row.last_change)) }
+        }
+    }
+}
+
+const TITLES: [&str; 7] = [
+    "Broadcast",
+    "Subject",
+    "Name",
+    "Email Address",
+    "Delivery Results",
+    "Why",
+    "Last Change (UTC)",
+];
