@@ -9,12 +9,12 @@ use maud::html;
 use serde_json::json;
 
 use super::frame;
+use super::session::TokenError;
 use crate::tracker::RecordError;
 
 /// Why a page can't be shown, or an action not be done.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Fault {
+pub(super) enum Fault {
     /// There is no such thing.
     #[error("nothing is known about this {what}")]
     NotFound {
@@ -47,9 +47,9 @@ pub enum Fault {
     /// A report of an integrator can't be made.
     #[error("the report can't be made")]
     Sheet(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The operating system has no randomness.
-    #[error("no randomness")]
-    Random(#[source] getrandom::Error),
+    /// Nobody can be let in.
+    #[error("nobody can log in now")]
+    Token(#[from] TokenError),
     /// The making of a page ended before its time.
     #[error("the page could not be made")]
     Panicked,
@@ -68,7 +68,7 @@ impl Fault {
             Self::BeingBuilt | Self::State(_) | Self::Read(_) | Self::Record(_) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
-            Self::Sheet(_) | Self::Random(_) | Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Sheet(_) | Self::Token(_) | Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 

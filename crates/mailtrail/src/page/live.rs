@@ -138,16 +138,15 @@ fn look(shared: &Arc<Shared>, view: View) -> Result<watch::Receiver<Seen>, Fault
 /// Makes the view anew whenever something came, at most a few times a second, for as long as somebody looks.
 async fn keep(shared: Arc<Shared>, key: String, view: View, seen: Arc<watch::Sender<Seen>>) {
     let mut closed = shared.live.closed.subscribe();
-    let (mut log, mut summary) = (Position::START, Position::START);
     loop {
         let of = view.clone();
-        let trouble = match shared.read(move |shared| of.fragment(shared)).await {
+        let (log, summary, trouble) = match shared.read(move |shared| of.fragment(shared)).await {
             Ok(fragment) => {
-                (log, summary) = (fragment.log, fragment.summary);
                 show(&seen, &fragment.html.into_string());
-                String::new()
+                (fragment.log, fragment.summary, String::new())
             }
-            Err(fault) => format!("Not up to date: {fault}."),
+            // It is tried again, also where nothing new comes.
+            Err(fault) => (Position::START, Position::START, format!("Not up to date: {fault}.")),
         };
         seen.send_if_modified(|seen| {
             let differs = *seen.trouble != *trouble;
@@ -160,7 +159,7 @@ async fn keep(shared: Arc<Shared>, key: String, view: View, seen: Arc<watch::Sen
         tokio::select! {
             () = shared.log.reached(after(log)) => {}
             () = shared.summary.reached(after(summary)) => {}
-            () = tokio::time::sleep(LOOK_AGAIN) => {}
+            () = other_notice(&shared) => {}
             () = seen.closed() => {}
             _ = closed.wait_for(|closed| *closed) => {}
         }
@@ -169,6 +168,14 @@ async fn keep(shared: Arc<Shared>, key: String, view: View, seen: Arc<watch::Sen
             watched.remove(&key);
             return;
         }
+    }
+}
+
+/// Waits until something else has to be said about how far this is.
+async fn other_notice(shared: &Shared) {
+    let said = shared.notice();
+    while shared.notice() == said {
+        tokio::time::sleep(LOOK_AGAIN).await;
     }
 }
 
@@ -245,7 +252,7 @@ impl Stream {
 
 /// At most four times a second.
 const REST: Duration = Duration::from_millis(250);
-/// How soon it is looked again where nothing came: what is said of times and delays changes with the time.
-const LOOK_AGAIN: Duration = Duration::from_secs(10);
+/// How soon it is noticed that a report stands still, or goes on.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const MOST_VIEWERS: usize = 1_000;

@@ -43,7 +43,7 @@ use crate::Tracker;
 use crate::projection::Live;
 use shared::Shared;
 
-pub use fault::Fault;
+pub use session::TokenError;
 pub use user::{Role, User, UserError};
 
 /// What the live page shows, and to whom.
@@ -192,8 +192,8 @@ impl OpenPage {
     /// A link that logs in as an admin, once, within ten minutes. Show it to whoever runs this process, and to nobody else.
     ///
     /// # Errors
-    /// [`Fault::Random`] if the operating system has no randomness.
-    pub fn login_link(&self, base: &str) -> Result<String, Fault> {
+    /// [`TokenError`] if the operating system has no randomness.
+    pub fn login_link(&self, base: &str) -> Result<String, TokenError> {
         let token = self.0.sessions.link(self.0.now())?;
         Ok(format!("{}{}?once={token}", base.trim_end_matches('/'), login::PATH))
     }

@@ -99,7 +99,7 @@ impl Overview {
         let found = self.find(shared)?;
         let html = html! {
             (live::notice(shared))
-            p { (found.matching) " broadcasts" }
+            p { (found.matching) @if found.matching == 1 { " broadcast" } @else { " broadcasts" } }
             div class="scrolled" tabindex="0" role="region" aria-label="Broadcasts" id="broadcasts" {
                 table {
                     caption { "Broadcasts" }

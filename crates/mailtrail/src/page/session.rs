@@ -8,16 +8,21 @@ use data_encoding::BASE64URL_NOPAD;
 use sha2::{Digest, Sha256};
 
 use super::Role;
-use super::fault::Fault;
 
-/// Who looks at a page.
-#[derive(Debug, Clone)]
+/// Who looks at a page. Never printed: it holds the token.
+#[derive(Clone)]
 pub(super) struct Viewer {
     pub(super) name: Arc<str>,
     pub(super) role: Role,
     /// The session; none for a program, which shows its secret each time.
     pub(super) session: Option<Arc<str>>,
 }
+
+/// The operating system has no randomness for a token.
+#[derive(Debug, thiserror::Error)]
+#[error("no randomness for a new token")]
+#[non_exhaustive]
+pub struct TokenError(#[source] getrandom::Error);
 
 /// The sessions and the one-time links, by digests of their tokens: what leaks from here opens nothing.
 #[derive(Debug, Default)]
@@ -45,7 +50,7 @@ impl Sessions {
         name: &str,
         role: Role,
         now: DateTime<Utc>,
-    ) -> Result<String, Fault> {
+    ) -> Result<String, TokenError> {
         let token = random()?;
         let mut held = self.lock();
         held.make_room(now);
@@ -68,7 +73,7 @@ impl Sessions {
     }
 
     /// A token that may be redeemed once.
-    pub(super) fn link(&self, now: DateTime<Utc>) -> Result<String, Fault> {
+    pub(super) fn link(&self, now: DateTime<Utc>) -> Result<String, TokenError> {
         let token = random()?;
         let mut held = self.lock();
         held.make_room(now);
@@ -99,9 +104,9 @@ impl Held {
     }
 }
 
-fn random() -> Result<String, Fault> {
+fn random() -> Result<String, TokenError> {
     let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(Fault::Random)?;
+    getrandom::fill(&mut bytes).map_err(TokenError)?;
     Ok(BASE64URL_NOPAD.encode(&bytes))
 }
 

@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use mailtrail::serve::{Limits, Running, Server};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::TcpStream;
+use tower::ServiceExt;
 
 use crate::fixture::{Fixture, READER, bearer, delivered, opened};
 
@@ -125,4 +126,27 @@ async fn a_stream_ends_with_its_session_and_with_the_page() {
     fixture.page.close();
     assert_eq!(with_secret.fragment().await, None);
     assert!(running.stop(Duration::from_secs(5)).await);
+}
+
+#[tokio::test]
+async fn so_many_look_at_once_and_no_more() {
+    let fixture = Fixture::new();
+    fixture.plan("snow-day", 1).await;
+    let look = || async {
+        let request = axum::http::Request::builder()
+            .uri("/live/overview")
+            .header(header::HOST, "localhost")
+            .header(header::AUTHORIZATION, bearer(READER))
+            .body(axum::body::Body::empty())
+            .unwrap();
+        fixture.router().oneshot(request).await.unwrap()
+    };
+    let mut held = Vec::new();
+    for _ in 0..1_000 {
+        held.push(look().await);
+    }
+    assert!(held.iter().all(|response| response.status() == StatusCode::OK));
+    assert_eq!(look().await.status(), StatusCode::TOO_MANY_REQUESTS);
+    held.pop();
+    assert_eq!(look().await.status(), StatusCode::OK);
 }

@@ -38,6 +38,7 @@ async fn nothing_is_shown_without_a_session() {
 #[tokio::test]
 async fn a_link_logs_in_once_and_in_time() {
     let fixture = Fixture::new();
+    fixture.plan("snow-day", 1).await;
     let link = fixture.page.login_link("http://localhost/").unwrap();
     let path = link.strip_prefix("http://localhost").unwrap();
     let first = fixture.ask(request(Method::GET, path), "").await;
@@ -58,6 +59,7 @@ async fn a_link_logs_in_once_and_in_time() {
 #[tokio::test]
 async fn a_secret_logs_its_own_user_in() {
     let fixture = Fixture::new();
+    fixture.plan("snow-day", 1).await;
     for (name, secret) in [("office", READER), ("office", ""), ("nobody", ADMIN), ("", ADMIN)] {
         let request = request(Method::POST, "/login").header(header::ORIGIN, "http://localhost");
         let answer = fixture.ask(request, &format!("name={name}&secret={secret}")).await;

@@ -38,7 +38,7 @@ async fn a_broadcast_shows_its_counts_and_its_rows() {
     assert!(overview.contains("2 broadcasts"));
     assert!(overview.contains("50.0 % (2 of 4)"), "{overview}");
     let found = fixture.get("/?search=SNOW").await.body;
-    assert!(found.contains("1 broadcasts") && !found.contains("picnic"));
+    assert!(found.contains("<p>1 broadcast</p>") && !found.contains("picnic"));
 
     let page = fixture.get("/broadcast?id=snow-day").await.body;
     for said in [
