@@ -143,10 +143,10 @@ impl Findings {
     }
 
     fn page(&mut self, config: &Config, http: &Http) {
-        let Ok(settings) = http.settings() else { return };
+        let is_served = http.settings().is_ok_and(|http| config.page.is_served(http.listen));
         match config.page.users() {
             Err(failure) => self.say(Level::Wrong, "page", failure.text()),
-            Ok(0) if config.page.is_served(settings.listen) => {
+            Ok(0) if is_served => {
                 let text = "no [[page.user]]: only the link that serve prints logs in";
                 self.say(Level::Doubtful, "page", text);
             }

@@ -144,8 +144,8 @@ fn a_check_says_all_that_is_wrong_and_changes_nothing() {
 
     let bad = CONFIGURATION
         .replace("https:", "ftp:")
-        .replace("office.secret", "postmark.secret")
         .replace("postmark.secret", "missing")
+        .replace("office.secret", "postmark.secret")
         + "[[webhook]]\nendpoint = \"postmark\"\nprovider = \"postmrk\"\n\
            [[webhook]]\nendpoint = \"open\"\nprovider = \"sendgrid\"\n\
            [[webhook]]\nendpoint = \"sg\"\nprovider = \"sendgrid\"\nsigning_key = [\"none\"]\n";
