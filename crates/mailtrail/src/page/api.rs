@@ -81,7 +81,7 @@ async fn email_log(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery)
     let (found, position) = shared
         .read(move |shared| {
             let (log, position) = shared.email_log()?;
-            Ok((listing.find(&log)?, position))
+            Ok((listing.find(&log, shared.now())?, position))
         })
         .await?;
     let rows = objects(&EmailLogRow::sheet(&found.rows))?;

@@ -46,7 +46,7 @@ pub(super) fn fragment(listing: &Listing, shared: &Shared) -> Result<Fragment, F
     let (summaries, summary_at) = shared.summaries()?;
     let (log, log_at) = shared.email_log()?;
     let summary = summaries.of(&listing.broadcast)?;
-    let found = listing.find(&log)?;
+    let found = listing.find(&log, shared.now())?;
     let html = html! {
         (live::notice(shared))
         @if let Some(row) = found.rows.first() {
@@ -69,7 +69,7 @@ fn known(listing: &Listing, shared: &Shared) -> Result<(bool, Vec<String>), Faul
         return Ok((summaries.broadcasts()?.contains(&listing.broadcast), Vec::new()));
     }
     let (log, _) = shared.email_log()?;
-    let labels = Listing::of(listing.broadcast.clone()).find(&log)?.labels;
+    let labels = Listing::of(listing.broadcast.clone()).find(&log, shared.now())?.labels;
     // What can't be shown as it is can't be chosen either.
     Ok((true, labels.into_iter().filter(|label| safe(label) == *label).collect()))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Extension, RawQuery, State};
 use axum::response::Html;
-use mailtrail_report::{EmailLogRow, EmailLogState, Query};
+use mailtrail_report::{EmailLogRow, Query};
 use maud::html;
 
 use super::fault::Fault;
@@ -39,13 +39,14 @@ pub(super) async fn show(
 pub(super) async fn of(shared: &Arc<Shared>, query: &str) -> Result<Vec<EmailLogRow>, Fault> {
     let id = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "id");
     let id = id.map(|(_, id)| id.into_owned()).unwrap_or_default();
-    let rows = shared.read(move |shared| rows_of(&shared.email_log()?.0, &id)).await?;
+    let rows = shared.read(move |shared| rows_of(shared, &id)).await?;
     if rows.is_empty() { Err(Fault::NotFound { what: "contact" }) } else { Ok(rows) }
 }
 
 /// Reads the whole Email Log: it is in the order of broadcasts.
-fn rows_of(log: &EmailLogState, contact: &str) -> Result<Vec<EmailLogRow>, Fault> {
-    let mut rows = log.rows(&Query::default())?;
+fn rows_of(shared: &Shared, contact: &str) -> Result<Vec<EmailLogRow>, Fault> {
+    let (log, _) = shared.email_log()?;
+    let mut rows = log.rows(&Query::default().now(shared.now()))?;
     rows.retain(|row| &*row.contact_id == contact);
     rows.sort_by_key(|row| std::cmp::Reverse(row.last_change));
     Ok(rows)

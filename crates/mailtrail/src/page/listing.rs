@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use chrono::{DateTime, Utc};
 use data_encoding::BASE64URL_NOPAD;
 use mailtrail_core::projection::StateError;
 use mailtrail_core::{BroadcastId, Status};
@@ -155,9 +156,13 @@ impl Listing {
         Self { order, descending, ..self.first() }
     }
 
-    /// Its rows.
-    pub(super) fn find(&self, log: &EmailLogState) -> Result<Found, StateError> {
-        let mut query = Query::of(self.broadcast.clone());
+    /// Its rows, in words of this moment.
+    pub(super) fn find(
+        &self,
+        log: &EmailLogState,
+        now: DateTime<Utc>,
+    ) -> Result<Found, StateError> {
+        let mut query = Query::of(self.broadcast.clone()).now(now);
         query.statuses.extend(self.status);
         if let Some((name, value)) = self.label.split_once('=') {
             query = query.label(name.trim(), value.trim());
