@@ -9,7 +9,7 @@
 //! | `/broadcast?id=…` | one: its counts, its Email Log with filter, search, order and pages |
 //! | `/delivery/{id}` | the trail of one delivery, and the Blocked Email list's word on its address |
 //! | `/contact?id=…` | what one contact was sent |
-//! | `/sheets/{name}` | any other report, given as a [`Sheet`] |
+//! | `/sheets/{name}` | any other report: those of the Email Log, and those given as a [`Sheet`] |
 //! | `/api/…` | the same as JSON; `/api/openapi.json` describes it |
 
 mod api;
@@ -99,14 +99,15 @@ struct NamedSheet {
 type Make = dyn Fn() -> Result<Sheet, Box<dyn std::error::Error + Send + Sync>> + Send + Sync;
 
 impl Page {
-    /// A page of what these know.
+    /// A page of what these know, with the reports that are made of the Email Log.
     pub fn new(
         tracker: Tracker,
         log: Arc<Live<EmailLog>>,
         summary: Arc<Live<BroadcastSummary>>,
     ) -> Self {
         let (users, hosts, sheets) = (Vec::new(), BTreeSet::new(), Vec::new());
-        Self { tracker, log, summary, users, hosts, tls: false, sheets }
+        let page = Self { tracker, log, summary, users, hosts, tls: false, sheets };
+        sheets::of_log(page)
     }
 
     /// For this user, too.

@@ -4,10 +4,16 @@ use std::sync::Arc;
 
 use axum::extract::{Extension, Path, RawQuery, State};
 use axum::response::Html;
+use mailtrail_core::projection::StateError;
 use mailtrail_report::render;
 use mailtrail_report::sheet::Sheet;
+use mailtrail_report::{
+    By, DomainHealth, EmailLogState, InvalidAddresses, Period, Query, ReadingBehaviour,
+    TrackingCoverage,
+};
 use maud::html;
 
+use super::Page;
 use super::fault::Fault;
 use super::frame::{self, encoded, safe};
 use super::session::Viewer;
@@ -41,6 +47,32 @@ pub(super) async fn show(
         }
     };
     Ok(frame::page(&shared, &viewer, &title, &content))
+}
+
+/// With the reports that are views over the Email Log: as they are now, of all broadcasts.
+pub(super) fn of_log(page: Page) -> Page {
+    type View = fn(&EmailLogState) -> Result<Sheet, StateError>;
+    let views: [(&str, &str, View); 4] = [
+        ("invalid_addresses", "Invalid addresses", |state| {
+            Ok(InvalidAddresses::of(state, &Query::default())?.sheet(None))
+        }),
+        ("reading_behaviour", "Reading behaviour", |state| {
+            Ok(ReadingBehaviour::of(state, &Query::default(), &By::default())?.sheet())
+        }),
+        ("domain_health", "Domain health", |state| {
+            Ok(DomainHealth::of(state, &Query::default(), Period::Day)?.sheet())
+        }),
+        ("tracking_coverage", "Tracking coverage", |state| {
+            Ok(TrackingCoverage::of(state, &Query::default())?.sheet())
+        }),
+    ];
+    views.into_iter().fold(page, |page, (name, title, view)| {
+        let log = Arc::clone(&page.log);
+        page.sheet(name, title, move || {
+            // Before the first build there is nothing, and soon there will be.
+            Ok(view(&log.state()?.unwrap_or_default())?)
+        })
+    })
 }
 
 /// The report of this name, as it is now.
