@@ -49,6 +49,7 @@ pub struct Paging {
 /// use mailtrail_report::Sort;
 /// assert!("sent:desc".parse::<Sort>()?.is_descending);
 /// assert_eq!(&*"school".parse::<Sort>()?.column, "school");
+/// assert_eq!(Sort::by("sent", true).to_string(), "sent:desc");
 /// assert!("sent:sideways".parse::<Sort>().is_err());
 /// # Ok::<(), mailtrail_report::ParsePagingError>(())
 /// ```
@@ -113,6 +114,25 @@ impl Paging {
     pub fn after(mut self, cursor: Cursor) -> Self {
         self.after = Some(cursor);
         self
+    }
+}
+
+impl Sort {
+    /// By this column or label.
+    pub fn by(column: &str, is_descending: bool) -> Self {
+        Self { column: column.into(), is_descending }
+    }
+}
+
+impl fmt::Display for Sort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let way = match self.is_descending {
+            true => ":desc",
+            // What stands behind a colon would be taken for the way.
+            false if self.column.contains(':') => ":asc",
+            false => "",
+        };
+        write!(f, "{}{way}", self.column)
     }
 }
 

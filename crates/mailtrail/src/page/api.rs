@@ -70,9 +70,9 @@ async fn summary(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -
 #[utoipa::path(get, path = "/api/email-log", params(
     ("id" = String, Query, description = "the broadcast"),
     ("status" = Option<String>, Query, description = "with this status only, such as `soft_bounced`"),
-    ("where" = Option<String>, Query, description = "with this label only, as `name=value`"),
-    ("search" = Option<String>, Query, description = "a part of contact, name or address"),
-    ("sort" = Option<String>, Query, description = "`contact_id`, `name`, `email_address`, `delivery_results` or `last_change`; `-` before it turns it round"),
+    ("where" = Option<String>, Query, description = "with this value in a column or label only, as `name=value`"),
+    ("search" = Option<String>, Query, description = "a text that stands somewhere in a row"),
+    ("sort" = Option<String>, Query, description = "a column or label, such as `last_change:desc`; by contact and address unless set"),
     ("limit" = Option<usize>, Query, description = "so many rows: 100 unless set, at most 1,000"),
     ("after" = Option<String>, Query, description = "where the page before ended: `next` of it has this"),
 ), responses((status = 200, description = "`rows`, how many are `matching`, the `position` up to which they are, and `next`, the query of the next page", body = Value)))]
@@ -80,8 +80,9 @@ async fn email_log(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery)
     let listing = Listing::read(query.as_deref().unwrap_or_default())?;
     let (found, position) = shared
         .read(move |shared| {
+            let counts = shared.summaries()?.0.of(&listing.broadcast)?;
             let (log, position) = shared.email_log()?;
-            Ok((listing.find(&log, shared.now())?, position))
+            Ok((listing.find(&log, &counts, shared.now())?, position))
         })
         .await?;
     let rows = objects(&EmailLogRow::sheet(&found.rows))?;

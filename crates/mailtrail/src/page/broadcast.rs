@@ -11,7 +11,7 @@ use maud::{Markup, html};
 
 use super::fault::Fault;
 use super::frame::{self, moment, query, safe};
-use super::listing::{Found, Listing, Order};
+use super::listing::{Found, Listing};
 use super::live::{self, Fragment};
 use super::session::Viewer;
 use super::shared::Shared;
@@ -46,7 +46,7 @@ pub(super) fn fragment(listing: &Listing, shared: &Shared) -> Result<Fragment, F
     let (summaries, summary_at) = shared.summaries()?;
     let (log, log_at) = shared.email_log()?;
     let summary = summaries.of(&listing.broadcast)?;
-    let found = listing.find(&log, shared.now())?;
+    let found = listing.find(&log, &summary, shared.now())?;
     let html = html! {
         (live::notice(shared))
         @if let Some(row) = found.rows.first() {
@@ -69,7 +69,7 @@ fn known(listing: &Listing, shared: &Shared) -> Result<(bool, Vec<String>), Faul
         return Ok((summaries.broadcasts()?.contains(&listing.broadcast), Vec::new()));
     }
     let (log, _) = shared.email_log()?;
-    let labels = Listing::of(listing.broadcast.clone()).find(&log, shared.now())?.labels;
+    let labels = listing.labels(&log)?;
     // What can't be shown as it is can't be chosen either.
     Ok((true, labels.into_iter().filter(|label| safe(label) == *label).collect()))
 }
@@ -79,7 +79,7 @@ fn filter(listing: &Listing, labels: &[String]) -> Markup {
         form class="filter" action="/broadcast" role="search" aria-label="Email Log" {
             input type="hidden" name="id" value=(listing.broadcast.as_str());
             input type="hidden" name="sort" value=(listing.sort());
-            label { "Contact, name or address"
+            label { "Any text"
                 input type="search" name="search" value=(listing.search);
             }
             label { "Delivery Results"
@@ -90,8 +90,8 @@ fn filter(listing: &Listing, labels: &[String]) -> Markup {
                     }
                 }
             }
-            label { "Label, such as school=North"
-                input name="where" list="labels" value=(listing.label);
+            label { "Label or column, such as school=North"
+                input name="where" list="labels" value=(listing.condition);
             }
             datalist id="labels" { @for label in labels { option value=(label) {} } }
             button { "Show" }
@@ -144,15 +144,15 @@ fn table(listing: &Listing, found: &Found) -> Markup {
         h2 id="email-log" { "Email Log" }
         div class="scrolled" id="rows" tabindex="0" role="region" aria-labelledby="email-log" {
             table {
-                caption { (shown(found)) }
+                caption { (shown(listing, found)) }
                 thead { tr {
-                    (head(listing, Order::Contact, "Contact ID"))
-                    (head(listing, Order::Name, "Name"))
-                    (head(listing, Order::Address, "Email Address"))
-                    (head(listing, Order::Result, "Delivery Results"))
+                    (head(listing, "contact_id", "Contact ID", false))
+                    (head(listing, "name", "Name", false))
+                    (head(listing, "email_address", "Email Address", false))
+                    (head(listing, "delivery_results", "Delivery Results", false))
                     th scope="col" { "Why" }
                     th scope="col" { "What To Do" }
-                    (head(listing, Order::LastChange, "Last Change (UTC)"))
+                    (head(listing, "last_change", "Last Change (UTC)", true))
                     th scope="col" class="number" { "Opens (person)" }
                     th scope="col" class="number" { "Opens (unknown)" }
                     th scope="col" class="number" { "Clicks" }
@@ -164,21 +164,25 @@ fn table(listing: &Listing, found: &Found) -> Markup {
     }
 }
 
-fn shown(found: &Found) -> String {
-    let last = found.before.saturating_add(found.rows.len());
-    match found.rows.len() {
+fn shown(listing: &Listing, found: &Found) -> String {
+    let Found { rows, matching, next } = found;
+    match rows.len() {
         0 => "No rows".into(),
-        _ => format!("Rows {} to {last} of {}", found.before.saturating_add(1), found.matching),
+        1 if *matching == 1 => "One row".into(),
+        _ if listing.is_first() && next.is_none() => format!("All {matching} rows"),
+        count => format!("{count} of {matching} rows"),
     }
 }
 
-fn head(listing: &Listing, order: Order, title: &str) -> Markup {
-    let way = if listing.descending { "descending" } else { "ascending" };
-    let sorted = (listing.order == order).then_some(way);
-    let link = format!("/broadcast?{}", listing.ordered(order).query());
+/// The head of a column by which the log can be sorted, first from the greatest if it `descends`.
+fn head(listing: &Listing, column: &str, title: &str, descends: bool) -> Markup {
+    let sorted = listing
+        .is_descending_by(column)
+        .map(|is_descending| if is_descending { "descending" } else { "ascending" });
+    let link = format!("/broadcast?{}", listing.sorted_by(column, descends).query());
     html! {
         th scope="col" aria-sort=[sorted] {
-            a id={ "sort-" (order.name()) } href=(link) {
+            a id={ "sort-" (column) } href=(link) {
                 (title)
                 @match sorted { Some("ascending") => " ↑", Some(_) => " ↓", None => "" }
             }
@@ -213,7 +217,7 @@ fn log_row(row: &EmailLogRow) -> Markup {
 fn pages(listing: &Listing, found: &Found) -> Markup {
     html! {
         nav class="pages" aria-label="Pages of the Email Log" {
-            @if found.before > 0 {
+            @if !listing.is_first() {
                 a id="first" href={ "/broadcast?" (listing.first().query()) } { "First rows" }
             }
             @if let Some(next) = &found.next {

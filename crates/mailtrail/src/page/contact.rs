@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Extension, RawQuery, State};
 use axum::response::Html;
-use mailtrail_report::{EmailLogRow, Query};
+use mailtrail_report::{EmailLogRow, Paging, Query, Sort};
 use maud::html;
 
 use super::fault::Fault;
@@ -46,10 +46,9 @@ pub(super) async fn of(shared: &Arc<Shared>, query: &str) -> Result<Vec<EmailLog
 /// Reads the whole Email Log: it is in the order of broadcasts.
 fn rows_of(shared: &Shared, contact: &str) -> Result<Vec<EmailLogRow>, Fault> {
     let (log, _) = shared.email_log()?;
-    let mut rows = log.rows(&Query::default().now(shared.now()))?;
-    rows.retain(|row| &*row.contact_id == contact);
-    rows.sort_by_key(|row| std::cmp::Reverse(row.last_change));
-    Ok(rows)
+    let query = Query::default().column("contact_id", contact).now(shared.now());
+    let paging = Paging::default().sort(Sort::by("last_change", true));
+    Ok(log.page(&query, &paging)?.rows)
 }
 
 fn message(row: &EmailLogRow) -> maud::Markup {

@@ -5,6 +5,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use mailtrail_core::projection::StateError;
 use mailtrail_core::store::ReadError;
+use mailtrail_report::QueryError;
 use maud::html;
 use serde_json::json;
 
@@ -80,6 +81,16 @@ impl Fault {
                 .insert(header::RETRY_AFTER, header::HeaderValue::from_static("5"));
         }
         response
+    }
+}
+
+impl From<QueryError> for Fault {
+    fn from(error: QueryError) -> Self {
+        match error {
+            QueryError::State(error) => Self::State(error),
+            error @ QueryError::UnknownCursor { .. } => Self::malformed("after", &error),
+            error => Self::malformed("a column", &error),
+        }
     }
 }
 

@@ -24,7 +24,7 @@ async fn every_path_that_is_described_answers() {
                 (_, "name") => "late_opens",
                 (_, "status") => "unsent",
                 (_, "where") => "school=North",
-                (_, "sort") => "-name",
+                (_, "sort") => "name:desc",
                 (_, "limit") => "1",
                 (_, "search" | "after") => "",
                 other => panic!("{other:?} is new"),
