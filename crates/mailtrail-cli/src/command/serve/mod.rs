@@ -1,0 +1,125 @@
+//! `serve`: webhooks, the pixel, links and unsubscribing, and the intake of bounce mails.
+
+mod background;
+mod ports;
+mod subscribers;
+mod told;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use clap::Args;
+use mailtrail::core::projection::Projection;
+use mailtrail::page::Page;
+use mailtrail::report::{BroadcastSummary, EmailLog};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use self::subscribers::Subscribers;
+use self::told::{taken_no_more, tell_what_stands_still, tell_who_is_paused};
+use crate::check::Findings;
+use crate::command::rebuild::runner;
+use crate::failure::Failure;
+use crate::http::Http;
+use crate::output;
+use crate::setup::Setup;
+
+pub(crate) use self::ports::{Ports, Shown, webhook_intake};
+
+/// Serves until it is stopped.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    http: Http,
+    /// Where bounce mails are taken, by LMTP.
+    #[arg(long, env = "MAILTRAIL_LMTP", default_value = "127.0.0.1:8024")]
+    lmtp: SocketAddr,
+    /// The domain of the return paths.
+    #[arg(long, env = "MAILTRAIL_RETURN_PATH_DOMAIN")]
+    return_path_domain: Option<String>,
+    /// Only say what is wrong with the configuration, and serve nothing.
+    #[arg(long)]
+    check: bool,
+}
+
+impl Serve {
+    pub(crate) async fn run(self, setup: &Setup) -> Result<(), Failure> {
+        let mut config = setup.config()?;
+        let http = self.http.or(config.http.clone());
+        config.return_path_domain = self.return_path_domain.or(config.return_path_domain);
+        if self.check {
+            return Findings::of(setup, &config, &http, self.lmtp).print(setup.json);
+        }
+        let http = http.settings()?;
+        let domain = config.return_path_domain.unwrap_or_default();
+        let mut stop = Stop::listen()?;
+        let opened = setup.open().await?.require_ownership()?;
+        let share = opened.share()?;
+        // Reports are kept up to date meanwhile, so that they open at once.
+        let live = (
+            Arc::new(runner(&opened, EmailLog)?.spawn()?),
+            Arc::new(runner(&opened, BroadcastSummary)?.spawn()?),
+        );
+        let mut subscribers =
+            Subscribers::start(setup, &config.subscriber, &opened, &live.0).await?;
+        let page = Page::new(opened.tracker.clone(), Arc::clone(&live.0), Arc::clone(&live.1));
+        let page = config.page.set_up(page.tls(http.tls.is_some()))?.open();
+        let (is_served, is_here) =
+            (config.page.is_served(http.listen), http.listen.ip().is_loopback());
+        let scheme = http.scheme();
+        let projections: Vec<ports::Progressing> = vec![
+            (EmailLog.name().into(), Box::new(live.0.watch())),
+            (BroadcastSummary.name().into(), Box::new(live.1.watch())),
+        ];
+        let shown = Shown {
+            projections,
+            subscribers: subscribers.watched(),
+            page: is_served.then(|| page.clone()),
+        };
+        let ports = Ports::open(&opened, &config.webhook, &domain, http, self.lmtp, shown).await?;
+        output::note(format!("webhooks and pixel on {scheme}://{}", ports.http));
+        if is_here {
+            let link = page.login_link(&format!("{scheme}://{}", ports.http));
+            let link = link.map_err(Failure::other)?;
+            output::note(format!(
+                "the page, for the first who opens this within 10 minutes: {link}"
+            ));
+        }
+        output::note(format!("bounce mails by LMTP on {}", ports.lmtp.local_addr()));
+        let ended = tokio::select! {
+            () = stop.asked() => Ok(()),
+            error = taken_no_more(&**opened.tracker.store()) => Err(error.into()),
+            never = tell_what_stands_still(&live.0, &live.1) => match never {},
+            never = tell_who_is_paused(&subscribers) => match never {},
+        };
+        output::note("stopping: what was accepted is recorded");
+        subscribers.stop();
+        page.close();
+        ports.close().await;
+        drop(subscribers);
+        drop((live, page));
+        drop(share);
+        ended
+    }
+}
+
+/// Ctrl-C, and what service managers and containers send instead (SIGTERM).
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    fn listen() -> io::Result<Self> {
+        let (interrupt, terminate) =
+            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        Ok(Self { interrupt, terminate })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Everything that listens.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mailtrail::outbound::Standing;
+use mailtrail::page::OpenPage;
+use mailtrail::projection::Progress;
+use mailtrail::serve::{self, Metrics, health};
+use mailtrail::smtp::intake::LmtpIntake;
+use mailtrail::smtp::server::{Protocol, Running, Server};
+use mailtrail::webhook::track::Hits;
+use mailtrail::webhook::{Intake, router};
+use tokio::task::JoinHandle;
+
+use super::background::{block, expire, judge, tell_of_lost_hits, waiting};
+use crate::command::ingest::intake;
+use crate::failure::Failure;
+use crate::http::HttpSettings;
+use crate::https::Https;
+use crate::output;
+use crate::provider::Webhook;
+use crate::setup::{Opened, random};
+
+/// A subscriber's name, and how it stands.
+pub(crate) type Watched = (String, Box<dyn Fn() -> Standing + Send + Sync>);
+
+/// A projection's name, and how far it is.
+pub(crate) type Progressing = (String, Box<dyn Fn() -> Progress + Send + Sync>);
+
+/// What is shown besides what comes in.
+#[derive(Default)]
+pub(crate) struct Shown {
+    pub(super) projections: Vec<Progressing>,
+    pub(super) subscribers: Vec<Watched>,
+    pub(super) page: Option<OpenPage>,
+}
+
+/// Everything that listens.
+pub(crate) struct Ports {
+    pub(crate) http: SocketAddr,
+    pub(crate) lmtp: Running,
+    server: serve::Running,
+    hits: Arc<Hits>,
+    alarm: JoinHandle<()>,
+    judge: JoinHandle<()>,
+    block: JoinHandle<()>,
+    expire: JoinHandle<()>,
+}
+
+impl Ports {
+    pub(crate) async fn open(
+        opened: &Opened,
+        webhooks: &[Webhook],
+        domain: &str,
+        http: HttpSettings,
+        lmtp: SocketAddr,
+        shown: Shown,
+    ) -> Result<Self, Failure> {
+        let webhooks = Arc::new(webhook_intake(opened, webhooks)?);
+        let hits = Arc::clone(webhooks.hits());
+        let alarm = tokio::spawn(tell_of_lost_hits(Arc::clone(&hits)));
+        let store = opened.tracker.store();
+        let mut metrics = Metrics::new(Arc::clone(store))
+            .intake(Arc::clone(&webhooks))
+            .shown_to(http.metrics_for);
+        for (name, progress) in shown.projections {
+            metrics = metrics.projection(&name, progress);
+        }
+        for (name, standing) in shown.subscribers {
+            metrics = metrics.subscriber(&name, standing);
+        }
+        let page = shown.page.as_ref().map(OpenPage::router).unwrap_or_default();
+        let app = router(webhooks).merge(health(Arc::clone(store))).merge(page);
+        let server = serve::Server::new(metrics.observe(app))
+            .trusted_proxies(http.proxies)
+            .limits(http.limits)
+            .tls(http.tls)
+            .bind(http.listen)?;
+        let handler = LmtpIntake::new(Arc::new(intake(opened, domain)?));
+        let lmtp = Server::new(Protocol::Lmtp, handler).bind(lmtp).await?;
+        let judge = tokio::spawn(judge(opened.clone()));
+        let block = tokio::spawn(block(opened.clone()));
+        let expire = tokio::spawn(expire(opened.clone()));
+        let http = server.local_addr();
+        Ok(Self { http, lmtp, server, hits, alarm, judge, block, expire })
+    }
+
+    /// Whether no hit that was answered waits for the store.
+    pub(crate) fn hits_are_stored(&self) -> bool {
+        waiting(&self.hits) == 0
+    }
+
+    /// Takes nothing new, and answers what has begun. Whoever doesn't end in time gets no answer, and comes again.
+    pub(crate) async fn close(self) {
+        self.server.stop(CLOSE_WITHIN).await;
+        // Whoever made these hits was answered long ago: they have no second try.
+        let stored = async {
+            while waiting(&self.hits) > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        if tokio::time::timeout(CLOSE_WITHIN, stored).await.is_err() {
+            output::note(format!("{} hits were not stored in time", waiting(&self.hits)));
+        }
+        self.alarm.abort();
+        self.judge.abort();
+        self.block.abort();
+        self.expire.abort();
+        self.lmtp.stop().await;
+    }
+}
+
+/// What takes in the requests of these accounts.
+pub(crate) fn webhook_intake(opened: &Opened, webhooks: &[Webhook]) -> Result<Intake, Failure> {
+    let store = Arc::clone(opened.tracker.store());
+    let clock = Arc::clone(opened.tracker.clock());
+    // Without randomness ids of one millisecond would meet, and one of two hits be lost.
+    random().map_err(Failure::other)?;
+    let mut intake = Intake::new(
+        store,
+        opened.keys.clone(),
+        opened.classifier()?,
+        move || clock.now(),
+        || random().unwrap_or_default(),
+    )
+    .raw_store(Arc::clone(&opened.raw))
+    .refused_ring(Arc::clone(&opened.refused))
+    .fetch(Arc::new(Https::new()));
+    for webhook in webhooks {
+        intake.add(Arc::new(webhook.account()?));
+    }
+    Ok(intake)
+}
+
+/// How long requests that have begun may take when it is to stop: service managers wait at least ten seconds.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
