@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, Utc};
 use mailtrail_core::Status;
-use serde::Serialize;
 
 use crate::summary::Rate;
 
@@ -116,7 +115,7 @@ pub enum Cell {
 }
 
 /// What is drawn: a bar for each text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Chart {
     /// What it shows.

@@ -9,7 +9,8 @@
 //! | `memory` (default) | [`memory`]: the reference store |
 //! | `sled` | [`sled`]: a durable embedded store |
 //! | `remote` | [`remote`]: one owner of a store, many users on its host |
-//! | `report` | [`report`]: Email Log and summary |
+//! | `report` | [`report`]: Email Log, summary and what else people look at |
+//! | `html`, `parquet` | reports as one self-contained page, and for DuckDB, pandas and polars |
 //! | `bounce` | [`bounce`], [`classify`]: bounce mails and reply texts |
 //! | `log` | [`log`], [`classify`]: what Postfix, Exim and OpenSMTPD log |
 //! | `webhook` | [`webhook`]: provider webhooks, the pixel; [`RefusedFolder`] |

@@ -12,16 +12,16 @@ use super::fault::Fault;
 use super::login::fields;
 use super::session::Viewer;
 use super::shared::Shared;
+use crate::Tracker;
 
 pub(super) async fn block(
     State(shared): State<Arc<Shared>>,
     Extension(viewer): Extension<Viewer>,
     request: Request,
 ) -> Result<Redirect, Fault> {
-    let change = Change::read(request).await?;
-    let tracker = shared.tracker.clone().named(Source::known("page"));
-    let note = change.note.as_deref();
-    tracker.block(&change.address, change.scope.clone(), &viewer.name, note).await?;
+    let (change, tracker) = (Change::read(request).await?, by_page(&shared));
+    let (scope, note) = (change.scope.clone(), change.note.as_deref());
+    tracker.block(&change.address, scope, &viewer.name, note).await?;
     Ok(change.back())
 }
 
@@ -30,11 +30,15 @@ pub(super) async fn unblock(
     Extension(viewer): Extension<Viewer>,
     request: Request,
 ) -> Result<Redirect, Fault> {
-    let change = Change::read(request).await?;
-    let tracker = shared.tracker.clone().named(Source::known("page"));
-    let note = change.note.as_deref();
-    tracker.unblock(&change.address, change.scope.clone(), &viewer.name, note).await?;
+    let (change, tracker) = (Change::read(request).await?, by_page(&shared));
+    let (scope, note) = (change.scope.clone(), change.note.as_deref());
+    tracker.unblock(&change.address, scope, &viewer.name, note).await?;
     Ok(change.back())
+}
+
+/// Writes down that the page brought it.
+fn by_page(shared: &Shared) -> Tracker {
+    shared.tracker.clone().named(Source::known("page"))
 }
 
 struct Change {
