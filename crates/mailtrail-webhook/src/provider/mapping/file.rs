@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use mailtrail_core::diagnosis::Fault;
 use mailtrail_core::event::{Agent, BlockCause};
 use mailtrail_core::reason::Reason;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::{MappingError, Sample};
 use crate::provider::Answers;
@@ -118,8 +118,8 @@ pub(super) struct EventOf {
     /// The words.
     pub(super) when: Vec<String>,
     /// What else must hold: at each of these paths one of these texts.
-    #[serde(default, rename = "if")]
-    pub(super) conditions: BTreeMap<String, Vec<String>>,
+    #[serde(default, rename = "if", deserialize_with = "conditions")]
+    pub(super) conditions: Vec<(Path, Vec<String>)>,
     pub(super) is: Is,
     /// The reason, where the server's words tell nothing.
     #[serde(default)]
@@ -222,13 +222,14 @@ impl Places {
 impl File {
     /// All that is read of an element.
     pub(super) fn wanted(&mut self) -> Wanted {
-        let conditions = self.event.iter().flat_map(|event| event.conditions.keys());
-        let first_name = |path: &'_ String| path.split('/').next().unwrap_or_default().to_owned();
-        let names: Vec<String> = conditions.map(first_name).collect();
-        let mut wanted = Wanted::of(names.iter().map(String::as_str));
-        let flags = self.event.iter_mut().filter_map(|event| event.machine_if.as_mut());
-        let classes = self.class.values_mut().flat_map(|class| &mut class.at);
-        self.fields.paths().chain(flags).chain(classes).for_each(|path| wanted.with(path));
+        let mut wanted = Wanted::of([]);
+        let of_events = self.event.iter_mut().flat_map(|event| {
+            let conditions = event.conditions.iter_mut().map(|(path, _)| path);
+            conditions.chain(&mut event.machine_if)
+        });
+        let of_classes = self.class.values_mut().flat_map(|class| &mut class.at);
+        let paths = self.fields.paths().chain(of_events).chain(of_classes);
+        paths.for_each(|path| wanted.with(path));
         wanted
     }
 
@@ -269,6 +270,12 @@ impl File {
         }
         Ok(())
     }
+}
+
+/// A table of paths and texts.
+fn conditions<'de, D: Deserializer<'de>>(table: D) -> Result<Vec<(Path, Vec<String>)>, D::Error> {
+    let table = BTreeMap::<String, Vec<String>>::deserialize(table)?;
+    Ok(table.into_iter().map(|(path, texts)| (path.into(), texts)).collect())
 }
 
 fn check_signed(scheme: &Scheme) -> Result<(), MappingError> {

@@ -91,9 +91,9 @@ impl File {
 
 impl EventOf {
     fn holds(&self, word: &str, fields: Fields<'_>) -> bool {
-        let is = |(path, texts): (&String, &Vec<String>)| {
-            let own = fields.text_or_number(path.as_str());
-            let own = own.or_else(|| Some(fields.flag(path.as_str())?.to_string().into()));
+        let is = |(path, texts): &(Path, Vec<String>)| {
+            let own = fields.text_or_number(path);
+            let own = own.or_else(|| Some(fields.flag(path)?.to_string().into()));
             own.is_some_and(|own| texts.iter().any(|text| text.eq_ignore_ascii_case(&own)))
         };
         self.when.iter().any(|own| own == word) && self.conditions.iter().all(is)
