@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use mailtrail_core::event::{Envelope, Event, Row};
 use mailtrail_core::id::Category;
 use mailtrail_core::projection::{
@@ -94,12 +95,7 @@ impl EmailLogState {
 
     /// Whether there is every column and label that is named. Of a log without rows nothing is asked.
     pub fn check(&self, query: &Query, sort: Option<&Sort>) -> Result<(), QueryError> {
-        let sorted = sort.map(|sort| &*sort.column);
-        let of_columns = query.columns.iter().map(|(name, _)| name.as_str());
-        let is_label = |name: &&str| EmailLogRow::column(name).is_none();
-        let of_labels = query.labels.iter().map(|(name, _)| name.as_str());
-        let labels = of_columns.chain(sorted).filter(is_label).chain(of_labels);
-        self.check_labels(query, labels.collect())
+        self.check_labels(query, query.labels_named(sort).collect())
     }
 
     /// Whether a row of the query's broadcast has this label. Of a log without rows nothing is asked.
@@ -109,9 +105,23 @@ impl EmailLogState {
 
     /// The row of a delivery, as it is among those; none if it was never planned.
     pub fn row(&self, delivery: DeliveryId) -> Result<Option<EmailLogRow>, StateError> {
-        let Some(planned) = self.held_row(delivery)? else { return Ok(None) };
-        let evidence = self.deliveries.of(delivery)?;
-        Ok(Some(EmailLogRow::of(&planned, &evidence, self, None)?))
+        Ok(self.rows_of(&[delivery], None)?.pop())
+    }
+
+    /// The rows of these deliveries, as they are among those; none for what was never planned.
+    pub fn rows_of(
+        &self,
+        deliveries: &[DeliveryId],
+        now: Option<DateTime<Utc>>,
+    ) -> Result<Vec<EmailLogRow>, StateError> {
+        let mut rows = Vec::with_capacity(deliveries.len());
+        for delivery in deliveries {
+            if let Some(planned) = self.held_row(*delivery)? {
+                let evidence = self.deliveries.of(*delivery)?;
+                rows.push(EmailLogRow::of(&planned, &evidence, self, now)?);
+            }
+        }
+        Ok(rows)
     }
 
     /// The counts of the rows that a query asks for.

@@ -1,18 +1,16 @@
 //! The Email Log in another order, and page by page.
 
-use std::cmp::Ordering;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::str::FromStr;
 
-use bytes::Bytes;
-use mailtrail_core::{DeliveryId, Status};
+use mailtrail_core::DeliveryId;
 
 use crate::email_log::EmailLogState;
+use crate::index::EmailLogIndex;
 use crate::planned_row::PlannedRow;
 use crate::query::{Query, QueryError};
 use crate::row::EmailLogRow;
-use crate::sheet::Cell;
 
 /// In which order, how many rows, and behind which one.
 ///
@@ -66,13 +64,13 @@ pub struct Sort {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Cursor {
-    delivery: DeliveryId,
-    value: Value,
+    pub(crate) delivery: DeliveryId,
+    pub(crate) value: Value,
 }
 
 /// The value by which a row was sorted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Value {
+pub(crate) enum Value {
     /// A text, or none: it is looked up.
     Unstated,
     /// There was none.
@@ -183,7 +181,7 @@ impl EmailLogState {
     pub fn page(&self, query: &Query, paging: &Paging) -> Result<Page, QueryError> {
         match &paging.sort {
             None => self.page_in_order(query, paging),
-            Some(sort) => self.page_sorted(query, paging, sort),
+            Some(_) => self.page_sorted(query, paging),
         }
     }
 
@@ -208,111 +206,13 @@ impl EmailLogState {
         Ok(Page { rows, next })
     }
 
-    fn page_sorted(&self, query: &Query, paging: &Paging, sort: &Sort) -> Result<Page, QueryError> {
-        let after = match &paging.after {
-            None => None,
-            Some(cursor) => {
-                let planned = self.cursor_row(cursor)?;
-                let evidence = self.evidence(planned.row.delivery)?;
-                let row = EmailLogRow::of(&planned, &evidence, self, query.now)?;
-                Some(sort.place_of(cursor, &row, planned.order_key()))
-            }
-        };
-        let limit = paging.limit.unwrap_or(usize::MAX);
-        // One more than asked for says whether there is a next page; some more, so that it is seldom sorted.
-        let (wanted, held) = (limit.saturating_add(1), limit.saturating_mul(2).saturating_add(64));
-        let by_place = |one: &(Place, EmailLogRow), other: &(Place, EmailLogRow)| {
-            sort.compare(&one.0, &other.0)
-        };
-        let mut rows: Vec<(Place, EmailLogRow)> = Vec::new();
-        self.each_row(query, |planned, evidence| {
-            let row = EmailLogRow::of(planned, evidence, self, query.now)?;
-            let place = sort.place(&row, planned.order_key());
-            if after.as_ref().is_none_or(|after| sort.compare(&place, after).is_gt()) {
-                rows.push((place, row));
-            }
-            if rows.len() > held {
-                rows.sort_by(by_place);
-                rows.truncate(wanted);
-            }
-            Ok(())
-        })?;
-        rows.sort_by(by_place);
-        let is_more = rows.len() > limit;
-        rows.truncate(limit);
-        let next = rows.last().filter(|_| is_more).map(|(place, row)| sort.cursor(row, place));
-        Ok(Page { rows: rows.into_iter().map(|(_, row)| row).collect(), next })
+    fn page_sorted(&self, query: &Query, paging: &Paging) -> Result<Page, QueryError> {
+        let found = EmailLogIndex::of(self, query)?.find(query, paging)?;
+        Ok(Page { rows: self.rows_of(&found.deliveries, query.now)?, next: found.next })
     }
 
     fn cursor_row(&self, cursor: &Cursor) -> Result<PlannedRow, QueryError> {
         let delivery = cursor.delivery;
         self.held_row(delivery)?.ok_or(QueryError::UnknownCursor { delivery })
-    }
-}
-
-/// The place of a row in an order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
-    is_empty: bool,
-    number: i64,
-    text: String,
-    order_key: Bytes,
-}
-
-impl Sort {
-    /// The place of a row.
-    pub(crate) fn place(&self, row: &EmailLogRow, order_key: Bytes) -> Place {
-        let cell = match EmailLogRow::column(&self.column) {
-            Some(column) => row.cell(column),
-            None => row.labels.get(&*self.column).cloned().into(),
-        };
-        let (number, text) = match &cell {
-            Cell::Text(text) => (0, text.to_lowercase()),
-            cell => (number(cell).unwrap_or(0), String::new()),
-        };
-        Place { is_empty: cell.is_empty(), number, text, order_key }
-    }
-
-    /// The place of a cursor's row, as it was when the page was made.
-    pub(crate) fn place_of(&self, cursor: &Cursor, row: &EmailLogRow, order_key: Bytes) -> Place {
-        let mut place = self.place(row, order_key);
-        match cursor.value {
-            Value::Unstated => {}
-            Value::Empty => (place.is_empty, place.number) = (true, 0),
-            Value::Number(number) => (place.is_empty, place.number) = (false, number),
-        }
-        place
-    }
-
-    /// The cursor of a row at this place.
-    pub(crate) fn cursor(&self, row: &EmailLogRow, place: &Place) -> Cursor {
-        let column = EmailLogRow::column(&self.column);
-        let is_text = column.is_none_or(|column| matches!(row.cell(column), Cell::Text(_)));
-        let value = match place.is_empty {
-            _ if is_text => Value::Unstated,
-            true => Value::Empty,
-            false => Value::Number(place.number),
-        };
-        Cursor { delivery: row.delivery, value }
-    }
-
-    pub(crate) fn compare(&self, one: &Place, other: &Place) -> Ordering {
-        let by_value = (one.number, &one.text).cmp(&(other.number, &other.text));
-        let by_value = if self.is_descending { by_value.reverse() } else { by_value };
-        let by_value = one.is_empty.cmp(&other.is_empty).then(by_value);
-        by_value.then_with(|| one.order_key.cmp(&other.order_key))
-    }
-}
-
-fn number(cell: &Cell) -> Option<i64> {
-    match cell {
-        Cell::Count(count) => i64::try_from(*count).ok(),
-        Cell::Flag(flag) => Some(i64::from(*flag)),
-        Cell::Time(at) => Some(at.timestamp_micros()),
-        Cell::Status(status) => {
-            let place = Status::ALL.iter().position(|other| other == status)?;
-            i64::try_from(place).ok()
-        }
-        _ => None,
     }
 }

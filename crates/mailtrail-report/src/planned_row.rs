@@ -41,9 +41,14 @@ impl PlannedRow {
     pub(crate) fn order_key(&self) -> Bytes {
         let mut key = Self::order_prefix(Some(&self.row.broadcast));
         push(&mut key, self.row.contact.as_str());
-        push(&mut key, self.normal_address.as_deref().or(self.address.as_deref()).unwrap_or(""));
+        push(&mut key, self.ordering_address());
         key.extend_from_slice(self.row.delivery.as_bytes());
         key.into()
+    }
+
+    /// The address by which rows of one contact are in order.
+    pub(crate) fn ordering_address(&self) -> &str {
+        self.normal_address.as_deref().or(self.address.as_deref()).unwrap_or_default()
     }
 
     /// How the order keys of a broadcast begin; of all of them, if none is named.

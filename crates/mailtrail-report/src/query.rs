@@ -6,6 +6,8 @@ use chrono::{DateTime, Utc};
 use mailtrail_core::projection::StateError;
 use mailtrail_core::{BroadcastId, DeliveryId, Status};
 
+use crate::index::IndexFull;
+use crate::page::Sort;
 use crate::planned_row::PlannedRow;
 use crate::render;
 use crate::row::EmailLogRow;
@@ -34,7 +36,7 @@ pub struct Query {
     /// With these values in columns of the Email Log, each by its name or title. A text is compared as it is, a status by
     /// its label or code, a time by how it begins: `sent=2026-11-24` is that day.
     pub columns: Vec<(String, String)>,
-    /// In which this text stands somewhere, in upper or lower case.
+    /// In which this text stands somewhere, in upper or lower case; or whose delivery it is, as a whole.
     pub search: Option<String>,
     /// When it is looked at: decides how *Why* speaks of what is long ago, and nothing else.
     pub now: Option<DateTime<Utc>>,
@@ -108,6 +110,18 @@ impl Query {
         self.statuses.is_empty() || self.statuses.contains(&status)
     }
 
+    /// The labels that have to be there, by what is asked for and by the order.
+    pub(crate) fn labels_named<'a>(
+        &'a self,
+        sort: Option<&'a Sort>,
+    ) -> impl Iterator<Item = &'a str> {
+        let sorted = sort.map(|sort| &*sort.column);
+        let of_columns = self.columns.iter().map(|(name, _)| name.as_str());
+        let is_label = |name: &&str| EmailLogRow::column(name).is_none();
+        let of_labels = self.labels.iter().map(|(name, _)| name.as_str());
+        of_columns.chain(sorted).filter(is_label).chain(of_labels)
+    }
+
     /// Whether a row has to be made to be looked at.
     pub(crate) fn looks_at_cells(&self) -> bool {
         !self.columns.is_empty() || self.search.is_some()
@@ -122,7 +136,8 @@ impl Query {
     }
 }
 
-fn is(cell: &Cell, value: &str) -> bool {
+/// Whether a cell has this value, as it is written in a condition.
+pub(crate) fn is(cell: &Cell, value: &str) -> bool {
     match cell {
         Cell::Status(status) => {
             status.code() == value || status.label().eq_ignore_ascii_case(value)
@@ -174,6 +189,9 @@ pub enum QueryError {
         /// The row's delivery.
         delivery: DeliveryId,
     },
+    /// There are more rows than can be sorted.
+    #[error("there are more rows than can be sorted: ask for one broadcast")]
+    TooMany(#[from] IndexFull),
     /// The state can't be read.
     #[error("the state of the report can't be read")]
     State(#[from] StateError),

@@ -83,6 +83,11 @@ pub struct EmailLogRow {
 }
 
 impl EmailLogRow {
+    pub(crate) const DELIVERY: usize = 0;
+    pub(crate) const BROADCAST: usize = 1;
+    pub(crate) const CONTACT: usize = 5;
+    pub(crate) const STATUS: usize = 8;
+
     /// The rows as the Email Log shows them.
     pub fn sheet(rows: &[Self]) -> Sheet {
         let labels = Labels::of(rows.iter().map(|row| &row.labels));
@@ -108,7 +113,8 @@ impl EmailLogRow {
         self.cells().into_iter().nth(column).unwrap_or(Cell::Empty)
     }
 
-    /// Whether a text stands in a cell or a label, in upper or lower case; `text` is in lower case.
+    /// Whether a text stands in a cell or a label, in upper or lower case, or is the whole delivery; `text` is in lower
+    /// case.
     pub(crate) fn says(&self, text: &str) -> bool {
         let is_in = |own: &str| own.to_lowercase().contains(text);
         let in_a_cell = |cell: &Cell| match cell {
@@ -116,7 +122,10 @@ impl EmailLogRow {
             Cell::Status(status) => is_in(status.label()),
             _ => false,
         };
-        self.cells().iter().any(in_a_cell) || self.labels.values().any(|own| is_in(own))
+        // A delivery is random letters and digits: no part of them says anything.
+        self.cells().iter().skip(1).any(in_a_cell)
+            || self.labels.values().any(|own| is_in(own))
+            || self.delivery.to_string() == text
     }
 
     pub(crate) fn of(
@@ -159,7 +168,7 @@ impl EmailLogRow {
     }
 
     /// The cells before the labels.
-    fn cells(&self) -> [Cell; 25] {
+    pub(crate) fn cells(&self) -> [Cell; 25] {
         [
             self.delivery.to_string().into(),
             self.broadcast.clone().into(),
@@ -191,7 +200,7 @@ impl EmailLogRow {
 }
 
 /// The columns before the labels: the delivery for programs, then the design's.
-fn columns() -> [Column; 25] {
+pub(crate) fn columns() -> [Column; 25] {
     use Kind::{Count, Flag, Status, Text, Time};
     use Shown::{Always, Data, Full, Roomy};
     [

@@ -1,6 +1,6 @@
 //! *Why* and *What To Do*, in plain words: the sentences are core's, the numbers the evidence's.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use mailtrail_core::event::{Agent, Reading, SuppressedBy};
 use mailtrail_core::evidence::Why;
 use mailtrail_core::{Evidence, Status};
@@ -31,6 +31,14 @@ pub(crate) fn why(evidence: &Evidence, now: Option<DateTime<Utc>>) -> String {
         ),
     };
     format!("{words}{yet}{foreign}")
+}
+
+/// When they will say something else though nothing comes, if they will.
+pub(crate) fn change_at(evidence: &Evidence, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let waits = evidence.status() == Status::SoftBounced && evidence.deferred().is_some();
+    let last = evidence.last_at().filter(|_| waits)?;
+    let days = now.signed_duration_since(last).num_days().saturating_add(1).max(SILENT_DAYS);
+    last.checked_add_signed(TimeDelta::try_days(days)?)
 }
 
 /// What to do about it; empty where there is nothing to do.

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod golden;
+mod index;
 mod kept;
 mod laws;
 #[cfg(all(feature = "html", feature = "parquet"))]

@@ -1,0 +1,206 @@
+//! The order of rows: their own, and that of a column.
+
+use std::collections::BinaryHeap;
+
+use mailtrail_core::{BroadcastId, DeliveryId};
+
+use super::EmailLogIndex;
+use super::columns::{Cells, NO_TIME, RowNumber, at};
+use super::labels::value;
+use super::texts::{Code, Texts};
+use crate::page::{Cursor, Sort, Value};
+use crate::row::EmailLogRow;
+
+/// The place of a row where rows have their own order.
+type OwnPlace<'a> = (&'a [u8], &'a [u8], &'a [u8], DeliveryId);
+
+/// The place of a row where they are sorted: what is empty comes last, and among equals their own order decides.
+type Place = (bool, u128, usize);
+
+impl EmailLogIndex {
+    /// The numbers of the rows of a broadcast, or of all, in order, each with its place.
+    pub(super) fn in_order(
+        &self,
+        broadcast: Option<&BroadcastId>,
+    ) -> impl Iterator<Item = (usize, RowNumber)> {
+        let of = |row: &RowNumber| self.own_place(*row).0;
+        let (from, to) = broadcast.map_or((0, self.order.len()), |broadcast| {
+            let text = broadcast.as_str().as_bytes();
+            let from = self.order.partition_point(|row| of(row) < text);
+            (from, self.order.partition_point(|row| of(row) <= text))
+        });
+        let rows = self.order.get(from..to).unwrap_or_default();
+        (from..to).zip(rows.iter().copied())
+    }
+
+    pub(super) fn place(&self, row: RowNumber) -> (Code, Code, Code) {
+        (
+            self.text(EmailLogRow::BROADCAST, row),
+            self.text(EmailLogRow::CONTACT, row),
+            at(&self.columns.addresses, row),
+        )
+    }
+
+    /// Puts rows that are new, or whose place has changed, into the order of all.
+    pub(super) fn put_in_order(&mut self, mut moved: Vec<RowNumber>) {
+        if moved.is_empty() {
+            return;
+        }
+        moved.sort_unstable();
+        moved.dedup();
+        let is_new = moved.first().is_none_or(|first| *first as usize >= self.order.len());
+        let mut order = std::mem::take(&mut self.order);
+        if !is_new {
+            order.retain(|row| moved.binary_search(row).is_err());
+        }
+        moved.sort_unstable_by_key(|row| self.own_place(*row));
+        let mut merged = Vec::with_capacity(order.len().saturating_add(moved.len()));
+        let mut old = order.as_slice();
+        for row in moved {
+            let place = self.own_place(row);
+            let before = old.partition_point(|row| self.own_place(*row) < place);
+            let (earlier, later) = old.split_at_checked(before).unwrap_or((old, &[]));
+            merged.extend_from_slice(earlier);
+            merged.push(row);
+            old = later;
+        }
+        merged.extend_from_slice(old);
+        self.order = merged;
+    }
+
+    /// The order that is asked for.
+    pub(super) fn sorted(&self, sort: Option<&Sort>) -> Sorted<'_> {
+        let by = sort.map_or(By::Own, |sort| {
+            EmailLogRow::column(&sort.column).map_or_else(
+                || By::Label(&self.columns.labels, self.of_label(&sort.column)),
+                |column| By::Cells(self.columns.cells(column)),
+            )
+        });
+        Sorted { index: self, by, is_descending: sort.is_some_and(|sort| sort.is_descending) }
+    }
+
+    fn own_place(&self, row: RowNumber) -> OwnPlace<'_> {
+        let (broadcast, contact, address) = self.place(row);
+        let given = |code| self.texts.given(code);
+        (given(broadcast), given(contact), given(address), self.columns.delivery(row))
+    }
+
+    fn text(&self, column: usize, row: RowNumber) -> Code {
+        match self.columns.cells(column) {
+            Cells::Texts(codes) => at(codes, row),
+            _ => Texts::EMPTY,
+        }
+    }
+
+    /// The value of a label in each set.
+    fn of_label(&self, name: &str) -> Vec<Code> {
+        let name = self.texts.find(name);
+        self.labels.map(|set| name.and_then(|name| value(set, name)).unwrap_or(Texts::EMPTY))
+    }
+}
+
+/// An order of rows.
+pub(super) struct Sorted<'a> {
+    index: &'a EmailLogIndex,
+    by: By<'a>,
+    is_descending: bool,
+}
+
+enum By<'a> {
+    Own,
+    Cells(&'a Cells),
+    Label(&'a [u32], Vec<Code>),
+}
+
+impl Sorted<'_> {
+    /// The first rows behind a row, one more than asked for if there are, and how many there are in all.
+    pub(super) fn first(
+        &self,
+        rows: impl Iterator<Item = (usize, RowNumber)>,
+        after: Option<(&Cursor, RowNumber)>,
+        limit: Option<usize>,
+    ) -> (Vec<RowNumber>, u64) {
+        let wanted = limit.map_or(usize::MAX, |limit| limit.saturating_add(1));
+        let after = after.map(|(cursor, row)| self.place_of(cursor, row));
+        // The last of the first ones is on top.
+        let mut first: BinaryHeap<(Place, RowNumber)> = BinaryHeap::new();
+        let mut count = 0_u64;
+        for (at, row) in rows {
+            count = count.saturating_add(1);
+            let place = self.place(at, row);
+            if after.is_some_and(|after| place <= after) {
+                continue;
+            }
+            if first.len() < wanted {
+                first.push((place, row));
+            } else if let Some(mut last) = first.peek_mut()
+                && place < last.0
+            {
+                *last = (place, row);
+            }
+        }
+        let first = first.into_sorted_vec();
+        (first.into_iter().map(|(_, row)| row).collect(), count)
+    }
+
+    /// Where the page begins that follows this row.
+    pub(super) fn cursor(&self, row: RowNumber) -> Cursor {
+        Cursor { delivery: self.index.columns.delivery(row), value: self.value(row) }
+    }
+
+    fn place(&self, at: usize, row: RowNumber) -> Place {
+        let (is_empty, key) = self.key(row);
+        (is_empty, if self.is_descending && !is_empty { !key } else { key }, at)
+    }
+
+    /// The place of a cursor's row, as it was when its page was made.
+    fn place_of(&self, cursor: &Cursor, row: RowNumber) -> Place {
+        let own = self.index.own_place(row);
+        let at = self.index.order.partition_point(|row| self.index.own_place(*row) < own);
+        match cursor.value {
+            Value::Unstated => self.place(at, row),
+            Value::Empty => (true, 0, at),
+            Value::Number(number) => {
+                let key = key_of(number);
+                (false, if self.is_descending { !key } else { key }, at)
+            }
+        }
+    }
+
+    /// Whether a row has nothing by which it could be sorted, and what it is sorted by.
+    fn key(&self, row: RowNumber) -> (bool, u128) {
+        let text = |code: Code| (code == Texts::EMPTY, u128::from(self.index.texts.place(code)));
+        match &self.by {
+            By::Own => (false, 0),
+            By::Label(sets, codes) => text(at(codes, at(sets, row))),
+            By::Cells(Cells::Texts(codes)) => text(at(codes, row)),
+            By::Cells(Cells::Deliveries) => {
+                (false, u128::from_be_bytes(*self.index.columns.delivery(row).as_bytes()))
+            }
+            By::Cells(_) => match self.value(row) {
+                Value::Number(number) => (false, key_of(number)),
+                Value::Empty | Value::Unstated => (true, 0),
+            },
+        }
+    }
+
+    /// The value by which a row is sorted.
+    fn value(&self, row: RowNumber) -> Value {
+        let By::Cells(cells) = &self.by else { return Value::Unstated };
+        match cells {
+            Cells::Deliveries | Cells::Texts(_) => Value::Unstated,
+            Cells::Times(times) => match at(times, row) {
+                NO_TIME => Value::Empty,
+                time => Value::Number(time),
+            },
+            Cells::Counts(counts) => Value::Number(at(counts, row).into()),
+            Cells::Statuses(statuses) => Value::Number(at(statuses, row).into()),
+            Cells::Flags(flags) => Value::Number(at(flags, row).into()),
+        }
+    }
+}
+
+/// In the order of the numbers.
+fn key_of(number: i64) -> u128 {
+    u128::from(number.abs_diff(i64::MIN))
+}
