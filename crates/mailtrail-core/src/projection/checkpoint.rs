@@ -17,6 +17,10 @@ pub struct Checkpoint {
     /// The chain hash there, if known: the state belongs to the log that has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hash: Option<ChainHash>,
+    /// A number that was drawn when the state was begun: one that is built anew has another. States of earlier versions have
+    /// none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begun: Option<u64>,
     /// Set while the state is built in one go, by a number that the builder drew: its entries are no whole yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub building: Option<u64>,

@@ -1,7 +1,5 @@
 //! The order of rows: their own, and that of a column.
 
-use std::collections::BinaryHeap;
-
 use mailtrail_core::{BroadcastId, DeliveryId};
 
 use super::EmailLogIndex;
@@ -14,8 +12,8 @@ use crate::row::EmailLogRow;
 /// The place of a row where rows have their own order.
 type OwnPlace<'a> = (&'a [u8], &'a [u8], &'a [u8], DeliveryId);
 
-/// The place of a row where they are sorted: what is empty comes last, and among equals their own order decides.
-type Place = (bool, u128, usize);
+/// The place of a row where they are sorted: by a key, and among equals their own order decides.
+type Place = (u128, usize);
 
 impl EmailLogIndex {
     /// The numbers of the rows of a broadcast, or of all, in order, each with its place.
@@ -120,26 +118,27 @@ impl Sorted<'_> {
         after: Option<(&Cursor, RowNumber)>,
         limit: Option<usize>,
     ) -> (Vec<RowNumber>, u64) {
-        let wanted = limit.map_or(usize::MAX, |limit| limit.saturating_add(1));
         let after = after.map(|(cursor, row)| self.place_of(cursor, row));
-        // The last of the first ones is on top.
-        let mut first: BinaryHeap<(Place, RowNumber)> = BinaryHeap::new();
-        let mut count = 0_u64;
+        let wanted = limit.map_or(usize::MAX, |limit| limit.saturating_add(1));
+        // So many that it is seldom looked which of them are the first.
+        let most = wanted.saturating_mul(8).max(MANY);
+        let mut first: Vec<(Place, RowNumber)> = Vec::new();
+        let (mut last, mut count) = (None, 0_u64);
         for (at, row) in rows {
             count = count.saturating_add(1);
             let place = self.place(at, row);
-            if after.is_some_and(|after| place <= after) {
+            if after.is_some_and(|after| place <= after) || last.is_some_and(|last| place > last) {
                 continue;
             }
-            if first.len() < wanted {
-                first.push((place, row));
-            } else if let Some(mut last) = first.peek_mut()
-                && place < last.0
-            {
-                *last = (place, row);
+            first.push((place, row));
+            if first.len() >= most {
+                let (_, wanted_last, _) = first.select_nth_unstable(wanted.saturating_sub(1));
+                last = Some(wanted_last.0);
+                first.truncate(wanted);
             }
         }
-        let first = first.into_sorted_vec();
+        first.sort_unstable();
+        first.truncate(wanted);
         (first.into_iter().map(|(_, row)| row).collect(), count)
     }
 
@@ -148,9 +147,22 @@ impl Sorted<'_> {
         Cursor { delivery: self.index.columns.delivery(row), value: self.value(row) }
     }
 
-    fn place(&self, at: usize, row: RowNumber) -> Place {
-        let (is_empty, key) = self.key(row);
-        (is_empty, if self.is_descending && !is_empty { !key } else { key }, at)
+    fn place(&self, own: usize, row: RowNumber) -> Place {
+        let text = |code: Code| match code {
+            Texts::EMPTY => LAST,
+            code => self.directed(self.index.texts.place(code)),
+        };
+        let key = match &self.by {
+            By::Own => 0,
+            By::Label(sets, codes) => text(at(codes, at(sets, row))),
+            By::Cells(Cells::Texts(codes)) => text(at(codes, row)),
+            By::Cells(Cells::Deliveries) => {
+                let key = u128::from_be_bytes(*self.index.columns.delivery(row).as_bytes());
+                if self.is_descending { !key } else { key }
+            }
+            By::Cells(_) => self.key_of(self.value(row)),
+        };
+        (key, own)
     }
 
     /// The place of a cursor's row, as it was when its page was made.
@@ -159,29 +171,20 @@ impl Sorted<'_> {
         let at = self.index.order.partition_point(|row| self.index.own_place(*row) < own);
         match cursor.value {
             Value::Unstated => self.place(at, row),
-            Value::Empty => (true, 0, at),
-            Value::Number(number) => {
-                let key = key_of(number);
-                (false, if self.is_descending { !key } else { key }, at)
-            }
+            value => (self.key_of(value), at),
         }
     }
 
-    /// Whether a row has nothing by which it could be sorted, and what it is sorted by.
-    fn key(&self, row: RowNumber) -> (bool, u128) {
-        let text = |code: Code| (code == Texts::EMPTY, u128::from(self.index.texts.place(code)));
-        match &self.by {
-            By::Own => (false, 0),
-            By::Label(sets, codes) => text(at(codes, at(sets, row))),
-            By::Cells(Cells::Texts(codes)) => text(at(codes, row)),
-            By::Cells(Cells::Deliveries) => {
-                (false, u128::from_be_bytes(*self.index.columns.delivery(row).as_bytes()))
-            }
-            By::Cells(_) => match self.value(row) {
-                Value::Number(number) => (false, key_of(number)),
-                Value::Empty | Value::Unstated => (true, 0),
-            },
+    fn key_of(&self, value: Value) -> u128 {
+        match value {
+            // In the order of the numbers.
+            Value::Number(number) => self.directed(number.abs_diff(i64::MIN)),
+            Value::Empty | Value::Unstated => LAST,
         }
+    }
+
+    fn directed(&self, key: u64) -> u128 {
+        u128::from(if self.is_descending { !key } else { key })
     }
 
     /// The value by which a row is sorted.
@@ -200,7 +203,6 @@ impl Sorted<'_> {
     }
 }
 
-/// In the order of the numbers.
-fn key_of(number: i64) -> u128 {
-    u128::from(number.abs_diff(i64::MIN))
-}
+/// What is empty comes last, whatever the direction: behind every key of 64 bits.
+const LAST: u128 = 1 << 64;
+const MANY: usize = 4_096;

@@ -81,8 +81,8 @@ async fn email_log(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery)
     let (found, position) = shared
         .read(move |shared| {
             let counts = shared.summaries()?.0.of(&listing.broadcast)?;
-            let (log, position) = shared.email_log()?;
-            Ok((listing.find(&log, &counts, shared.now())?, position))
+            let log = shared.email_log()?;
+            Ok((listing.find(&log, &counts, shared.now())?, log.position()))
         })
         .await?;
     let rows = objects(&EmailLogRow::sheet(&found.rows))?;

@@ -44,7 +44,7 @@ pub(super) async fn show(
 /// What of the page changes with what comes in.
 pub(super) fn fragment(listing: &Listing, shared: &Shared) -> Result<Fragment, Fault> {
     let (summaries, summary_at) = shared.summaries()?;
-    let (log, log_at) = shared.email_log()?;
+    let log = shared.email_log()?;
     let summary = summaries.of(&listing.broadcast)?;
     let found = listing.find(&log, &summary, shared.now())?;
     let html = html! {
@@ -59,7 +59,7 @@ pub(super) fn fragment(listing: &Listing, shared: &Shared) -> Result<Fragment, F
         (table(listing, &found))
         (pages(listing, &found))
     };
-    Ok(Fragment { html, log: log_at, summary: summary_at })
+    Ok(Fragment { html, log: log.position(), summary: summary_at })
 }
 
 /// Whether there is such a broadcast, and the labels of its rows.
@@ -68,7 +68,7 @@ fn known(listing: &Listing, shared: &Shared) -> Result<(bool, Vec<String>), Faul
     if summaries.of(&listing.broadcast)?.rows() == 0 {
         return Ok((summaries.broadcasts()?.contains(&listing.broadcast), Vec::new()));
     }
-    let (log, _) = shared.email_log()?;
+    let log = shared.email_log()?;
     let labels = listing.labels(&log)?;
     // What can't be shown as it is can't be chosen either.
     Ok((true, labels.into_iter().filter(|label| safe(label) == *label).collect()))

@@ -43,9 +43,8 @@ pub(super) async fn of(shared: &Arc<Shared>, query: &str) -> Result<Vec<EmailLog
     if rows.is_empty() { Err(Fault::NotFound { what: "contact" }) } else { Ok(rows) }
 }
 
-/// Reads the whole Email Log: it is in the order of broadcasts.
 fn rows_of(shared: &Shared, contact: &str) -> Result<Vec<EmailLogRow>, Fault> {
-    let (log, _) = shared.email_log()?;
+    let log = shared.email_log()?;
     let query = Query::default().column("contact_id", contact).now(shared.now());
     let paging = Paging::default().sort(Sort::by("last_change", true));
     Ok(log.page(&query, &paging)?.rows)

@@ -55,7 +55,7 @@ pub(super) async fn of(
     if explanation.steps.is_empty() {
         return Err(unknown());
     }
-    let row = shared.read(move |shared| Ok(shared.email_log()?.0.row(delivery)?)).await?;
+    let row = shared.read(move |shared| Ok(shared.kept_log()?.0.row(delivery)?)).await?;
     Ok((delivery, row, explanation))
 }
 

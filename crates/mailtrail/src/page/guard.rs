@@ -12,6 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::rows;
 use super::session::Viewer;
 use super::shared::Shared;
 use super::{Role, User, login};
@@ -22,6 +23,7 @@ pub(super) async fn guard(
     request: Request,
     next: Next,
 ) -> Response {
+    rows::begin(&shared);
     let mut response = answer(&shared, request, next).await;
     for (name, value) in HEADERS {
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));

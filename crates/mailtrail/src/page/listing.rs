@@ -1,15 +1,15 @@
 //! Which rows of a broadcast's Email Log are shown, in which order, and from where on.
 
-use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use mailtrail_core::{BroadcastId, Status};
-use mailtrail_report::{Cursor, EmailLogRow, EmailLogState, Paging, Query, Sort, Summary};
+use mailtrail_report::{Cursor, EmailLogRow, Paging, Query, Sort, Summary};
 
 use super::fault::Fault;
 use super::frame;
+use super::rows::View;
 
 /// What an address asks for; one address for each.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,7 +120,7 @@ impl Listing {
     /// Its rows, in words of this moment; `counts` are those of the broadcast.
     pub(super) fn find(
         &self,
-        log: &EmailLogState,
+        log: &View<'_>,
         counts: &Summary,
         now: DateTime<Utc>,
     ) -> Result<Found, Fault> {
@@ -132,12 +132,13 @@ impl Listing {
         if !self.search.is_empty() {
             query = query.search(self.search.as_str());
         }
-        log.check(&query, self.paging.sort.as_ref())?;
         let page = log.page(&query, &self.paging)?;
-        let matching = if self.condition.is_empty() && self.search.is_empty() {
-            self.status.map_or_else(|| counts.rows(), |status| counts.of(status))
-        } else {
-            log.summary(&query)?.rows()
+        let matching = match page.count {
+            Some(count) => count,
+            None if self.condition.is_empty() && self.search.is_empty() => {
+                self.status.map_or_else(|| counts.rows(), |status| counts.of(status))
+            }
+            None => log.count(&query)?,
         };
         let next = page.next.map(|next| {
             let paging = self.paging.clone().after(next);
@@ -146,13 +147,10 @@ impl Listing {
         Ok(Found { rows: page.rows, matching, next })
     }
 
-    /// Labels of its broadcast to choose from, as `name=value`: some of those that its first rows have.
-    pub(super) fn labels(&self, log: &EmailLogState) -> Result<BTreeSet<String>, Fault> {
-        let first = Paging::default().limit(MOST_ROWS);
-        let rows = log.page(&Query::of(self.broadcast.clone()), &first)?.rows;
-        let labels = rows.iter().flat_map(|row| &row.labels);
-        let labels: BTreeSet<_> = labels.map(|(name, value)| format!("{name}={value}")).collect();
-        Ok(labels.into_iter().take(LABELS).collect())
+    /// Labels of its broadcast to choose from, as `name=value`.
+    pub(super) fn labels(&self, log: &View<'_>) -> Result<Vec<String>, Fault> {
+        let labels = log.labels(&self.broadcast, LABELS)?.into_iter();
+        Ok(labels.map(|(name, value)| format!("{name}={value}")).collect())
     }
 }
 

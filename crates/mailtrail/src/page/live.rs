@@ -97,7 +97,7 @@ struct Seen {
 #[derive(Debug)]
 pub(super) struct Views {
     watched: Mutex<HashMap<String, Arc<watch::Sender<Seen>>>>,
-    closed: watch::Sender<bool>,
+    pub(super) closed: watch::Sender<bool>,
 }
 
 impl Default for Views {
@@ -189,7 +189,7 @@ fn show(seen: &watch::Sender<Seen>, html: &str) {
     });
 }
 
-fn after(position: Position) -> Position {
+pub(super) fn after(position: Position) -> Position {
     Position::new(position.get().saturating_add(1))
 }
 

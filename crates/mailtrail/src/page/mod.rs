@@ -24,6 +24,7 @@ mod listing;
 mod live;
 mod login;
 mod overview;
+mod rows;
 mod session;
 mod shared;
 mod sheets;
@@ -149,7 +150,9 @@ impl Page {
 
     /// Opens it.
     pub fn open(self) -> OpenPage {
-        OpenPage(Arc::new(Shared::of(self)))
+        let shared = Arc::new(Shared::of(self));
+        rows::begin(&shared);
+        OpenPage(shared)
     }
 }
 

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use mailtrail_core::Position;
-use mailtrail_core::projection::StateError;
+use mailtrail_core::projection::{Checkpoint, StateError};
 use mailtrail_report::{BroadcastSummary, BroadcastSummaryState, EmailLog, EmailLogState};
 
 use super::fault::Fault;
 use super::guard::Failures;
 use super::live::Views;
+use super::rows::{self, Rows};
 use super::session::Sessions;
 use super::{NamedSheet, Page, User};
 use crate::Tracker;
@@ -27,6 +28,7 @@ pub(super) struct Shared {
     pub(super) sessions: Sessions,
     pub(super) failures: Failures,
     pub(super) live: Views,
+    pub(super) rows: Rows,
 }
 
 impl Shared {
@@ -43,6 +45,7 @@ impl Shared {
             sessions: Sessions::default(),
             failures: Failures::default(),
             live: Views::default(),
+            rows: Rows::default(),
         }
     }
 
@@ -68,11 +71,15 @@ impl Shared {
         tried.await.map_err(|_| Fault::Panicked)?
     }
 
-    /// The Email Log as it is kept, and how far that is at least.
-    pub(super) fn email_log(&self) -> Result<(EmailLogState, Position), Fault> {
-        let kept = self.log.runner().state_and_checkpoint()?;
-        let (state, checkpoint) = kept.ok_or(Fault::BeingBuilt)?;
-        Ok((state, checkpoint.position))
+    /// The Email Log as it is kept, and how far that is.
+    pub(super) fn kept_log(&self) -> Result<(EmailLogState, Checkpoint), Fault> {
+        self.log.runner().state_and_checkpoint()?.ok_or(Fault::BeingBuilt)
+    }
+
+    /// The Email Log as it is shown.
+    pub(super) fn email_log(&self) -> Result<rows::View<'_>, Fault> {
+        let (state, checkpoint) = self.kept_log()?;
+        rows::view(self, state, checkpoint)
     }
 
     /// The summaries as they are kept, and how far that is at least.

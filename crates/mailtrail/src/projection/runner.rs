@@ -194,7 +194,7 @@ where
         if let Some(kept) = kept.filter(|kept| !kept.skipped.is_empty()) {
             // A build with all cores leaves nothing out; from here it goes event by event.
             let mut from = Checkpoint::default();
-            (from.skipped, from.behind) = (kept.skipped, true);
+            (from.begun, from.skipped, from.behind) = (Some(draw()?), kept.skipped, true);
             self.states.save(&id, None, Vec::new(), &from)?;
         }
         self.catch_up(progress).await
@@ -331,6 +331,7 @@ where
         let mut steps = heard.into_steps()?;
         state.take_changes(&mut |entry| steps.take(entry))?;
         let mut done = Checkpoint::at(position);
+        done.begun = Some(draw()?);
         done.hash = self.hash_at(position).await?;
         Ok(steps.finish(done)?)
     }
@@ -415,6 +416,10 @@ where
         caught_up: bool,
     ) -> Result<(), RunError> {
         let mut to = Checkpoint::at(working.at);
+        to.begun = match &working.kept {
+            Some(kept) => kept.begun,
+            None => Some(draw()?),
+        };
         to.paused = paused;
         to.behind = !caught_up && working.kept.as_ref().is_none_or(|kept| kept.behind);
         to.skipped = working.kept.as_ref().map(|kept| kept.skipped.clone()).unwrap_or_default();

@@ -29,6 +29,7 @@ pub(crate) struct Fixture {
     pub(crate) tracker: Tracker,
     pub(crate) clock: VirtualClock,
     pub(crate) page: OpenPage,
+    pub(crate) states: Arc<dyn StateStore>,
     log: Arc<Live<EmailLog>>,
     summary: Arc<Live<BroadcastSummary>>,
 }
@@ -49,7 +50,7 @@ impl Fixture {
         let tracker = Tracker::shared(Arc::clone(&store)).clock(clock.clone()).open();
         let log =
             Runner::parted(Arc::clone(&store), Arc::clone(&states), EmailLog).spawn().unwrap();
-        let summary = Runner::parted(store, states, BroadcastSummary).spawn().unwrap();
+        let summary = Runner::parted(store, Arc::clone(&states), BroadcastSummary).spawn().unwrap();
         let (log, summary) = (Arc::new(log), Arc::new(summary));
         let columns = [
             Column::new("school", "School", Kind::Text),
@@ -69,7 +70,7 @@ impl Fixture {
             .sheet("late_opens", "Opened late", late)
             .sheet("broken", "Broken", || Err("no such thing".into()))
             .open();
-        Self { tracker, clock, page, log, summary }
+        Self { tracker, clock, page, states, log, summary }
     }
 
     /// A broadcast to contacts `c000` and so on, with a label by turns.

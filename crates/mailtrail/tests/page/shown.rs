@@ -1,9 +1,12 @@
 //! What the pages say.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use axum::http::StatusCode;
+use mailtrail::audit::Erasure;
 use mailtrail::core::plan::{Contact, ContactAddress};
+use mailtrail::memory::MemoryRaw;
 
 use crate::fixture::{Fixture, bounced, delivered, opened};
 
@@ -72,6 +75,29 @@ async fn a_broadcast_shows_its_counts_and_its_rows() {
     }
     let contact = fixture.get("/contact?id=c000").await.body;
     assert!(contact.contains("snow-day") && contact.contains("picnic"));
+}
+
+/// What the index held of a person is gone with the state from which it was made.
+#[tokio::test]
+async fn who_was_erased_is_no_longer_found() {
+    let fixture = Fixture::new();
+    fixture.plan("snow-day", 3).await;
+    let found = async |text: &str| {
+        let path = format!("/broadcast?id=snow-day&search={text}");
+        contacts(&fixture.get(&path).await.body)
+    };
+    assert_eq!(found("CONTACT+1").await, ["c001"]);
+    let store = &**fixture.tracker.store();
+    let erasure = Erasure::find(store, &"c001".parse().unwrap()).await.unwrap();
+    erasure.erase(store, &MemoryRaw::default(), Some(&*fixture.states)).await.unwrap();
+    fixture.plan("picnic", 1).await;
+    for _ in 0..100 {
+        if found("CONTACT+1").await.is_empty() && !found("erased").await.is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!((found("CONTACT+1").await, found("erased").await), (vec![], vec!["c001".into()]));
 }
 
 #[tokio::test]
