@@ -56,23 +56,30 @@ impl<'a> Matching<'a> {
         Self(conditions)
     }
 
-    pub(super) fn admits(&self, row: RowNumber) -> bool {
-        self.0.iter().all(|condition| condition.admits(row))
+    /// Leaves those that match, each with its place.
+    pub(super) fn retain(&self, rows: &mut Vec<(u32, RowNumber)>) {
+        for condition in &self.0 {
+            condition.retain(rows);
+        }
     }
 }
 
 impl Condition<'_> {
-    fn admits(&self, row: RowNumber) -> bool {
+    fn retain(&self, rows: &mut Vec<(u32, RowNumber)>) {
         match self {
-            Self::Never => false,
-            Self::Delivery(deliveries, delivery) => deliveries.get(row as usize) == Some(delivery),
-            Self::Text(codes, code) => at(codes, row) == *code,
-            Self::Time(times, range) => range.contains(&at(times, row)),
-            Self::Count(counts, count) => at(counts, row) == *count,
-            Self::Status(statuses, set) => has(*set, at(statuses, row)),
-            Self::Flag(flags, flag) => at(flags, row) == *flag,
-            Self::Labels(sets, admitted) => at(admitted, at(sets, row)),
-            Self::Says(says) => says.admits(row),
+            Self::Never => rows.clear(),
+            Self::Delivery(deliveries, delivery) => {
+                rows.retain(|(_, row)| deliveries.get(*row as usize) == Some(delivery));
+            }
+            Self::Text(codes, code) => rows.retain(|(_, row)| at(codes, *row) == *code),
+            Self::Time(times, range) => rows.retain(|(_, row)| range.contains(&at(times, *row))),
+            Self::Count(counts, count) => rows.retain(|(_, row)| at(counts, *row) == *count),
+            Self::Status(statuses, set) => {
+                rows.retain(|(_, row)| has(*set, at(statuses, *row)));
+            }
+            Self::Flag(flags, flag) => rows.retain(|(_, row)| at(flags, *row) == *flag),
+            Self::Labels(sets, admitted) => rows.retain(|(_, row)| at(admitted, at(sets, *row))),
+            Self::Says(says) => rows.retain(|(_, row)| says.admits(*row)),
         }
     }
 }

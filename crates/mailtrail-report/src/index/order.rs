@@ -5,6 +5,7 @@ use mailtrail_core::{BroadcastId, DeliveryId};
 use super::EmailLogIndex;
 use super::columns::{Cells, NO_TIME, RowNumber, at};
 use super::labels::value;
+use super::matching::Matching;
 use super::texts::{Code, Texts};
 use crate::page::{Cursor, Sort, Value};
 use crate::row::EmailLogRow;
@@ -13,22 +14,18 @@ use crate::row::EmailLogRow;
 type OwnPlace<'a> = (&'a [u8], &'a [u8], &'a [u8], DeliveryId);
 
 /// The place of a row where they are sorted: by a key, and among equals their own order decides.
-type Place = (u128, usize);
+type Place = (u128, u32);
 
 impl EmailLogIndex {
-    /// The numbers of the rows of a broadcast, or of all, in order, each with its place.
-    pub(super) fn in_order(
-        &self,
-        broadcast: Option<&BroadcastId>,
-    ) -> impl Iterator<Item = (usize, RowNumber)> {
+    /// The rows of a broadcast, or of all, in order, each with its place in it.
+    pub(super) fn in_order(&self, broadcast: Option<&BroadcastId>) -> InOrder<'_> {
         let of = |row: &RowNumber| self.own_place(*row).0;
         let (from, to) = broadcast.map_or((0, self.order.len()), |broadcast| {
             let text = broadcast.as_str().as_bytes();
             let from = self.order.partition_point(|row| of(row) < text);
             (from, self.order.partition_point(|row| of(row) <= text))
         });
-        let rows = self.order.get(from..to).unwrap_or_default();
-        (from..to).zip(rows.iter().copied())
+        InOrder { from, rows: self.order.get(from..to).unwrap_or_default() }
     }
 
     pub(super) fn place(&self, row: RowNumber) -> (Code, Code, Code) {
@@ -97,6 +94,29 @@ impl EmailLogIndex {
     }
 }
 
+/// Rows in order.
+#[derive(Clone, Copy)]
+pub(super) struct InOrder<'a> {
+    from: usize,
+    rows: &'a [RowNumber],
+}
+
+impl<'a> InOrder<'a> {
+    pub(super) fn iter(self) -> impl Iterator<Item = RowNumber> + use<'a> {
+        self.rows.iter().copied()
+    }
+
+    /// Some at a time: then what is asked of each is asked of all of them, one after the other, which is what processors do
+    /// fast.
+    fn chunks(self) -> impl Iterator<Item = impl Iterator<Item = (u32, RowNumber)> + use<'a>> {
+        let from = u32::try_from(self.from).unwrap_or(u32::MAX);
+        let starts = (from..).step_by(AT_ONCE);
+        starts
+            .zip(self.rows.chunks(AT_ONCE))
+            .map(|(start, rows)| (start..).zip(rows.iter().copied()))
+    }
+}
+
 /// An order of rows.
 pub(super) struct Sorted<'a> {
     index: &'a EmailLogIndex,
@@ -111,10 +131,11 @@ enum By<'a> {
 }
 
 impl Sorted<'_> {
-    /// The first rows behind a row, one more than asked for if there are, and how many there are in all.
+    /// The first rows that match, behind a row: one more than asked for if there are, and how many there are in all.
     pub(super) fn first(
         &self,
-        rows: impl Iterator<Item = (usize, RowNumber)>,
+        rows: InOrder<'_>,
+        matching: &Matching<'_>,
         after: Option<(&Cursor, RowNumber)>,
         limit: Option<usize>,
     ) -> (Vec<RowNumber>, u64) {
@@ -123,22 +144,29 @@ impl Sorted<'_> {
         // So many that it is seldom looked which of them are the first.
         let most = wanted.saturating_mul(8).max(MANY);
         let mut first: Vec<(Place, RowNumber)> = Vec::new();
-        let (mut last, mut count) = (None, 0_u64);
-        for (at, row) in rows {
-            count = count.saturating_add(1);
-            let place = self.place(at, row);
-            if after.is_some_and(|after| place <= after) || last.is_some_and(|last| place > last) {
-                continue;
-            }
-            first.push((place, row));
-            if first.len() >= most {
-                let (_, wanted_last, _) = first.select_nth_unstable(wanted.saturating_sub(1));
-                last = Some(wanted_last.0);
-                first.truncate(wanted);
+        let (mut last, mut count, mut some) = (None, 0_usize, Vec::with_capacity(AT_ONCE));
+        for rows in rows.chunks() {
+            some.clear();
+            some.extend(rows);
+            matching.retain(&mut some);
+            count = count.saturating_add(some.len());
+            for (own, row) in some.iter().copied() {
+                let place = self.place(own, row);
+                let is_before = after.is_some_and(|after| place <= after);
+                if is_before || last.is_some_and(|last| place > last) {
+                    continue;
+                }
+                first.push((place, row));
+                if first.len() >= most {
+                    let (_, wanted_last, _) = first.select_nth_unstable(wanted.saturating_sub(1));
+                    last = Some(wanted_last.0);
+                    first.truncate(wanted);
+                }
             }
         }
         first.sort_unstable();
         first.truncate(wanted);
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
         (first.into_iter().map(|(_, row)| row).collect(), count)
     }
 
@@ -147,7 +175,7 @@ impl Sorted<'_> {
         Cursor { delivery: self.index.columns.delivery(row), value: self.value(row) }
     }
 
-    fn place(&self, own: usize, row: RowNumber) -> Place {
+    fn place(&self, own: u32, row: RowNumber) -> Place {
         let text = |code: Code| match code {
             Texts::EMPTY => LAST,
             code => self.directed(self.index.texts.place(code)),
@@ -169,6 +197,7 @@ impl Sorted<'_> {
     fn place_of(&self, cursor: &Cursor, row: RowNumber) -> Place {
         let own = self.index.own_place(row);
         let at = self.index.order.partition_point(|row| self.index.own_place(*row) < own);
+        let at = u32::try_from(at).unwrap_or(u32::MAX);
         match cursor.value {
             Value::Unstated => self.place(at, row),
             value => (self.key_of(value), at),
@@ -206,3 +235,4 @@ impl Sorted<'_> {
 /// What is empty comes last, whatever the direction: behind every key of 64 bits.
 const LAST: u128 = 1 << 64;
 const MANY: usize = 4_096;
+const AT_ONCE: usize = 1_024;
