@@ -5,7 +5,7 @@ use std::path::Path;
 
 use mailtrail::core::projection::{Checkpoint, Pause, Projection, StateId, StateStore};
 use mailtrail::core::{EventStore, Position};
-use mailtrail::report::EmailLog;
+use mailtrail::report::{EmailLog, Trails};
 use mailtrail::sled::{SledStates, SledStore};
 use serde_json::json;
 
@@ -15,25 +15,30 @@ use super::{lines, mailtrail, text};
 
 /// A folder whose Email Log stands still: three rows are in it, and the first event of the fourth is beyond it.
 async fn paused() -> (tempfile::TempDir, Pause) {
+    paused_of(EmailLog, "email-log").await
+}
+
+/// The same of any projection that this report is read from.
+async fn paused_of(projection: impl Projection, report: &str) -> (tempfile::TempDir, Pause) {
     let folder = planned();
     let path = folder.path();
-    text(&mailtrail(path, &["report", "email-log"]));
-    let kept = status(path, "email_log")["position"].as_u64().unwrap();
+    text(&mailtrail(path, &["report", report]));
+    let kept = status(path, projection.name())["position"].as_u64().unwrap();
     fs::write(path.join("more.csv"), "contact_id,address\nc4,kim@a.example\n").unwrap();
     let plan = ["plan", "b", "more.csv", "--kind", "general", "--subject", "Closed today"];
     text(&mailtrail(path, &plan));
-    let pause = pause_at(path, Position::new(kept)).await;
+    let pause = pause_at(&projection, path, Position::new(kept)).await;
     (folder, pause)
 }
 
-/// Pauses the Email Log before the first event behind this position that it looks at.
-async fn pause_at(folder: &Path, after: Position) -> Pause {
+/// Pauses a projection before the first event behind this position that it looks at.
+async fn pause_at(projection: &impl Projection, folder: &Path, after: Position) -> Pause {
     let store = SledStore::open(folder.join("trail")).unwrap();
-    let page = store.read_all(&EmailLog.filter(), after, 1).await.unwrap();
+    let page = store.read_all(&projection.filter(), after, 1).await.unwrap();
     let next = page.events.first().unwrap();
     let pause = Pause::new(next.position, next.event.event_id, "this one is beyond me");
     let states = SledStates::open(folder.join("trail/projections")).unwrap();
-    let id = StateId::new(EmailLog.name(), EmailLog.revision());
+    let id = StateId::new(projection.name(), projection.revision());
     let kept = states.checkpoint(&id).unwrap().unwrap();
     let mut to: Checkpoint = kept.clone();
     to.paused = Some(pause.clone());
@@ -89,6 +94,13 @@ async fn a_server_says_that_a_report_stands_still_and_that_it_goes_on() {
     text(&mailtrail(folder, &["projection", "resume", "email_log"]));
     serve.says("email_log goes on");
     assert_eq!(rows(folder), 4);
+}
+
+#[tokio::test]
+async fn a_server_says_the_same_of_the_trails() {
+    let (folder, pause) = paused_of(Trails, "unmatched-feedback").await;
+    let mut serve = Serve::start(folder.path());
+    serve.says(&format!("trails stands still at position {}", pause.position));
 }
 
 #[tokio::test]

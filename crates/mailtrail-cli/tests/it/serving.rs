@@ -80,7 +80,9 @@ fn metrics_say_what_came_and_are_shown_to_this_host_only() {
     let route =
         "mailtrail_request_duration_seconds_count{route=\"/webhooks/{endpoint}\",status=\"200\"}";
     assert_eq!(line(&metrics, route), format!("{route} 2"));
-    line(&metrics, "mailtrail_projection_lag_positions{projection=\"email_log\"}");
+    for name in ["email_log", "broadcast_summary", "trails"] {
+        line(&metrics, &format!("mailtrail_projection_lag_positions{{projection=\"{name}\"}}"));
+    }
     // Through the proxy that is trusted it is somebody else who asks.
     let passed_on = ask(&serve, "/metrics", "X-Forwarded-For: 192.0.2.7\r\n", "");
     assert!(passed_on.starts_with("HTTP/1.1 404"), "{passed_on}");

@@ -9,7 +9,7 @@
 //! | `/broadcast?id=…` | one: its counts, its Email Log with filter, search, order and pages |
 //! | `/delivery/{id}` | the trail of one delivery, and the Blocked Email list's word on its address |
 //! | `/contact?id=…` | what one contact was sent |
-//! | `/sheets/{name}` | any other report: those of the Email Log, and those given as a [`Sheet`] |
+//! | `/sheets/{name}` | any other report: ours, and those given as a [`Sheet`] |
 //! | `/api/…` | the same as JSON; `/api/openapi.json` describes it |
 
 mod api;
@@ -38,7 +38,7 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use mailtrail_report::sheet::Sheet;
-use mailtrail_report::{BroadcastSummary, EmailLog};
+use mailtrail_report::{BroadcastSummary, EmailLog, Trails};
 
 use crate::Tracker;
 use crate::projection::Live;
@@ -65,13 +65,14 @@ pub use user::{Role, User, UserError};
 /// use mailtrail::memory::{MemoryStates, MemoryStore};
 /// use mailtrail::page::{Page, Role, User};
 /// use mailtrail::projection::Runner;
-/// use mailtrail::report::{BroadcastSummary, EmailLog};
+/// use mailtrail::report::{BroadcastSummary, EmailLog, Trails};
 ///
 /// let (store, states) = (Arc::new(MemoryStore::new()), Arc::new(MemoryStates::default()));
 /// let tracker = Tracker::shared(store.clone()).open();
 /// let log = Runner::parted(store.clone(), states.clone(), EmailLog).spawn()?;
-/// let summary = Runner::parted(store, states, BroadcastSummary).spawn()?;
-/// let page = Page::new(tracker, Arc::new(log), Arc::new(summary))
+/// let summary = Runner::parted(store.clone(), states.clone(), BroadcastSummary).spawn()?;
+/// let trails = Runner::parted(store, states, Trails).spawn()?;
+/// let page = Page::new(tracker, Arc::new(log), Arc::new(summary), Arc::new(trails))
 ///     .host("mail.school.example")
 ///     .user(User::new("office", Role::ReadOnly, "correct-horse-battery-staple")?)
 ///     .open();
@@ -84,6 +85,7 @@ pub struct Page {
     tracker: Tracker,
     log: Arc<Live<EmailLog>>,
     summary: Arc<Live<BroadcastSummary>>,
+    trails: Arc<Live<Trails>>,
     users: Vec<User>,
     hosts: BTreeSet<String>,
     tls: bool,
@@ -100,15 +102,16 @@ struct NamedSheet {
 type Make = dyn Fn() -> Result<Sheet, Box<dyn std::error::Error + Send + Sync>> + Send + Sync;
 
 impl Page {
-    /// A page of what these know, with the reports that are made of the Email Log.
+    /// A page of what these know, with all reports that are made of them.
     pub fn new(
         tracker: Tracker,
         log: Arc<Live<EmailLog>>,
         summary: Arc<Live<BroadcastSummary>>,
+        trails: Arc<Live<Trails>>,
     ) -> Self {
         let (users, hosts, sheets) = (Vec::new(), BTreeSet::new(), Vec::new());
-        let page = Self { tracker, log, summary, users, hosts, tls: false, sheets };
-        sheets::of_log(page)
+        let page = Self { tracker, log, summary, trails, users, hosts, tls: false, sheets };
+        sheets::of_trails(sheets::of_log(page))
     }
 
     /// For this user, too.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use mailtrail_core::Position;
 use mailtrail_core::projection::{Checkpoint, StateError};
-use mailtrail_report::{BroadcastSummary, BroadcastSummaryState, EmailLog, EmailLogState};
+use mailtrail_report::{BroadcastSummary, BroadcastSummaryState, EmailLog, EmailLogState, Trails};
 
 use super::fault::Fault;
 use super::guard::Failures;
@@ -21,6 +21,7 @@ pub(super) struct Shared {
     pub(super) tracker: Tracker,
     pub(super) log: Arc<Live<EmailLog>>,
     pub(super) summary: Arc<Live<BroadcastSummary>>,
+    pub(super) trails: Arc<Live<Trails>>,
     pub(super) users: Vec<User>,
     pub(super) hosts: BTreeSet<String>,
     pub(super) tls: bool,
@@ -38,6 +39,7 @@ impl Shared {
             tracker: page.tracker,
             log: page.log,
             summary: page.summary,
+            trails: page.trails,
             users: page.users,
             hosts: page.hosts,
             tls: page.tls,
@@ -107,8 +109,9 @@ impl Shared {
                 None => format!("{what} is {lag} events behind."),
             })
         };
-        let (log, summary) = (self.log.progress(), self.summary.progress());
-        of("The Email Log", &log).or_else(|| of("The summary", &summary))
+        of("The Email Log", &self.log.progress())
+            .or_else(|| of("The summary", &self.summary.progress()))
+            .or_else(|| of("What single events say", &self.trails.progress()))
     }
 }
 

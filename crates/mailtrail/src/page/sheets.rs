@@ -8,14 +8,15 @@ use mailtrail_core::projection::StateError;
 use mailtrail_report::render;
 use mailtrail_report::sheet::Sheet;
 use mailtrail_report::{
-    By, DomainHealth, EmailLogState, InvalidAddresses, Period, Query, ReadingBehaviour,
-    TrackingCoverage,
+    By, Contradictions, CustomEvents, DomainHealth, EmailLogState, InvalidAddresses, Period, Query,
+    ReadingBehaviour, TrackingCoverage, TrailsState, UnmatchedFeedback,
 };
 use maud::html;
 
 use super::Page;
 use super::fault::Fault;
 use super::frame::{self, encoded, safe};
+use super::live;
 use super::session::Viewer;
 use super::shared::Shared;
 
@@ -37,6 +38,7 @@ pub(super) async fn show(
     let title = safe(&sheet.title);
     let content = html! {
         h1 { (title) }
+        (live::notice(&shared))
         @if all > ROWS { p { "Rows " (from.saturating_add(1)) " to " (next) " of " (all) } }
         (render::section(&sheet))
         nav class="pages" aria-label="Pages" {
@@ -75,13 +77,41 @@ pub(super) fn of_log(page: Page) -> Page {
     })
 }
 
+/// With the reports of what single events say. Where the trails are behind the Email Log, what brought a refusal comes a
+/// moment later than its row.
+pub(super) fn of_trails(page: Page) -> Page {
+    type View = fn(&EmailLogState, &TrailsState) -> Result<Sheet, StateError>;
+    let views: [(&str, &str, View); 3] = [
+        ("unmatched_feedback", "Unmatched feedback", |_, trails| {
+            Ok(UnmatchedFeedback::of(trails)?.sheet())
+        }),
+        ("contradictions", "Contradictions", |log, trails| {
+            Ok(Contradictions::of(log, trails, &Query::default())?.sheet())
+        }),
+        ("custom_events", "Custom events", |log, trails| {
+            Ok(CustomEvents::of(log, trails, &Query::default())?.sheet())
+        }),
+    ];
+    views.into_iter().fold(page, |page, (name, title, view)| {
+        let (log, trails) = (Arc::clone(&page.log), Arc::clone(&page.trails));
+        page.sheet(name, title, move || {
+            let (log, trails) = (log.state()?.unwrap_or_default(), trails.state()?);
+            Ok(view(&log, &trails.unwrap_or_default())?)
+        })
+    })
+}
+
 /// The report of this name, as it is now.
 pub(super) async fn of(shared: &Arc<Shared>, name: &str) -> Result<Sheet, Fault> {
     let name: Box<str> = name.into();
     shared
         .read(move |shared| {
             let sheet = shared.sheets.get(&name).ok_or(Fault::NotFound { what: "report" })?;
-            (sheet.make)().map_err(Fault::Sheet)
+            // What was saved meanwhile is read again, as for every page.
+            (sheet.make)().map_err(|error| match error.downcast::<StateError>() {
+                Ok(error) => Fault::State(*error),
+                Err(error) => Fault::Sheet(error),
+            })
         })
         .await
 }

@@ -77,7 +77,15 @@ async fn the_numbers_are_those_of_the_page() {
     let sheet = fixture.get("/api/sheets/late_opens").await.json();
     assert_eq!(sheet["rows"][7], serde_json::json!({ "school": "School <7>", "late": 7 }));
     let names = fixture.get("/api/sheets").await.json();
-    for name in ["invalid_addresses", "reading_behaviour", "domain_health", "tracking_coverage"] {
+    for name in [
+        "invalid_addresses",
+        "reading_behaviour",
+        "domain_health",
+        "tracking_coverage",
+        "unmatched_feedback",
+        "contradictions",
+        "custom_events",
+    ] {
         let sheet = fixture.get(&format!("/api/sheets/{name}")).await.json();
         let said: Vec<_> =
             names["sheets"].as_array().unwrap().iter().map(|sheet| &sheet["name"]).collect();

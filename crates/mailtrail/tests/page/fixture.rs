@@ -7,7 +7,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode, header};
 use chrono::{TimeZone, Utc};
 use mailtrail::Tracker;
-use mailtrail::core::correlation::Correlation;
+use mailtrail::core::correlation::{Correlation, CorrelationKey};
 use mailtrail::core::event::{Bounced, Delivered, Opened, Source};
 use mailtrail::core::id::{Endpoint, Identity};
 use mailtrail::core::plan::{Broadcast, Contact, ContactAddress};
@@ -18,7 +18,7 @@ use mailtrail::memory::{MemoryStates, MemoryStore};
 use mailtrail::page::{OpenPage, Page, Role, User};
 use mailtrail::projection::{Live, Runner};
 use mailtrail::report::sheet::{Column, Kind, Sheet};
-use mailtrail::report::{BroadcastSummary, EmailLog};
+use mailtrail::report::{BroadcastSummary, EmailLog, Trails};
 use mailtrail_testkit::VirtualClock;
 use tower::ServiceExt;
 
@@ -32,6 +32,7 @@ pub(crate) struct Fixture {
     pub(crate) states: Arc<dyn StateStore>,
     log: Arc<Live<EmailLog>>,
     summary: Arc<Live<BroadcastSummary>>,
+    trails: Arc<Live<Trails>>,
 }
 
 /// An answer.
@@ -48,10 +49,12 @@ impl Fixture {
         let states: Arc<dyn StateStore> = Arc::new(states);
         let clock = VirtualClock::at(Utc.with_ymd_and_hms(2026, 1, 5, 8, 0, 0).unwrap());
         let tracker = Tracker::shared(Arc::clone(&store)).clock(clock.clone()).open();
-        let log =
-            Runner::parted(Arc::clone(&store), Arc::clone(&states), EmailLog).spawn().unwrap();
-        let summary = Runner::parted(store, Arc::clone(&states), BroadcastSummary).spawn().unwrap();
-        let (log, summary) = (Arc::new(log), Arc::new(summary));
+        let follow = |store: &Arc<_>, states: &Arc<_>| (Arc::clone(store), Arc::clone(states));
+        let (of_log, of_summary) = (follow(&store, &states), follow(&store, &states));
+        let log = Arc::new(Runner::parted(of_log.0, of_log.1, EmailLog).spawn().unwrap());
+        let summary = Runner::parted(of_summary.0, of_summary.1, BroadcastSummary).spawn().unwrap();
+        let summary = Arc::new(summary);
+        let trails = Arc::new(Runner::parted(store, Arc::clone(&states), Trails).spawn().unwrap());
         let columns = [
             Column::new("school", "School", Kind::Text),
             Column::new("late", "Opened Late", Kind::Count),
@@ -63,14 +66,15 @@ impl Fixture {
             }
             Ok(sheet)
         };
-        let page = Page::new(tracker.clone(), Arc::clone(&log), Arc::clone(&summary))
+        let followed = (Arc::clone(&log), Arc::clone(&summary), Arc::clone(&trails));
+        let page = Page::new(tracker.clone(), followed.0, followed.1, followed.2)
             .user(User::new("office", Role::Admin, ADMIN).unwrap())
             .user(User::new("teacher", Role::ReadOnly, READER).unwrap())
             .host("Mail.School.example")
             .sheet("late_opens", "Opened late", late)
             .sheet("broken", "Broken", || Err("no such thing".into()))
             .open();
-        Self { tracker, clock, page, states, log, summary }
+        Self { tracker, clock, page, states, log, summary, trails }
     }
 
     /// A broadcast to contacts `c000` and so on, with a label by turns.
@@ -113,11 +117,34 @@ impl Fixture {
         delivery: &mailtrail::Delivery,
         event: impl Into<mailtrail::core::Event>,
     ) {
-        let observed = Identity::Observed(self.tracker.observed().unwrap());
         let (delivery, seen_in) = (delivery.id(), SeenIn::Metadata);
         let correlation = Correlation::Token { delivery, key_id: 1, seen_in };
-        let feedback =
-            Feedback::new(correlation, event.into(), observed, Source::known("webhook:postmark"));
+        self.record(self.feedback(correlation, event)).await;
+    }
+
+    /// Evidence about a message to `c000@a.example` that the provider knows by this id.
+    pub(crate) async fn tell_of(&self, message: &str, event: impl Into<mailtrail::core::Event>) {
+        let endpoint = Endpoint::new("postmark").unwrap();
+        let recipient = "c000@a.example";
+        let key = CorrelationKey::new(endpoint, message, recipient);
+        let mut feedback = self.feedback(Correlation::Key(key), event);
+        feedback.private.recipient = Some(recipient.into());
+        self.record(feedback).await;
+    }
+
+    fn feedback(
+        &self,
+        correlation: Correlation,
+        event: impl Into<mailtrail::core::Event>,
+    ) -> Feedback {
+        let observed = Identity::Observed(self.tracker.observed().unwrap());
+        let source = Source::known("webhook:postmark");
+        let mut feedback = Feedback::new(correlation, event.into(), observed, source);
+        feedback.occurred_at = Some(self.tracker.clock().now());
+        feedback
+    }
+
+    async fn record(&self, feedback: Feedback) {
         self.tracker.record([feedback]).await.unwrap();
     }
 
@@ -125,6 +152,7 @@ impl Fixture {
         let head = self.tracker.store().head().await.unwrap().position;
         self.log.reached(head).await;
         self.summary.reached(head).await;
+        self.trails.reached(head).await;
     }
 
     pub(crate) fn router(&self) -> Router {

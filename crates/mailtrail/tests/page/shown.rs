@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use mailtrail::audit::Erasure;
+use mailtrail::core::event::Custom;
 use mailtrail::core::plan::{Contact, ContactAddress};
 use mailtrail::memory::MemoryRaw;
 
@@ -98,6 +99,35 @@ async fn who_was_erased_is_no_longer_found() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!((found("CONTACT+1").await, found("erased").await), (vec![], vec!["c001".into()]));
+}
+
+#[tokio::test]
+async fn what_single_events_say_has_its_pages() {
+    let fixture = Fixture::new();
+    fixture.plan("snow-day", 1).await;
+    let ann = &fixture.queued("snow-day").await[0];
+    fixture.tell(ann, delivered()).await;
+    fixture.tell(ann, bounced("mailbox_full")).await;
+    let mut printed = Custom::default();
+    printed.custom_type = "printed".into();
+    fixture.tell(ann, printed).await;
+    fixture.tell_of("m-elsewhere", delivered()).await;
+    fixture.caught_up().await;
+    for (name, title, said) in [
+        (
+            "unmatched_feedback",
+            "Unmatched feedback",
+            "<td>webhook:postmark</td><td class=\"words\">key/",
+        ),
+        ("contradictions", "Contradictions", "The mailbox is full."),
+        ("custom_events", "Custom events", "<td>printed</td>"),
+    ] {
+        let page = fixture.get(&format!("/sheets/{name}")).await.body;
+        assert!(page.contains(said), "{name}: {page}");
+        assert!(fixture.get("/").await.body.contains(&format!("\">{title}</a>")), "{title}");
+        let rows = fixture.get(&format!("/api/sheets/{name}")).await.json();
+        assert_eq!(rows["rows"].as_array().unwrap().len(), 1, "{rows}");
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod background;
 mod ports;
+mod reports;
 mod subscribers;
 mod told;
 
@@ -10,15 +11,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use clap::Args;
-use mailtrail::core::projection::Projection;
 use mailtrail::page::Page;
-use mailtrail::report::{BroadcastSummary, EmailLog};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use self::reports::Reports;
 use self::subscribers::Subscribers;
 use self::told::{taken_no_more, tell_what_stands_still, tell_who_is_paused};
 use crate::check::Findings;
-use crate::command::rebuild::runner;
 use crate::failure::Failure;
 use crate::http::Http;
 use crate::output;
@@ -55,24 +54,22 @@ impl Serve {
         let mut stop = Stop::listen()?;
         let opened = setup.open().await?.require_ownership()?;
         let share = opened.share()?;
-        // Reports are kept up to date meanwhile, so that they open at once.
-        let live = (
-            Arc::new(runner(&opened, EmailLog)?.spawn()?),
-            Arc::new(runner(&opened, BroadcastSummary)?.spawn()?),
-        );
+        let reports = Reports::follow(&opened)?;
         let mut subscribers =
-            Subscribers::start(setup, &config.subscriber, &opened, &live.0).await?;
-        let page = Page::new(opened.tracker.clone(), Arc::clone(&live.0), Arc::clone(&live.1));
+            Subscribers::start(setup, &config.subscriber, &opened, &reports.log).await?;
+        let Reports { log, summary, trails } = &reports;
+        let page = Page::new(
+            opened.tracker.clone(),
+            Arc::clone(log),
+            Arc::clone(summary),
+            Arc::clone(trails),
+        );
         let page = config.page.set_up(page.tls(http.tls.is_some()))?.open();
         let (is_served, is_here) =
             (config.page.is_served(http.listen), http.listen.ip().is_loopback());
         let scheme = http.scheme();
-        let projections: Vec<ports::Progressing> = vec![
-            (EmailLog.name().into(), Box::new(live.0.watch())),
-            (BroadcastSummary.name().into(), Box::new(live.1.watch())),
-        ];
         let shown = Shown {
-            projections,
+            projections: reports.watched(),
             subscribers: subscribers.watched(),
             page: is_served.then(|| page.clone()),
         };
@@ -86,10 +83,11 @@ impl Serve {
             ));
         }
         output::note(format!("bounce mails by LMTP on {}", ports.lmtp.local_addr()));
+        let watched = reports.watched();
         let ended = tokio::select! {
             () = stop.asked() => Ok(()),
             error = taken_no_more(&**opened.tracker.store()) => Err(error.into()),
-            never = tell_what_stands_still(&live.0, &live.1) => match never {},
+            never = tell_what_stands_still(&watched) => match never {},
             never = tell_who_is_paused(&subscribers) => match never {},
         };
         output::note("stopping: what was accepted is recorded");
@@ -97,7 +95,7 @@ impl Serve {
         page.close();
         ports.close().await;
         drop(subscribers);
-        drop((live, page));
+        drop((reports, page));
         drop(share);
         ended
     }

@@ -2,13 +2,11 @@
 
 use std::convert::Infallible;
 
-use mailtrail::core::projection::Projection;
 use mailtrail::core::store::AppendError;
 use mailtrail::core::{AppendBatch, EventStore};
-use mailtrail::projection::Live;
-use mailtrail::report::{BroadcastSummary, EmailLog};
 
 use super::background::LOOK_EVERY;
+use super::ports::Progressing;
 use super::subscribers::Subscribers;
 use crate::output;
 
@@ -24,16 +22,11 @@ pub(super) async fn taken_no_more(store: &dyn EventStore) -> AppendError {
 }
 
 /// Says where a report is not kept up to date, when that begins and when it changes.
-pub(super) async fn tell_what_stands_still(
-    log: &Live<EmailLog>,
-    summary: &Live<BroadcastSummary>,
-) -> Infallible {
-    let mut told = [None, None];
+pub(super) async fn tell_what_stands_still(reports: &[Progressing]) -> Infallible {
+    let mut told = vec![None; reports.len()];
     loop {
-        for (told, (name, progress)) in told
-            .iter_mut()
-            .zip([(EmailLog.name(), log.progress()), (BroadcastSummary.name(), summary.progress())])
-        {
+        for (told, (name, progress)) in told.iter_mut().zip(reports) {
+            let progress = progress();
             let now = match (progress.paused, progress.error) {
                 (Some(pause), _) => Some(format!(
                     "{name} stands still at position {}: {}: see `mailtrail projection status`",
