@@ -23,6 +23,7 @@
 mod broadcast_summary;
 mod comparison;
 mod contradictions;
+mod course;
 mod custom_events;
 mod domain_health;
 mod email_log;
@@ -42,6 +43,7 @@ mod standing;
 mod summary;
 mod times;
 mod tracking_coverage;
+mod trail;
 mod trails;
 mod unmatched_feedback;
 mod words;

@@ -1,17 +1,16 @@
-//! The ten counts as they were, hour by hour.
+//! The ten counts as they were.
 
-use std::collections::BTreeMap;
-
-use chrono::{DateTime, DurationRound, TimeDelta, Utc};
-use mailtrail_core::Status;
+use chrono::{DateTime, TimeDelta, Utc};
 use mailtrail_core::projection::StateError;
+use mailtrail_core::{BroadcastId, Status};
 
+use crate::course::Course;
 use crate::email_log::EmailLogState;
 use crate::query::Query;
-use crate::sheet::{Cell, Column, Kind, Sheet};
+use crate::sheet::{Cell, Chart, Column, Kind, Sheet};
 use crate::trails::TrailsState;
 
-/// How many rows had each status at the end of each hour in which something changed, by when things happened.
+/// How many rows had each status at the end of each hour, or another span, in which something changed, by when things happened.
 ///
 /// A row counts from when it was planned. What has no time counts from the last hour on, so that the last counts are those of
 /// the [`Summary`](crate::Summary).
@@ -19,19 +18,21 @@ use crate::trails::TrailsState;
 /// ```
 /// use mailtrail_report::{EmailLogState, OverTime, Query, TrailsState};
 /// let (log, trails) = (EmailLogState::default(), TrailsState::default());
-/// assert!(OverTime::of(&log, &trails, &Query::default())?.hours.is_empty());
+/// assert!(OverTime::of(&log, &trails, &Query::default())?.counts.is_empty());
 /// # Ok::<(), mailtrail_core::projection::StateError>(())
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OverTime {
-    /// The beginning of the hour, and the rows by status at its end, in the order of [`Status::ALL`]. Without an hour if
-    /// nothing has a time.
-    pub hours: Vec<(Option<DateTime<Utc>>, [u64; 10])>,
+    /// How long each span is.
+    pub span: TimeDelta,
+    /// The beginning of each span in which something changed, and the rows by status at its end, in the order of
+    /// [`Status::ALL`]. Without a beginning if nothing has a time.
+    pub counts: Vec<(Option<DateTime<Utc>>, [u64; 10])>,
 }
 
 impl OverTime {
-    /// Of the rows that a query asks for by what they are now. The trails are of the same log as the Email Log.
+    /// By the hour, of the rows that a query asks for by what they are now. The trails are of the same log as the Email Log.
     ///
     /// # Errors
     /// [`StateError`] if a state can't be read.
@@ -40,78 +41,107 @@ impl OverTime {
         trails: &TrailsState,
         query: &Query,
     ) -> Result<Self, StateError> {
-        let mut changes: BTreeMap<DateTime<Utc>, [i64; 10]> = BTreeMap::new();
-        let (mut present, mut rows) = ([0_u64; 10], 0_u64);
-        log.each_row(query, |planned, evidence| {
-            rows = rows.saturating_add(1);
-            if let Some(count) = present.get_mut(place(evidence.status())) {
-                *count = count.saturating_add(1);
-            }
-            let Some(since) = evidence.planned_at() else { return Ok(()) };
-            let reached = trails.reached(planned.row.delivery)?;
-            let timed =
-                reached.into_iter().filter_map(|(status, at)| Some((at?.max(since), status)));
-            let mut timed: Vec<_> = timed.collect();
-            timed.sort_unstable();
-            let mut held = None;
-            for (at, status) in timed {
-                if held.is_none_or(|held| status > held) {
-                    change(&mut changes, at, held, -1);
-                    change(&mut changes, at, Some(status), 1);
-                    held = Some(status);
-                }
-            }
+        let mut course = Course::default();
+        log.each_row(query, |planned, _| {
+            course.add(&trails.life(planned.row.delivery)?);
             Ok(())
         })?;
-        let mut hours: Vec<(Option<DateTime<Utc>>, [u64; 10])> = Vec::new();
-        let mut counts = [0_u64; 10];
-        for (hour, changed) in changes {
-            for (count, change) in counts.iter_mut().zip(changed) {
-                *count = count.saturating_add_signed(change);
+        Ok(Self::by(&course, HOUR, i64::MAX))
+    }
+
+    /// Of all rows of a broadcast, in at most so many spans, as short as they can be for that: minutes at first, weeks at last.
+    /// It is kept ready, and read without the rows. What claims to be later than now counts from the last span on.
+    ///
+    /// ```
+    /// use mailtrail_report::{OverTime, TrailsState};
+    /// let trails = TrailsState::default();              // filled by `mailtrail_core::projection::replay`
+    /// let over_time = OverTime::of_broadcast(&trails, &"snow-day".parse()?, 48, chrono::DateTime::UNIX_EPOCH)?;
+    /// assert!(over_time.counts.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`StateError`] if a state can't be read.
+    pub fn of_broadcast(
+        trails: &TrailsState,
+        broadcast: &BroadcastId,
+        most: usize,
+        now: DateTime<Utc>,
+    ) -> Result<Self, StateError> {
+        let (course, until) = (trails.course(broadcast)?, now.timestamp().div_euclid(60));
+        let mut longer = SPANS.into_iter();
+        let mut span = 1;
+        loop {
+            let over_time = Self::by(&course, span, until);
+            if over_time.counts.len() <= most.max(1) {
+                return Ok(over_time);
             }
-            hours.push((Some(hour), counts));
+            // A clock that lies makes for spans of years.
+            span = longer.next().unwrap_or_else(|| span.saturating_mul(2));
         }
-        match hours.last_mut() {
+    }
+
+    fn by(course: &Course, span: i64, until: i64) -> Self {
+        let begins = |minute: i64| DateTime::from_timestamp(minute.saturating_mul(60), 0);
+        let counts = course.by(span, until).into_iter();
+        let mut counts: Vec<_> = counts.map(|(minute, counts)| (begins(minute), counts)).collect();
+        let present = course.present();
+        match counts.last_mut() {
             Some((_, last)) => *last = present,
-            None if rows > 0 => hours.push((None, present)),
+            None if present != [0; 10] => counts.push((None, present)),
             None => {}
         }
-        Ok(Self { hours })
+        Self { span: TimeDelta::minutes(span), counts }
     }
 
     /// As a report.
     pub fn sheet(&self) -> Sheet {
-        let hour = Column::new("hour", "Hour", Kind::Time);
-        let counts = Status::ALL.map(|status| {
+        let time = Column::new("time", "Time", Kind::Time);
+        let of_statuses = Status::ALL.map(|status| {
             Column::new(status.code(), status.label(), Kind::Count).of_group("statuses")
         });
-        let mut sheet = Sheet::new(
-            "over_time",
-            "Broadcast summary over time",
-            [hour].into_iter().chain(counts),
-        );
-        for (hour, counts) in &self.hours {
+        let columns = [time].into_iter().chain(of_statuses);
+        let mut sheet = Sheet::new("over_time", "Broadcast summary over time", columns);
+        for (time, counts) in &self.counts {
             let counts = counts.iter().map(|count| Cell::Count(*count));
-            sheet.push([Cell::from(*hour)].into_iter().chain(counts));
+            sheet.push([Cell::from(*time)].into_iter().chain(counts));
         }
-        sheet.note("The rows by status at the end of each hour (UTC) in which something changed.");
+        let span = words(self.span);
+        sheet.note(format!(
+            "The rows by status at the end of each {span} (UTC) in which something changed, by when it began."
+        ));
+        let moments: Vec<_> = self.counts.iter().filter_map(|(time, _)| *time).collect();
+        let line = |place: usize| -> Vec<u64> {
+            self.counts.iter().filter_map(|(_, counts)| counts.get(place).copied()).collect()
+        };
+        let lines =
+            Status::ALL.iter().enumerate().map(|(place, status)| (status.label(), line(place)));
+        let lines = lines.filter(|(_, counts)| counts.iter().any(|count| *count > 0));
+        sheet.charts.push(Chart::lines("Delivery Results over time", moments, lines));
         sheet
     }
 }
 
-fn place(status: Status) -> usize {
-    Status::ALL.iter().position(|other| *other == status).unwrap_or(0)
+/// A span, as one says it.
+fn words(span: TimeDelta) -> String {
+    for (unit, name) in [
+        (TimeDelta::weeks(1), "week"),
+        (TimeDelta::days(1), "day"),
+        (TimeDelta::hours(1), "hour"),
+        (TimeDelta::minutes(1), "minute"),
+    ] {
+        let (count, rest) =
+            (span.num_minutes() / unit.num_minutes(), span.num_minutes() % unit.num_minutes());
+        match (count, rest) {
+            (1, 0) => return name.to_owned(),
+            (count, 0) if count > 0 => return format!("{count} {name}s"),
+            _ => {}
+        }
+    }
+    String::new()
 }
 
-fn change(
-    changes: &mut BTreeMap<DateTime<Utc>, [i64; 10]>,
-    at: DateTime<Utc>,
-    status: Option<Status>,
-    by: i64,
-) {
-    let Some(status) = status else { return };
-    let hour = at.duration_trunc(TimeDelta::hours(1)).unwrap_or(at);
-    if let Some(count) = changes.entry(hour).or_default().get_mut(place(status)) {
-        *count = count.saturating_add(by);
-    }
-}
+/// In minutes.
+const HOUR: i64 = 60;
+/// The spans after a minute.
+const SPANS: [i64; 6] = [5, 15, HOUR, 4 * HOUR, 24 * HOUR, 7 * 24 * HOUR];

@@ -114,14 +114,30 @@ pub enum Cell {
     Status(Status),
 }
 
-/// What is drawn: a bar for each text.
+/// What is drawn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Chart {
     /// What it shows.
     pub title: Box<str>,
-    /// The bars, in order: what each is of, and how long it is.
-    pub bars: Vec<(Box<str>, u64)>,
+    /// How.
+    pub drawn: Drawn,
+}
+
+/// How a chart shows what it does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Drawn {
+    /// Bars, in order: what each is of, and how long it is.
+    Bars(Vec<(Box<str>, u64)>),
+    /// Lines over the same time, each in a place of its own: so nobody has to tell their colours apart.
+    #[non_exhaustive]
+    Lines {
+        /// The moments, in order.
+        moments: Vec<DateTime<Utc>>,
+        /// What each line is of, and its value from each moment on.
+        lines: Vec<(Box<str>, Vec<u64>)>,
+    },
 }
 
 impl Sheet {
@@ -190,7 +206,17 @@ impl Chart {
     /// A chart of these bars.
     pub fn bars<T: Into<Box<str>>>(title: &str, bars: impl IntoIterator<Item = (T, u64)>) -> Self {
         let bars = bars.into_iter().map(|(of, length)| (of.into(), length)).collect();
-        Self { title: title.into(), bars }
+        Self { title: title.into(), drawn: Drawn::Bars(bars) }
+    }
+
+    /// A chart of these lines: of each, a value from each moment on.
+    pub fn lines<T: Into<Box<str>>>(
+        title: &str,
+        moments: Vec<DateTime<Utc>>,
+        lines: impl IntoIterator<Item = (T, Vec<u64>)>,
+    ) -> Self {
+        let lines = lines.into_iter().map(|(of, values)| (of.into(), values)).collect();
+        Self { title: title.into(), drawn: Drawn::Lines { moments, lines } }
     }
 }
 

@@ -3,6 +3,7 @@
 use mailtrail_core::event::{Envelope, Event};
 use mailtrail_core::projection::{Knowledge, StateError, TableKey, TableValue};
 use mailtrail_core::{BroadcastId, Fact, Join, Status};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// The status of a delivery and what is counted beside it: the least part of its evidence that is still a join.
@@ -32,7 +33,9 @@ impl Attempts {
 }
 
 /// The beginning of the SHA-256 of a broadcast's id; all zeros before anything is planned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 pub(crate) struct BroadcastTag([u8; 12]);
 
 impl BroadcastTag {

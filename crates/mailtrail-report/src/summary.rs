@@ -195,6 +195,42 @@ impl Summary {
         sheet
     }
 
+    /// How far rows came, from planned to read, as a report: each step with those of the one before.
+    ///
+    /// ```
+    /// use mailtrail_core::Evidence;
+    /// use mailtrail_report::{Summary, render};
+    /// let mut summary = Summary::default();
+    /// summary.count(&Evidence::default());
+    /// assert!(render::json(&summary.funnel())?.ends_with("{\"step\":\"Read\",\"rows\":0,\"of_before\":{\"count\":0,\"of\":0}}\n"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn funnel(&self) -> Sheet {
+        let waiting = self.of(Status::Unsent).saturating_add(self.of(Status::Blocked));
+        let to_send = self.reached().of;
+        let steps = [
+            ("Planned", self.rows()),
+            ("To be sent", to_send),
+            ("Sent or tried", to_send.saturating_sub(waiting)),
+            ("Reached", self.reached().count),
+            ("Read", self.read().count),
+        ];
+        let columns = [
+            Column::new("step", "Step", Kind::Text),
+            Column::new("rows", "Rows", Kind::Count),
+            Column::new("of_before", "Of the step before", Kind::Rate),
+        ];
+        let mut sheet = Sheet::new("funnel", "From planned to read", columns);
+        let mut before = None;
+        for (step, rows) in steps {
+            sheet.push([step.into(), rows.into(), before.map(|of| Rate::new(rows, of)).into()]);
+            before = Some(rows);
+        }
+        sheet.note("To be sent: without No Email Selected and Duplicate. Sent or tried: of these, without Unsent and Blocked.");
+        sheet.charts.push(Chart::bars("From planned to read", steps));
+        sheet
+    }
+
     fn cells(&self) -> impl Iterator<Item = Cell> {
         let counts = Status::ALL.map(|status| Cell::Count(self.of(status)));
         let others = [

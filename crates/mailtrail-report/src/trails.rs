@@ -1,18 +1,21 @@
 //! What single events say that evidence forgets: when each status was reached, what nobody's delivery is told, who spoke
 //! against it.
 
-use chrono::{DateTime, Utc};
+use std::borrow::Cow;
+
 use mailtrail_core::event::{DecodeError, Envelope, Event};
 use mailtrail_core::id::Category;
-use mailtrail_core::lattice::{Each, First, Last, Moment, Sparse};
+use mailtrail_core::lattice::{First, Moment};
 use mailtrail_core::projection::{
-    ApplyError, Deliveries, Emit, KeptState, Knowledge, Pages, Parted, Projection, StateError,
-    Table, TableKey, TableValue,
+    ApplyError, Deliveries, Emit, KeptState, Pages, Parted, Projection, StateError, Table,
+    TableKey, TableValue,
 };
-use mailtrail_core::reason::Reason;
 use mailtrail_core::store::Filter;
-use mailtrail_core::{DeliveryId, EventId, Fact, Join, Status, StreamId};
-use serde::{Deserialize, Serialize};
+use mailtrail_core::{BroadcastId, DeliveryId, EventId, Fact, Join, StreamId};
+
+use crate::course::{Course, Life};
+use crate::standing::BroadcastTag;
+use crate::trail::{Brought, FirstAndLast, PlannedLife, Trail, moment, read, written};
 
 /// Builds the state from which [`UnmatchedFeedback`](crate::UnmatchedFeedback), [`Contradictions`](crate::Contradictions),
 /// [`CustomEvents`](crate::CustomEvents) and [`OverTime`](crate::OverTime) are read, whatever the order of events.
@@ -32,49 +35,16 @@ use serde::{Deserialize, Serialize};
 #[expect(clippy::exhaustive_structs, reason = "it has no parts")]
 pub struct Trails;
 
-/// What single events say, by delivery and by key.
+/// What single events say, by delivery and by key, and how each broadcast went, minute by minute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrailsState {
     deliveries: Deliveries<Trail>,
     custom: Table<CustomKey, HeldCustom>,
+    /// Up to date where the state is kept; in memory empty until it is saved: building it costs one look at each row then,
+    /// not two at each event.
+    courses: Table<BroadcastTag, Course>,
+    is_kept: bool,
 }
-
-/// What the events of one stream say.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Trail {
-    is_planned: bool,
-    reached: Steps,
-    refusals: Each<EventId, First<Brought>>,
-    /// Of a stream that is not planned: it may be nobody's.
-    ends: Sparse<Ends>,
-}
-
-/// When each status was reached first: the place of the status in the chain, and the time in microseconds; the greatest
-/// time of all if none is known. In order of the statuses.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Steps(Vec<(u8, i64)>);
-
-/// The first event of a stream, and when the last one was.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Ends {
-    first: First<Brought>,
-    last: Last<()>,
-}
-
-/// An event, and who brought it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Brought {
-    pub(crate) stream: StreamId,
-    pub(crate) event_type: Box<str>,
-    pub(crate) source: Box<str>,
-    pub(crate) reason: Option<Reason>,
-}
-
-/// A status, and when a delivery reached it first.
-pub(crate) type Reached = (Status, Option<DateTime<Utc>>);
-
-/// The first event of a stream, and when the last one was.
-pub(crate) type FirstAndLast = (Moment, Brought, Option<DateTime<Utc>>);
 
 /// The entries of custom events are found by this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -92,7 +62,7 @@ impl Projection for Trails {
     }
 
     fn revision(&self) -> u32 {
-        1
+        2
     }
 
     fn filter(&self) -> Filter {
@@ -107,13 +77,25 @@ impl Projection for Trails {
 }
 
 impl TrailsState {
-    /// When a delivery reached each of its statuses first, in order of the statuses; without a time, if none is known.
-    pub(crate) fn reached(&self, delivery: DeliveryId) -> Result<Vec<Reached>, StateError> {
-        let trail = self.deliveries.of(delivery)?;
-        let status = |place: u8| Status::ALL.get(usize::from(place)).copied();
-        let reached = trail.reached.0.iter();
-        let time = |at: i64| DateTime::from_timestamp_micros(at).filter(|_| at != NO_TIME);
-        Ok(reached.filter_map(|(place, at)| Some((status(*place)?, time(*at)))).collect())
+    /// How a row came to its status.
+    pub(crate) fn life(&self, delivery: DeliveryId) -> Result<Life, StateError> {
+        Ok(self.deliveries.of(delivery)?.life())
+    }
+
+    /// How the rows of a broadcast came to theirs.
+    pub(crate) fn course(&self, broadcast: &BroadcastId) -> Result<Cow<'_, Course>, StateError> {
+        let broadcast = BroadcastTag::of(broadcast);
+        if self.is_kept {
+            return Ok(self.courses.get(&broadcast)?.unwrap_or_default());
+        }
+        let mut course = Course::default();
+        for delivery in self.deliveries.in_memory() {
+            let planned = self.deliveries.of(delivery)?.planned();
+            if let Some((_, life)) = planned.filter(|(of, _)| *of == broadcast) {
+                course.add(&life);
+            }
+        }
+        Ok(Cow::Owned(course))
     }
 
     /// A refusal of a delivery.
@@ -122,22 +104,14 @@ impl TrailsState {
         delivery: DeliveryId,
         event: EventId,
     ) -> Result<Option<(Moment, Brought)>, StateError> {
-        let trail = self.deliveries.of(delivery)?;
-        let first = trail.refusals.get(&event);
-        Ok(first.and_then(|first| first.moment().zip(first.value().cloned())))
+        Ok(self.deliveries.of(delivery)?.refusal(event))
     }
 
     /// The first event of each stream that no delivery names, and when the last one was: in order of time.
     pub(crate) fn unmatched(&self) -> Result<Vec<FirstAndLast>, StateError> {
         let mut unmatched: Vec<FirstAndLast> = Vec::new();
-        self.deliveries.each_unmatched(
-            |trail| trail.is_planned,
-            |trail| {
-                let Some(ends) = trail.ends.value() else { return };
-                let first = ends.first.moment().zip(ends.first.value().cloned());
-                unmatched.extend(first.map(|(moment, first)| (moment, first, ends.last.at())));
-            },
-        )?;
+        self.deliveries
+            .each_unmatched(Trail::is_planned, |trail| unmatched.extend(trail.ends()))?;
         unmatched.sort_by_key(|(moment, ..)| (moment.at, moment.event));
         Ok(unmatched)
     }
@@ -171,94 +145,41 @@ impl TrailsState {
             let held = self.custom.get_mut(&CustomKey(envelope.event.event_id))?;
             held.0.join(First::of(moment(envelope), brought));
         }
-        self.deliveries.add(envelope, fact.ok().as_ref())
-    }
-}
-
-impl Knowledge for Trail {
-    fn learn(&mut self, envelope: &Envelope, fact: Option<&Fact>) {
-        let moment = moment(envelope);
-        self.is_planned |= fact.is_some_and(|fact| fact.event.row().is_some());
-        if self.is_planned {
-            self.ends = Sparse::default();
-        } else {
-            let ends = self.ends.grow();
-            ends.first.join(First::of(moment, Brought::of(envelope, fact)));
-            ends.last.join(Last::of(moment, ()));
+        let fact = fact.ok();
+        if let Some(row) = fact.as_ref().and_then(|fact| fact.event.row()) {
+            // Always there, so that states that are equal have equal entries.
+            self.courses.get_mut(&BroadcastTag::of(&row.broadcast))?;
         }
-        let Some(fact) = fact else { return };
-        let Some(floor) = fact.floor() else { return };
-        let place = (0_u8..).zip(Status::ALL).find(|(_, status)| *status == floor);
-        if let Some((place, _)) = place {
-            self.reached.add(place, moment.at.map_or(NO_TIME, |at| at.timestamp_micros()));
+        if !self.is_kept {
+            return self.deliveries.add(envelope, fact.as_ref());
         }
-        let is_refusal = matches!(floor, Status::Blocked | Status::Bounced | Status::Failed);
-        // One that was read again is the same refusal.
-        if is_refusal && !matches!(fact.event, Event::Reclassified(_)) {
-            let brought = Brought::of(envelope, Some(fact));
-            self.refusals.join_at(moment.event, First::of(moment, brought));
+        let concerned = self.deliveries.concerned(envelope.stream)?;
+        let before = self.planned(&concerned)?;
+        self.deliveries.add(envelope, fact.as_ref())?;
+        let after = self.planned(&concerned)?;
+        for (before, after) in before.into_iter().zip(after) {
+            if before != after {
+                self.count(before, Course::remove)?;
+                self.count(after, Course::add)?;
+            }
         }
+        Ok(())
     }
-}
 
-impl Brought {
-    fn of(envelope: &Envelope, fact: Option<&Fact>) -> Self {
-        let reason = fact.and_then(|fact| match &fact.event {
-            Event::Bounced(event) => Some(event.diagnosis.reason),
-            Event::Deferred(event) => Some(event.diagnosis.reason),
-            Event::Suppressed(event) => event.diagnosis.as_ref().map(|diagnosis| diagnosis.reason),
-            Event::Malformed(event) => Some(event.reason),
-            _ => None,
-        });
-        Self {
-            stream: envelope.stream,
-            event_type: envelope.event.event_type.as_str().into(),
-            source: envelope.event.source.as_str().into(),
-            reason,
-        }
+    /// Of each delivery that is planned, its broadcast and how it came to its status.
+    fn planned(&self, deliveries: &[DeliveryId]) -> Result<Vec<PlannedLife>, StateError> {
+        let planned = |delivery: &DeliveryId| Ok(self.deliveries.of(*delivery)?.planned());
+        deliveries.iter().map(planned).collect()
     }
-}
 
-fn moment(envelope: &Envelope) -> Moment {
-    Moment { at: envelope.event.occurred_at, event: envelope.event.event_id }
-}
-
-impl Join for Trail {
-    fn join(&mut self, other: Self) -> bool {
-        let mut grew = other.is_planned && !self.is_planned;
-        self.is_planned |= other.is_planned;
-        grew |= self.reached.join(other.reached);
-        grew |= self.refusals.join(other.refusals);
-        if self.is_planned {
-            self.ends = Sparse::default();
-            return grew;
-        }
-        grew | self.ends.join(other.ends)
-    }
-}
-
-impl Steps {
-    fn add(&mut self, place: u8, at: i64) -> bool {
-        match self.0.binary_search_by_key(&place, |(place, _)| *place) {
-            Err(index) => self.0.insert(index, (place, at)),
-            Ok(index) => match self.0.get_mut(index) {
-                Some((_, held)) if at < *held => *held = at,
-                _ => return false,
-            },
-        }
-        true
-    }
-}
-
-impl Join for Steps {
-    fn join(&mut self, other: Self) -> bool {
-        other.0.into_iter().fold(false, |grew, (place, at)| self.add(place, at) | grew)
-    }
-}
-
-impl Join for Ends {
-    fn join(&mut self, other: Self) -> bool {
-        self.first.join(other.first) | self.last.join(other.last)
+    fn count(
+        &mut self,
+        planned: PlannedLife,
+        count: fn(&mut Course, &Life),
+    ) -> Result<(), StateError> {
+        let Some((broadcast, life)) = planned else { return Ok(()) };
+        count(self.courses.get_mut(&broadcast)?, &life);
+        Ok(())
     }
 }
 
@@ -271,12 +192,21 @@ impl Join for HeldCustom {
 impl KeptState for TrailsState {
     fn attach(pages: &Pages) -> Result<Self, StateError> {
         let (deliveries, custom) = (Deliveries::attached(pages), Table::attached(CUSTOM, pages));
-        Ok(Self { deliveries, custom })
+        let courses = Table::attached(COURSES, pages);
+        Ok(Self { deliveries, custom, courses, is_kept: true })
     }
 
     fn take_changes(&mut self, emit: Emit<'_>) -> Result<(), StateError> {
+        if !self.is_kept {
+            let deliveries: Vec<_> = self.deliveries.in_memory().collect();
+            for delivery in deliveries {
+                let planned = self.deliveries.of(delivery)?.planned();
+                self.count(planned, Course::add)?;
+            }
+        }
         self.deliveries.take_changes(emit)?;
-        self.custom.take_changes(emit)
+        self.custom.take_changes(emit)?;
+        self.courses.take_changes(emit)
     }
 }
 
@@ -286,6 +216,9 @@ impl Parted for TrailsState {
         for part in parts {
             whole.deliveries.join(part.deliveries)?;
             whole.custom.join(part.custom)?;
+            for (broadcast, _) in part.courses.each_in_memory() {
+                whole.courses.get_mut(broadcast)?;
+            }
         }
         Ok(whole)
     }
@@ -293,18 +226,8 @@ impl Parted for TrailsState {
 
 impl Default for TrailsState {
     fn default() -> Self {
-        Self { deliveries: Deliveries::default(), custom: Table::new(CUSTOM) }
-    }
-}
-
-/// In postcard: compact, and thrown away whenever the projection's revision is raised.
-impl TableValue for Trail {
-    fn encode(&self) -> Result<Vec<u8>, StateError> {
-        written(self)
-    }
-
-    fn decode(bytes: &[u8]) -> Result<Self, StateError> {
-        read(bytes)
+        let (custom, courses) = (Table::new(CUSTOM), Table::new(COURSES));
+        Self { deliveries: Deliveries::default(), custom, courses, is_kept: false }
     }
 }
 
@@ -324,14 +247,5 @@ impl TableKey for CustomKey {
     }
 }
 
-fn written(value: &impl Serialize) -> Result<Vec<u8>, StateError> {
-    postcard::to_stdvec(value).map_err(|error| StateError::Unwritable { cause: error.into() })
-}
-
-fn read<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, StateError> {
-    postcard::from_bytes(bytes).map_err(|error| StateError::Corrupt { cause: error.into() })
-}
-
 const CUSTOM: u8 = b'c';
-/// After every time that there is.
-const NO_TIME: i64 = i64::MAX;
+const COURSES: u8 = b'b';

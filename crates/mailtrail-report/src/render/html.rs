@@ -41,6 +41,21 @@ pub fn html(title: &str, sheets: &[Sheet], footer: &Footer) -> String {
     page.into_string()
 }
 
+/// The charts of a sheet, each with its words for a screen reader; all they say stands in the [table](section), too.
+///
+/// ```
+/// use mailtrail_report::{Summary, render};
+/// let drawn = render::charts(&Summary::default().funnel()).into_string();
+/// assert!(drawn.is_empty(), "there is nothing to draw");
+/// ```
+pub fn charts(sheet: &Sheet) -> Markup {
+    markup! {
+        @for chart in &sheet.charts {
+            @if let Some(drawn) = drawn(chart) { figure { (PreEscaped(drawn)) } }
+        }
+    }
+}
+
 /// A sheet as a part of a page: its charts, its table, its notes.
 ///
 /// ```
@@ -51,9 +66,7 @@ pub fn html(title: &str, sheets: &[Sheet], footer: &Footer) -> String {
 pub fn section(sheet: &Sheet) -> Markup {
     markup! {
         section class="sheet" {
-            @for chart in &sheet.charts {
-                @if let Some(drawn) = drawn(chart) { figure { (PreEscaped(drawn)) } }
-            }
+            (charts(sheet))
             // A wide table scrolls by itself, also by keyboard.
             div class="scrolled" tabindex="0" role="region" aria-label=(safe(&sheet.title)) {
                 table {

@@ -15,7 +15,7 @@ mod text;
 pub use csv::{Cells, CsvError, csv};
 pub use footer::Footer;
 #[cfg(feature = "html")]
-pub use html::{STYLE, html, section};
+pub use html::{STYLE, charts, html, section};
 pub use json::{Object, json};
 #[cfg(feature = "parquet")]
 pub use parquet::{ParquetError, parquet};

@@ -21,8 +21,8 @@ use mailtrail_core::{
 };
 use mailtrail_memory::MemoryStates;
 use mailtrail_report::{
-    BroadcastSummary, BroadcastSummaryState, EmailLog, EmailLogState, Query, Trails, TrailsState,
-    UnmatchedFeedback,
+    BroadcastSummary, BroadcastSummaryState, EmailLog, EmailLogState, OverTime, Query, Trails,
+    TrailsState, UnmatchedFeedback,
 };
 use mailtrail_testkit::Feeder;
 use mailtrail_testkit::proptest::prelude::*;
@@ -112,6 +112,12 @@ proptest! {
             UnmatchedFeedback::of(&TrailsState::attach(&trails).unwrap()).unwrap(),
             UnmatchedFeedback::of(&in_memory).unwrap()
         );
+        let attached = TrailsState::attach(&trails).unwrap();
+        let now = DateTime::<chrono::Utc>::MAX_UTC;
+        for broadcast in BroadcastSummaryState::attach(&summary).unwrap().broadcasts().unwrap() {
+            let over_time = |trails| OverTime::of_broadcast(trails, &broadcast, 9, now).unwrap();
+            prop_assert_eq!(over_time(&attached), over_time(&in_memory));
+        }
         prop_assert_eq!(trails.digest().unwrap(), StateDigest::of(&mut in_memory).unwrap());
     }
 

@@ -45,6 +45,10 @@ fn sheet() -> impl Strategy<Value = Sheet> {
         }
         sheet.is_tall = is_tall;
         sheet.charts.push(Chart::bars("Bars & more", [("one", 3), ("<two>", 0)]));
+        let moments = [0, 3_600, 1_000_000_000_000]
+            .map(|at| chrono::DateTime::from_timestamp(at, 0).unwrap());
+        let lines = [("<up>", vec![0, 1, u64::MAX]), ("down", vec![7, 0])];
+        sheet.charts.push(Chart::lines("Lines & more", moments.into(), lines));
         sheet
     })
 }
@@ -190,6 +194,45 @@ proptest! {
     }
 }
 
+/// A hill begins and ends on the floor, the highest number is the highest point, and a reader hears the last ones.
+#[test]
+fn lines_are_drawn_one_below_the_other_and_told_in_words() {
+    let moments = [0, 60, 120].map(|at| chrono::DateTime::from_timestamp(at, 0).unwrap());
+    let mut sheet = Sheet::new("x", "X", []);
+    let lines = [("Sent", vec![10, 4, 1]), ("Opened", vec![0, 0, 10])];
+    sheet.charts.push(Chart::lines("Over time", moments.into(), lines));
+    let drawn = render::charts(&sheet).into_string();
+    let page = roxmltree::Document::parse(&drawn).unwrap();
+    let svg = page
+        .descendants()
+        .find(|node| node.has_tag_name("svg") || node.tag_name().name() == "svg")
+        .unwrap();
+    assert_eq!(svg.attribute("aria-label"), Some("Over time. At last: Sent 1, Opened 10"));
+    assert_eq!(svg.attribute("role"), Some("img"));
+    let hills: Vec<Vec<(i32, i32)>> = svg
+        .descendants()
+        .filter(|node| node.tag_name().name() == "polygon")
+        .map(|node| {
+            let points = node.attribute("points").unwrap().split_whitespace();
+            points
+                .map(|point| point.split_once(',').unwrap())
+                .map(|(x, y)| (x.parse().unwrap(), y.parse().unwrap()))
+                .collect()
+        })
+        .collect();
+    assert_eq!(hills.len(), 2);
+    for hill in &hills {
+        assert_eq!(hill.first().unwrap().1, hill.last().unwrap().1);
+        assert!(hill.is_sorted_by_key(|(x, _)| *x), "{hill:?}");
+    }
+    let height = |hill: &[(i32, i32)]| hill[0].1 - hill.iter().map(|(_, y)| *y).min().unwrap();
+    assert_eq!(height(&hills[0]), height(&hills[1]));
+    let texts: String = svg.descendants().filter_map(|node| node.text()).collect();
+    for said in ["Sent", "Opened", "10", "1970-01-01 00:00", "1970-01-01 00:02"] {
+        assert!(texts.contains(said), "{said}: {texts}");
+    }
+}
+
 #[test]
 fn a_page_needs_nothing_from_elsewhere_and_runs_nothing() {
     let name = "<script>alert(1)</script>\u{202e}\u{1b}[2J";
@@ -197,6 +240,7 @@ fn a_page_needs_nothing_from_elsewhere_and_runs_nothing() {
     sheet.push([name.into()]);
     sheet.note(name);
     sheet.charts.push(Chart::bars(name, [(name, 1)]));
+    sheet.charts.push(Chart::lines(name, vec![chrono::DateTime::UNIX_EPOCH], [(name, vec![1])]));
     let page = render::html(name, &[sheet], &footer());
     assert!(!page.contains("<script") && !page.contains('\u{1b}') && !page.contains('\u{202e}'));
     let elsewhere = ["http://", "https://", "src=", "@import", "url("];

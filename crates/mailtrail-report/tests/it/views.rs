@@ -1,7 +1,7 @@
 //! What the reports over the Email Log promise: the same whatever the order, the numbers of the summary, and nothing claimed
 //! of few.
 
-use chrono::TimeDelta;
+use chrono::{DurationRound, TimeDelta};
 use mailtrail_core::event::{
     Agent, AutoReplied, Bounced, Clicked, Custom, Deferred, Delivered, Envelope, Sent,
 };
@@ -10,9 +10,9 @@ use mailtrail_core::{DeliveryId, Private, Status, StreamId};
 use mailtrail_report::render::{self, Cells};
 use mailtrail_report::sheet::{Kind, Sheet};
 use mailtrail_report::{
-    By, Change, Comparison, Contradictions, CustomEvents, DomainHealth, EmailLog, EmailLogRow,
-    EmailLogState, InvalidAddresses, OverTime, Paging, Period, Query, QueryError, Rate,
-    ReadingBehaviour, Summary, Times, TrackingCoverage, Trails, UnmatchedFeedback,
+    BroadcastSummary, By, Change, Comparison, Contradictions, CustomEvents, DomainHealth, EmailLog,
+    EmailLogRow, EmailLogState, InvalidAddresses, OverTime, Paging, Period, Query, QueryError,
+    Rate, ReadingBehaviour, Summary, Times, TrackingCoverage, Trails, UnmatchedFeedback,
 };
 use mailtrail_testkit::Feeder;
 use mailtrail_testkit::proptest::prelude::*;
@@ -121,7 +121,7 @@ proptest! {
             }
         }
         let log = built(&EmailLog, &envelopes);
-        let hours = OverTime::of(&log, &built(&Trails, &envelopes), &Query::default()).unwrap().hours;
+        let hours = OverTime::of(&log, &built(&Trails, &envelopes), &Query::default()).unwrap().counts;
         let counts = |log: &EmailLogState| {
             let summary = log.summary(&Query::default()).unwrap();
             Status::ALL.map(|status| summary.of(status))
@@ -133,6 +133,33 @@ proptest! {
             let by_then = |envelope: &&Envelope| envelope.event.occurred_at.is_some_and(|at| at < end);
             let by_then: Vec<_> = envelopes.iter().filter(by_then).cloned().collect();
             prop_assert_eq!(shown, counts(&built(&EmailLog, &by_then)));
+        }
+    }
+
+    /// What is kept of each broadcast is what its rows say, in whatever order the events came.
+    #[test]
+    fn the_counts_of_a_broadcast_over_time_are_kept_ready(h in history(Shape::adversarial().broadcasts(3)), seed: u64, most in 1_usize..9) {
+        let envelopes = Feeder::new(&h).shuffled_by(seed).envelopes();
+        let (log, trails) = (built(&EmailLog, &envelopes), built(&Trails, &envelopes));
+        for broadcast in built(&BroadcastSummary, &envelopes).broadcasts().unwrap() {
+            let query = Query::of(broadcast.clone());
+            let (by_row, now) = (OverTime::of(&log, &trails, &query).unwrap(), chrono::DateTime::<chrono::Utc>::MAX_UTC);
+            let kept = OverTime::of_broadcast(&trails, &broadcast, usize::MAX, now).unwrap();
+            let hour = |at: chrono::DateTime<chrono::Utc>| at.duration_trunc(TimeDelta::hours(1)).unwrap();
+            let mut hours = std::collections::BTreeMap::new();
+            for (minute, counts) in &kept.counts {
+                hours.insert(minute.map(hour), *counts);
+            }
+            prop_assert_eq!(hours.into_iter().collect::<Vec<_>>(), by_row.counts);
+
+            let few = OverTime::of_broadcast(&trails, &broadcast, most, now).unwrap();
+            prop_assert!(few.counts.len() <= most && few.span >= kept.span);
+            let summary = log.summary(&query).unwrap();
+            let present = Status::ALL.map(|status| summary.of(status));
+            prop_assert_eq!(few.counts.last().map_or([0; 10], |(_, last)| *last), present);
+            let long_ago = chrono::DateTime::<chrono::Utc>::MIN_UTC;
+            let untimed = OverTime::of_broadcast(&trails, &broadcast, most, long_ago).unwrap();
+            prop_assert!(untimed.counts.iter().all(|(at, counts)| at.is_none() && *counts == present));
         }
     }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::extract::{Extension, RawQuery, State};
 use axum::response::Html;
 use mailtrail_core::Status;
-use mailtrail_report::sheet::{Cell, Kind};
-use mailtrail_report::{EmailLogRow, Rate, Summary, render};
+use mailtrail_report::sheet::{Cell, Kind, Sheet};
+use mailtrail_report::{EmailLogRow, OverTime, Rate, Summary, render};
 use maud::{Markup, html};
 
 use super::fault::Fault;
@@ -47,6 +47,8 @@ pub(super) fn fragment(listing: &Listing, shared: &Shared) -> Result<Fragment, F
     let log = shared.email_log()?;
     let summary = summaries.of(&listing.broadcast)?;
     let found = listing.find(&log, &summary, shared.now())?;
+    let (trails, trails_at) = shared.trails()?;
+    let over_time = OverTime::of_broadcast(&trails, &listing.broadcast, SPANS, shared.now())?;
     let html = html! {
         (live::notice(shared))
         @if let Some(row) = found.rows.first() {
@@ -56,10 +58,13 @@ pub(super) fn fragment(listing: &Listing, shared: &Shared) -> Result<Fragment, F
             }
         }
         (counts(listing, &summary))
+        (drawn("funnel", "How far it came", summary.funnel()))
+        (drawn("over-time", "How it came to that", over_time.sheet()))
         (table(listing, &found))
         (pages(listing, &found))
     };
-    Ok(Fragment { html, log: log.position(), summary: summary_at })
+    let log = log.position();
+    Ok(Fragment { html, log, summary: summary_at, trails: trails_at })
 }
 
 /// Whether there is such a broadcast, and the labels of its rows.
@@ -135,6 +140,20 @@ fn rate(title: &str, rate: Rate) -> Markup {
         dd {
             @if rate.of > 0 { meter min="0" max=(rate.of) value=(rate.count) aria-label=(title) {} " " }
             (render::text(&Cell::Rate(rate), Kind::Rate))
+        }
+    }
+}
+
+/// A sheet whose charts are seen at once, and whose table when it is asked for.
+fn drawn(id: &str, title: &str, mut sheet: Sheet) -> Markup {
+    let charts = render::charts(&sheet);
+    sheet.charts.clear();
+    html! {
+        h2 { (title) }
+        (charts)
+        details id=(id) {
+            summary id={ "show-" (id) } { "As a table" }
+            (render::section(&sheet))
         }
     }
 }
@@ -226,3 +245,6 @@ fn pages(listing: &Listing, found: &Found) -> Markup {
         }
     }
 }
+
+/// At most so many spans of a time line: what is made anew several times a second has to be short.
+const SPANS: usize = 48;

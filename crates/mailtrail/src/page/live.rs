@@ -27,6 +27,8 @@ pub(super) struct Fragment {
     pub(super) log: Position,
     /// The position of the summaries.
     pub(super) summary: Position,
+    /// The position of the trails.
+    pub(super) trails: Position,
 }
 
 /// The fragment in its page, where the script finds it.
@@ -140,13 +142,14 @@ async fn keep(shared: Arc<Shared>, key: String, view: View, seen: Arc<watch::Sen
     let mut closed = shared.live.closed.subscribe();
     loop {
         let of = view.clone();
-        let (log, summary, trouble) = match shared.read(move |shared| of.fragment(shared)).await {
-            Ok(fragment) => {
-                show(&seen, &fragment.html.into_string());
-                (fragment.log, fragment.summary, String::new())
+        let made = shared.read(move |shared| of.fragment(shared)).await;
+        let ([log, summary, trails], trouble) = match made {
+            Ok(Fragment { html, log, summary, trails }) => {
+                show(&seen, &html.into_string());
+                ([log, summary, trails], String::new())
             }
             // It is tried again, also where nothing new comes.
-            Err(fault) => (Position::START, Position::START, format!("Not up to date: {fault}.")),
+            Err(fault) => ([Position::START; 3], format!("Not up to date: {fault}.")),
         };
         seen.send_if_modified(|seen| {
             let differs = *seen.trouble != *trouble;
@@ -159,6 +162,7 @@ async fn keep(shared: Arc<Shared>, key: String, view: View, seen: Arc<watch::Sen
         tokio::select! {
             () = shared.log.reached(after(log)) => {}
             () = shared.summary.reached(after(summary)) => {}
+            () = shared.trails.reached(after(trails)) => {}
             () = other_notice(&shared) => {}
             () = seen.closed() => {}
             _ = closed.wait_for(|closed| *closed) => {}

@@ -116,7 +116,7 @@ impl Overview {
                 }
             }
         };
-        Ok(Fragment { html, log: at, summary: at })
+        Ok(Fragment { html, log: at, summary: at, trails: at })
     }
 }
 

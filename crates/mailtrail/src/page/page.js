@@ -22,7 +22,9 @@ function put(fragment) {
   if (next.innerHTML === part.innerHTML) return;
   const focused = part.contains(document.activeElement) ? document.activeElement.id : "";
   const places = Array.from(part.querySelectorAll(".scrolled"), (box) => box.scrollLeft);
+  const open = Array.from(part.querySelectorAll("details[open]"), (box) => box.id);
   part.replaceChildren(next.content);
+  open.forEach((id) => document.getElementById(id)?.setAttribute("open", ""));
   part.querySelectorAll(".scrolled").forEach((box, at) => { box.scrollLeft = places[at] || 0; });
   if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use mailtrail_core::Position;
 use mailtrail_core::projection::{Checkpoint, StateError};
-use mailtrail_report::{BroadcastSummary, BroadcastSummaryState, EmailLog, EmailLogState, Trails};
+use mailtrail_report::{
+    BroadcastSummary, BroadcastSummaryState, EmailLog, EmailLogState, Trails, TrailsState,
+};
 
 use super::fault::Fault;
 use super::guard::Failures;
@@ -89,6 +91,12 @@ impl Shared {
         let kept = self.summary.runner().state_and_checkpoint()?;
         let (state, checkpoint) = kept.ok_or(Fault::BeingBuilt)?;
         Ok((state, checkpoint.position))
+    }
+
+    /// The trails as they are kept, and how far that is at least; nothing before they are built.
+    pub(super) fn trails(&self) -> Result<(TrailsState, Position), Fault> {
+        let kept = self.trails.runner().state_and_checkpoint()?;
+        Ok(kept.map(|(state, checkpoint)| (state, checkpoint.position)).unwrap_or_default())
     }
 
     /// What has to be said about how far the page is, if anything.

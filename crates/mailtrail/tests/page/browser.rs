@@ -14,15 +14,15 @@ use crate::fixture::{Fixture, READER, bounced, delivered, opened};
 use crate::skip::skipped;
 
 /// A browser, ended when dropped.
-struct Browser {
-    client: Client,
+pub(crate) struct Browser {
+    pub(crate) client: Client,
     _driver: Child,
     _profile: tempfile::TempDir,
 }
 
 impl Browser {
     /// None if there is none here.
-    async fn start() -> Option<Self> {
+    pub(crate) async fn start() -> Option<Self> {
         let path = std::env::var_os("MAILTRAIL_CHROMEDRIVER")?;
         let mut driver = Command::new(path);
         driver.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
@@ -69,12 +69,12 @@ impl Browser {
         self.client.find(Locator::Css(css)).await.unwrap().send_keys(text).await.unwrap();
     }
 
-    async fn run(&self, script: &str) -> Value {
+    pub(crate) async fn run(&self, script: &str) -> Value {
         self.client.execute(script, Vec::new()).await.unwrap()
     }
 
     /// Waits until the text of an element says this.
-    async fn sees(&self, css: &str, said: &str) {
+    pub(crate) async fn sees(&self, css: &str, said: &str) {
         let mut last = String::new();
         for _ in 0..200 {
             // The element may just be replaced.
@@ -90,7 +90,7 @@ impl Browser {
     }
 
     /// Keeps what is shown, for people who look at the tests.
-    async fn keep(&self, name: &str) {
+    pub(crate) async fn keep(&self, name: &str) {
         let picture = self.client.screenshot().await.unwrap();
         let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
         std::fs::write(folder.join(format!("page-{name}.png")), picture).unwrap();
@@ -136,21 +136,29 @@ async fn people_see_in_a_browser_what_comes_in() {
     );
     browser.keep("broadcast").await;
 
+    // What is drawn says in words what it shows, and its table stays open while more comes in.
+    browser.click("#show-over-time").await;
+    fixture.tell(&queued[2], delivered()).await;
+    browser.sees("#over-time tbody tr:last-child td:nth-child(10)", "1").await;
+    let told = "return Array.from(document.querySelectorAll('figure svg'), (svg) => svg.getAttribute('aria-label'))";
+    let told = browser.run(told).await.to_string();
+    assert!(told.contains("Unsent 127, Failed 1, Delivered 1, Opened 1"), "{told}");
+
     // The next page, a filter, an order, a trail.
     browser.click("#next").await;
-    browser.sees("caption", "30 of 130 rows").await;
+    browser.sees("#rows caption", "30 of 130 rows").await;
     browser.click("#status-failed").await;
-    browser.sees("caption", "One row").await;
+    browser.sees("#rows caption", "One row").await;
     browser.type_into("[name=search]", "nobody").await;
     browser.click("form.filter button").await;
-    browser.sees("caption", "No rows").await;
+    browser.sees("#rows caption", "No rows").await;
     browser.click("#status-all").await;
     browser.run("document.querySelector('[name=search]').value = ''").await;
     browser.click("form.filter button").await;
     browser.click("#sort-delivery_results").await;
     browser.click("#sort-delivery_results").await;
-    browser.sees("tbody tr:first-child", "Opened").await;
-    browser.click("tbody tr:nth-child(2) [data-status] a").await;
+    browser.sees("#rows tbody tr:first-child", "Opened").await;
+    browser.click("#rows tbody tr:nth-child(3) [data-status] a").await;
     browser.sees("h1", "c001 in snow-day").await;
     browser.sees(".trail", "It was given up").await;
     browser.click("form[action='/block'] button").await;

@@ -54,6 +54,15 @@ async fn a_broadcast_shows_its_counts_and_its_rows() {
     ] {
         assert!(page.contains(said), "{said}: {page}");
     }
+    // What is drawn stands in words and in a table beside it.
+    for said in [
+        "aria-label=\"From planned to read\"",
+        "<td>Sent or tried</td><td class=\"number\">4</td><td class=\"number\">100.0 % (4 of 4)</td>",
+        "aria-label=\"Delivery Results over time. At last: Sent 1, Failed 1, Delivered 1, Opened 1\"",
+        "at the end of each minute (UTC)",
+    ] {
+        assert!(page.contains(said), "{said}: {page}");
+    }
     let failed = fixture.get(&link(&page, "status-failed").unwrap()).await.body;
     assert_eq!(contacts(&failed), ["c002"]);
     assert!(failed.contains("aria-current=\"true\""));
