@@ -1,6 +1,7 @@
-//! The programs of others that tests start: Postfix, strace, DuckDB and a browser.
+//! The programs of others that tests start: Postfix, strace, DuckDB and a browser; and axe-core, which runs in it.
 
 mod apt;
+mod npm;
 mod pip;
 
 use std::fs;
@@ -22,6 +23,8 @@ pub(crate) enum Server {
     DuckDb,
     /// What drives a browser.
     Chromedriver,
+    /// A script that looks for what keeps people from using a page.
+    Axe,
 }
 
 /// What was found of them.
@@ -32,7 +35,8 @@ pub(crate) struct Servers {
 }
 
 impl Server {
-    const ALL: [Self; 4] = [Self::Postfix, Self::Strace, Self::DuckDb, Self::Chromedriver];
+    const ALL: [Self; 5] =
+        [Self::Postfix, Self::Strace, Self::DuckDb, Self::Chromedriver, Self::Axe];
 
     /// The command.
     pub(crate) fn name(self) -> &'static str {
@@ -41,6 +45,7 @@ impl Server {
             Self::Strace => "strace",
             Self::DuckDb => "duckdb",
             Self::Chromedriver => "chromedriver",
+            Self::Axe => "axe-core",
         }
     }
 
@@ -56,6 +61,7 @@ impl Server {
             Self::Strace => "MAILTRAIL_STRACE",
             Self::DuckDb => "MAILTRAIL_DUCKDB",
             Self::Chromedriver => "MAILTRAIL_CHROMEDRIVER",
+            Self::Axe => "MAILTRAIL_AXE",
         }
     }
 
@@ -85,6 +91,11 @@ impl Server {
             Self::Chromedriver => {
                 process::capture(arguments(process::command(project, path), &["--version"]))?;
             }
+            Self::Axe => {
+                let is_it =
+                    fs::read_to_string(path)?.starts_with(&format!("/*! axe v{}", npm::AXE));
+                anyhow::ensure!(is_it, "it is not axe-core {}", npm::AXE);
+            }
         }
         Ok(())
     }
@@ -97,7 +108,7 @@ impl Server {
         let template = match self {
             Self::Postfix => include_str!("postfix.sh"),
             Self::Strace => include_str!("strace.sh"),
-            Self::DuckDb | Self::Chromedriver => {
+            Self::DuckDb | Self::Chromedriver | Self::Axe => {
                 anyhow::bail!("it is not unpacked by Debian's tools")
             }
         };
@@ -122,8 +133,12 @@ impl Server {
 
     /// Where the command of its unpacked package lies.
     fn unpacked(self, project: &Project) -> PathBuf {
-        let bin = project.target("servers").join(self.name()).join("bin");
-        bin.join(if self == Self::DuckDb { "python" } else { self.name() })
+        let folder = project.target("servers").join(self.name());
+        folder.join(match self {
+            Self::Postfix | Self::Strace | Self::Chromedriver => format!("bin/{}", self.name()),
+            Self::DuckDb => "bin/python".to_owned(),
+            Self::Axe => "node_modules/axe-core/axe.min.js".to_owned(),
+        })
     }
 
     /// Finds the command: as the environment says, else on the `PATH`, else unpacked before.
@@ -138,20 +153,28 @@ impl Server {
         Ok(path)
     }
 
-    /// Whether a Debian package holds it; else `PyPI` does.
+    /// Whether a Debian package holds it; else `PyPI` or npm does.
     fn is_of_debian(self) -> bool {
-        self != Self::DuckDb
+        !matches!(self, Self::DuckDb | Self::Axe)
     }
 
     /// Unpacks its package and tries it.
     fn unpack(self, project: &Project) -> Result<PathBuf> {
         anyhow::ensure!(self != Self::Chromedriver, "a browser runs only where it is installed");
         output::line(&format!("{}: unpacking its package below target/servers", self.name()));
-        let path = if self.is_of_debian() {
-            self.wrap(project, &apt::unpack(project, self.package())?)?
-        } else {
-            pip::unpack(project, &project.target("servers").join(self.name()), self.name())?;
-            self.unpacked(project)
+        let folder = project.target("servers").join(self.name());
+        let path = match self {
+            Self::DuckDb => {
+                pip::unpack(project, &folder, self.name())?;
+                self.unpacked(project)
+            }
+            Self::Axe => {
+                npm::unpack(project, &folder)?;
+                self.unpacked(project)
+            }
+            Self::Postfix | Self::Strace | Self::Chromedriver => {
+                self.wrap(project, &apt::unpack(project, self.package())?)?
+            }
         };
         self.trial(project, &path).context("its unpacked package can't be used")?;
         Ok(path)
