@@ -222,8 +222,8 @@ fn log_row(row: &EmailLogRow) -> Markup {
             td data-status=(row.status.code()) {
                 a id={ "trail-" (row.delivery) } href={ "/delivery/" (row.delivery) } { (row.delivery_results) }
             }
-            td { (safe(&row.why)) }
-            td { (row.what_to_do) }
+            td class="words" { (safe(&row.why)) }
+            td class="words" { (row.what_to_do) }
             td class="time" { (moment(row.last_change)) }
             td class="number" { (row.opens_person) }
             td class="number" { (row.opens_unknown) }
