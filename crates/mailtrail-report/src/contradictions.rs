@@ -75,8 +75,8 @@ impl Contradictions {
         Ok(Self { contradictions })
     }
 
-    /// As a report.
-    pub fn sheet(&self) -> Sheet {
+    /// As a report; with a label, by the values of it.
+    pub fn sheet(&self, by: Option<&str>) -> Sheet {
         use Kind::{Status, Text, Time};
         use Shown::{Always, Data, Full, Roomy};
         let columns = [
@@ -95,7 +95,12 @@ impl Contradictions {
         let columns =
             columns.map(|(name, title, kind, shown)| Column::new(name, title, kind).shown(shown));
         let mut sheet = Sheet::new("contradictions", "Contradictions", columns);
-        for one in &self.contradictions {
+        let value = |one: &&Contradiction| {
+            by.map(|label| one.row.labels.get(label).cloned().unwrap_or_default())
+        };
+        let mut contradictions: Vec<_> = self.contradictions.iter().collect();
+        contradictions.sort_by_cached_key(value);
+        for one in &contradictions {
             let row = &one.row;
             sheet.push([
                 row.delivery.to_string().into(),
@@ -112,6 +117,9 @@ impl Contradictions {
             ]);
         }
         sheet.note("What arrived stays Delivered or Opened: explain tells the whole trail.");
-        sheet
+        match by {
+            Some(label) => sheet.led_by(label, contradictions.iter().filter_map(value)),
+            None => sheet,
+        }
     }
 }

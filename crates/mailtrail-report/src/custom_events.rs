@@ -1,5 +1,7 @@
 //! Custom events: what is kept, and is none of the events that we know.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use mailtrail_core::event::Row;
 use mailtrail_core::projection::StateError;
@@ -41,6 +43,8 @@ pub struct CustomEvent {
     pub stream: StreamId,
     /// The row that it concerns, if one is planned.
     pub row: Option<Row>,
+    /// The labels of that row.
+    pub labels: BTreeMap<String, String>,
 }
 
 impl CustomEvents {
@@ -57,14 +61,15 @@ impl CustomEvents {
         let mut events = Vec::new();
         for (moment, brought) in trails.custom()? {
             let stream = brought.stream;
-            let mut row = None;
+            let mut planned = None;
             for delivery in trails.concerned(stream)? {
                 if log.answers(query, delivery)? {
-                    row = log.planned_row(delivery)?;
+                    planned = log.held_row(delivery)?;
                     break;
                 }
             }
-            if row.is_some() || query.is_of_all() {
+            if planned.is_some() || query.is_of_all() {
+                let (row, labels) = planned.map(|planned| (planned.row, planned.labels)).unzip();
                 events.push(CustomEvent {
                     at: moment.at,
                     custom_type: brought.event_type,
@@ -72,14 +77,15 @@ impl CustomEvents {
                     event: moment.event,
                     stream,
                     row,
+                    labels: labels.unwrap_or_default(),
                 });
             }
         }
         Ok(Self { events })
     }
 
-    /// As a report.
-    pub fn sheet(&self) -> Sheet {
+    /// As a report; with a label, by the values of it.
+    pub fn sheet(&self, by: Option<&str>) -> Sheet {
         use Kind::{Text, Time};
         use Shown::{Always, Data, Full, Roomy};
         let columns = [
@@ -95,7 +101,11 @@ impl CustomEvents {
         let columns =
             columns.map(|(name, title, kind, shown)| Column::new(name, title, kind).shown(shown));
         let mut sheet = Sheet::new("custom_events", "Custom events", columns);
-        for one in &self.events {
+        let value =
+            |one: &&CustomEvent| by.map(|label| one.labels.get(label).cloned().unwrap_or_default());
+        let mut events: Vec<_> = self.events.iter().collect();
+        events.sort_by_cached_key(value);
+        for one in &events {
             let row = one.row.as_ref();
             sheet.push([
                 one.at.into(),
@@ -109,6 +119,9 @@ impl CustomEvents {
             ]);
         }
         sheet.note("They are kept, and raise no status.");
-        sheet
+        match by {
+            Some(label) => sheet.led_by(label, events.iter().filter_map(value)),
+            None => sheet,
+        }
     }
 }

@@ -137,15 +137,36 @@ impl DomainHealth {
     /// # Errors
     /// [`StateError`] if the state can't be read.
     pub fn of(state: &EmailLogState, query: &Query, period: Period) -> Result<Self, StateError> {
-        let mut domains: BTreeMap<_, Health> = BTreeMap::new();
+        let whole = Self::by(state, query, period, None)?.into_values().next();
+        Ok(whole.unwrap_or_else(|| Self::of_nothing(period)))
+    }
+
+    /// The same by the values of a label as [`summary_by`](EmailLogState::summary_by); without one all are under the empty
+    /// value.
+    ///
+    /// # Errors
+    /// As of [`of`](Self::of).
+    pub fn by(
+        state: &EmailLogState,
+        query: &Query,
+        period: Period,
+        label: Option<&str>,
+    ) -> Result<BTreeMap<String, Self>, StateError> {
+        let mut groups: BTreeMap<String, Self> = BTreeMap::new();
         state.each_row(query, |planned, evidence| {
             if let Some(domain) = planned.domain().filter(|_| was_tried(evidence)) {
                 let day = tried_at(evidence).map(|at| period.first_day(at));
-                domains.entry((domain, day)).or_default().count(evidence);
+                let group = groups.entry(planned.value(label));
+                let group = group.or_insert_with(|| Self::of_nothing(period));
+                group.domains.entry((domain, day)).or_default().count(evidence);
             }
             Ok(())
         })?;
-        Ok(Self { period, domains })
+        Ok(groups)
+    }
+
+    fn of_nothing(period: Period) -> Self {
+        Self { period, domains: BTreeMap::new() }
     }
 
     /// How a day or week of a domain differs from those before it, if it is sure.

@@ -60,6 +60,11 @@ impl PlannedRow {
         key
     }
 
+    /// The value of a label; empty without one.
+    pub(crate) fn value(&self, label: Option<&str>) -> String {
+        label.and_then(|label| self.labels.get(label).cloned()).unwrap_or_default()
+    }
+
     /// The domain of the address, if it is one.
     pub(crate) fn domain(&self) -> Option<Box<str>> {
         if let Some(address) = &self.normal_address {

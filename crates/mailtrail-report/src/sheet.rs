@@ -1,5 +1,7 @@
 //! A report as every rendering shows it: columns, rows, and what to draw.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use mailtrail_core::Status;
 
@@ -164,6 +166,40 @@ impl Sheet {
     /// Says something that has to be known to read it.
     pub fn note(&mut self, sentence: impl Into<String>) {
         self.notes.push(sentence.into());
+    }
+
+    /// With a first column: the value of a label, of each row in order.
+    ///
+    /// ```
+    /// use mailtrail_report::{EmailLogRow, render};
+    /// let by_school = EmailLogRow::sheet(&[]).led_by("school", []);
+    /// assert!(render::table(&by_school, None).contains("school"));
+    /// ```
+    pub fn led_by(mut self, label: &str, values: impl IntoIterator<Item = String>) -> Self {
+        self.columns.insert(0, Column::new(label, label, Kind::Text));
+        let mut values = values.into_iter();
+        for row in &mut self.rows {
+            row.insert(0, values.next().into());
+        }
+        self
+    }
+
+    /// A report that was made of the rows of each value of a label, as one. `nothing` is that of no rows. What is drawn is left
+    /// out; a note that not all of them have names the value.
+    pub fn of_groups(label: &str, nothing: Self, groups: &BTreeMap<String, Self>) -> Self {
+        let mut whole = Self { charts: Vec::new(), ..nothing };
+        let has_all = |note: &String| groups.values().all(|sheet| sheet.notes.contains(note));
+        if let Some(first) = groups.values().next() {
+            whole.notes = first.notes.iter().filter(|note| has_all(note)).cloned().collect();
+        }
+        let mut values = Vec::new();
+        for (value, sheet) in groups {
+            let own = sheet.notes.iter().filter(|note| !has_all(note));
+            whole.notes.extend(own.map(|note| format!("{label}={value}: {note}")));
+            values.extend(sheet.rows.iter().map(|_| value.clone()));
+            whole.rows.extend(sheet.rows.iter().cloned());
+        }
+        whole.led_by(label, values)
     }
 
     /// Which columns are shown where so much is.

@@ -39,8 +39,7 @@ impl Times {
     ) -> Result<BTreeMap<String, Self>, StateError> {
         let mut groups: BTreeMap<String, Self> = BTreeMap::new();
         state.each_row(query, |planned, evidence| {
-            let value = label.and_then(|label| planned.labels.get(label).cloned());
-            groups.entry(value.unwrap_or_default()).or_default().add(evidence);
+            groups.entry(planned.value(label)).or_default().add(evidence);
             Ok(())
         })?;
         Ok(groups)

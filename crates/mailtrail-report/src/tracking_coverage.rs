@@ -54,6 +54,9 @@ pub struct Coverage {
     pub with_open_signal: u64,
 }
 
+/// The From addresses that a contact knows, and how much of what arrived from them was read.
+type Contacts = BTreeMap<ContactId, (BTreeSet<Box<str>>, Rate)>;
+
 impl Coverage {
     /// How many are known to have arrived, of those that were taken.
     pub fn known(&self) -> Rate {
@@ -81,8 +84,20 @@ impl TrackingCoverage {
     /// # Errors
     /// [`StateError`] if the state can't be read.
     pub fn of(state: &EmailLogState, query: &Query) -> Result<Self, StateError> {
-        let mut coverage = Self::default();
-        let mut contacts: BTreeMap<ContactId, (BTreeSet<Box<str>>, Rate)> = BTreeMap::new();
+        Ok(Self::by(state, query, None)?.into_values().next().unwrap_or_default())
+    }
+
+    /// The same by the values of a label as [`summary_by`](EmailLogState::summary_by); without one all are under the empty
+    /// value.
+    ///
+    /// # Errors
+    /// As of [`of`](Self::of).
+    pub fn by(
+        state: &EmailLogState,
+        query: &Query,
+        label: Option<&str>,
+    ) -> Result<BTreeMap<String, Self>, StateError> {
+        let mut groups: BTreeMap<String, (Self, Contacts)> = BTreeMap::new();
         state.each_row(query, |planned, evidence| {
             let status = evidence.status();
             let is_taken =
@@ -90,6 +105,7 @@ impl TrackingCoverage {
             if !is_taken && status < Status::Delivered {
                 return Ok(());
             }
+            let (coverage, contacts) = groups.entry(planned.value(label)).or_default();
             let from = planned.row.from.clone().unwrap_or_default();
             let domain = planned.domain().unwrap_or_default();
             coverage.domains.entry(domain).or_default().count(evidence);
@@ -106,12 +122,15 @@ impl TrackingCoverage {
             }
             Ok(())
         })?;
-        for (addresses, read) in contacts.values() {
-            let [one, several] = &mut coverage.read_by_from_addresses;
-            let sum = if addresses.len() == 1 { one } else { several };
-            *sum = sum.and(*read);
-        }
-        Ok(coverage)
+        let with_contacts = |(mut coverage, contacts): (Self, Contacts)| {
+            for (addresses, read) in contacts.values() {
+                let [one, several] = &mut coverage.read_by_from_addresses;
+                let sum = if addresses.len() == 1 { one } else { several };
+                *sum = sum.and(*read);
+            }
+            coverage
+        };
+        Ok(groups.into_iter().map(|(value, group)| (value, with_contacts(group))).collect())
     }
 
     /// What would make more known, as far as the numbers speak for it.

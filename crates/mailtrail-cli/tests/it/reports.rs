@@ -152,6 +152,47 @@ async fn every_report_is_there_in_every_way_to_ask_for_it() {
     assert_eq!(broadcasts, ["tue", "mon"]);
 }
 
+/// The reports that are made by the values of a label.
+const BY_LABEL: [&str; 8] = [
+    "email-log",
+    "summary",
+    "invalid-addresses",
+    "reading-behaviour",
+    "domain-health",
+    "tracking-coverage",
+    "contradictions",
+    "custom-events",
+];
+
+#[tokio::test]
+async fn every_report_is_made_by_the_values_of_a_label() {
+    let folder = school().await;
+    let folder = folder.path();
+    for name in BY_LABEL {
+        let rows = report(folder, &[name, "--by", "school"]);
+        let values: Vec<_> = rows.iter().map(|row| row["school"].as_str().unwrap()).collect();
+        assert!(!values.is_empty(), "{name}");
+        if name != "reading-behaviour" {
+            assert!(values.is_sorted(), "{name}: {values:?}");
+        }
+        // Each group is what the report says of its rows alone.
+        let group = values[0];
+        let alone = report(folder, &[name, "--where", &format!("school={group}")]);
+        if ["email-log", "domain-health", "tracking-coverage", "contradictions", "custom-events"]
+            .contains(&name)
+        {
+            let of_group = rows.iter().filter(|row| row["school"] == group).cloned();
+            let without = of_group.map(|mut row| {
+                row.as_object_mut().unwrap().remove("school");
+                row
+            });
+            assert_eq!(without.collect::<Vec<_>>(), alone, "{name}");
+        }
+    }
+    let table = text(&mailtrail(folder, &["report", "email-log", "--by", "school"]));
+    assert!(table.contains("school"), "{table}");
+}
+
 #[tokio::test]
 async fn the_email_log_is_filtered_searched_sorted_and_paged() {
     let folder = school().await;
@@ -186,9 +227,9 @@ async fn the_email_log_is_filtered_searched_sorted_and_paged() {
     let said = refused(folder, &["email-log", "--where", "shool=North"]);
     assert!(said.contains("there is no column and no label \"shool\""), "{said}");
     assert!(refused(folder, &["email-log", "--sort", "nothing"]).contains("nothing"));
-    assert!(refused(folder, &["domain-health", "--by", "school"]).contains("--where"));
     assert!(refused(folder, &["unmatched-feedback", "mon"]).contains("no broadcast"));
-    for report in ["summary", "reading-behaviour", "invalid-addresses"] {
+    assert!(refused(folder, &["unmatched-feedback", "--by", "school"]).contains("label"));
+    for report in BY_LABEL {
         assert!(refused(folder, &[report, "--by", "shool"]).contains("shool"), "{report}");
     }
 }

@@ -35,8 +35,8 @@ fn sheets(envelopes: &[Envelope]) -> Vec<Sheet> {
     sheets.push(TrackingCoverage::of(&log, &all).unwrap().sheet());
     let trails = built(&Trails, envelopes);
     sheets.push(UnmatchedFeedback::of(&trails).unwrap().sheet());
-    sheets.push(Contradictions::of(&log, &trails, &all).unwrap().sheet());
-    sheets.push(CustomEvents::of(&log, &trails, &all).unwrap().sheet());
+    sheets.push(Contradictions::of(&log, &trails, &all).unwrap().sheet(None));
+    sheets.push(CustomEvents::of(&log, &trails, &all).unwrap().sheet(None));
     sheets.push(OverTime::of(&log, &trails, &all).unwrap().sheet());
     sheets.push(Comparison::of(&log, &all, 3).unwrap().sheet());
     let mut summary = Summary::sheet(&log.summary_by(&all, "school").unwrap(), Some("school"));
@@ -106,6 +106,28 @@ proptest! {
         let comparison = Comparison::of(&log, &all, usize::MAX).unwrap();
         let rows: u64 = comparison.broadcasts.iter().map(|one| one.summary.rows()).sum();
         prop_assert_eq!(rows, summary.rows());
+    }
+
+    /// A report by the values of a label is, of each value, that of its rows alone.
+    #[test]
+    fn groups_are_the_reports_of_their_rows(h in history(Shape::adversarial()), seed: u64) {
+        let envelopes = Feeder::new(&h).shuffled_by(seed).envelopes();
+        let (log, trails) = (built(&EmailLog, &envelopes), built(&Trails, &envelopes));
+        let all = Query::default();
+        for (value, health) in DomainHealth::by(&log, &all, Period::Day, Some("school")).unwrap() {
+            let own = Query::default().label("school", value);
+            prop_assert_eq!(health, DomainHealth::of(&log, &own, Period::Day).unwrap());
+        }
+        for (value, coverage) in TrackingCoverage::by(&log, &all, Some("school")).unwrap() {
+            let own = Query::default().label("school", value);
+            prop_assert_eq!(coverage, TrackingCoverage::of(&log, &own).unwrap());
+        }
+        let contradictions = Contradictions::of(&log, &trails, &all).unwrap();
+        let (by, plain) = (contradictions.sheet(Some("school")), contradictions.sheet(None));
+        prop_assert_eq!(by.rows.len(), plain.rows.len());
+        for row in &by.rows {
+            prop_assert!(plain.rows.contains(&row[1..].to_vec()));
+        }
     }
 
     /// The counts of an hour are those of what had happened by its end; the last ones are the present ones.
@@ -525,7 +547,7 @@ fn what_single_events_say_is_listed_with_who_brought_it() {
         serde_json::from_str(&render::json(sheet).unwrap()).unwrap()
     };
     let all = Query::default();
-    let contradiction = json(&Contradictions::of(&log, &trails, &all).unwrap().sheet());
+    let contradiction = json(&Contradictions::of(&log, &trails, &all).unwrap().sheet(None));
     for (name, value) in [
         ("contact_id", "ann"),
         ("status", "delivered"),
@@ -536,7 +558,7 @@ fn what_single_events_say_is_listed_with_who_brought_it() {
     ] {
         assert_eq!(contradiction[name], value);
     }
-    let custom = json(&CustomEvents::of(&log, &trails, &all).unwrap().sheet());
+    let custom = json(&CustomEvents::of(&log, &trails, &all).unwrap().sheet(None));
     assert_eq!((&custom["type"], &custom["broadcast"]), (&"printed".into(), &"b4".into()));
     let elsewhere = Query::of("b1".parse().unwrap());
     assert!(CustomEvents::of(&log, &trails, &elsewhere).unwrap().events.is_empty());

@@ -86,10 +86,10 @@ pub(super) fn of_trails(page: Page) -> Page {
             Ok(UnmatchedFeedback::of(trails)?.sheet())
         }),
         ("contradictions", "Contradictions", |log, trails| {
-            Ok(Contradictions::of(log, trails, &Query::default())?.sheet())
+            Ok(Contradictions::of(log, trails, &Query::default())?.sheet(None))
         }),
         ("custom_events", "Custom events", |log, trails| {
-            Ok(CustomEvents::of(log, trails, &Query::default())?.sheet())
+            Ok(CustomEvents::of(log, trails, &Query::default())?.sheet(None))
         }),
     ];
     views.into_iter().fold(page, |page, (name, title, view)| {

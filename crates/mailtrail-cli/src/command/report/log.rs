@@ -22,10 +22,10 @@ pub(crate) struct Log {
     #[arg(long, value_name = "COLUMN[:desc]")]
     sort: Option<Sort>,
     /// At most so many rows; says behind which one the next page begins.
-    #[arg(long, value_name = "ROWS")]
+    #[arg(long, value_name = "ROWS", conflicts_with = "by")]
     limit: Option<usize>,
     /// The rows behind this one, as the page before said.
-    #[arg(long, value_name = "CURSOR")]
+    #[arg(long, value_name = "CURSOR", conflicts_with = "by")]
     after: Option<Cursor>,
 }
 
@@ -36,14 +36,23 @@ impl Log {
         query.search.clone_from(&self.search);
         let reported = state_of(opened, EmailLog, &rows.as_of).await?;
         reported.state.check(&query, self.sort.as_ref()).map_err(unanswered)?;
+        if let Some(label) = &rows.by {
+            reported.state.check_label(&query, label).map_err(unanswered)?;
+        }
         let mut paging = Paging::default();
         paging.sort.clone_from(&self.sort);
         paging.limit = self.limit;
         paging.after.clone_from(&self.after);
-        let page = reported.state.page(&query, &paging).map_err(unanswered)?;
+        let mut page = reported.state.page(&query, &paging).map_err(unanswered)?;
         if let Some(next) = page.next {
             output::note(format!("there are more rows: --after {next}"));
         }
-        Ok((EmailLogRow::sheet(&page.rows), reported.head))
+        let Some(label) = &rows.by else {
+            return Ok((EmailLogRow::sheet(&page.rows), reported.head));
+        };
+        let value = |row: &EmailLogRow| row.labels.get(label).cloned().unwrap_or_default();
+        page.rows.sort_by_cached_key(value);
+        let sheet = EmailLogRow::sheet(&page.rows);
+        Ok((sheet.led_by(label, page.rows.iter().map(value)), reported.head))
     }
 }

@@ -123,31 +123,14 @@ impl Report {
         asked.shown.print(&sheet, &footer(&opened, head, &asked.rows.as_of)?, setup.json)
     }
 
-    /// Whether the report can be what is asked: what it can't be made by is not left out in silence.
+    /// Whether the report can be what is asked: what it can't be made of is not left out in silence.
     fn check(&self) -> Result<(), Failure> {
-        let rows = match self {
-            Self::Summary(_) | Self::InvalidAddresses(_) | Self::ReadingBehaviour(_) => {
-                return Ok(());
-            }
-            Self::UnmatchedFeedback(asked) => {
-                let rows = &asked.rows;
-                let is_of_all = rows.broadcast.is_none() && rows.conditions.is_empty();
-                if !is_of_all || !rows.status.is_empty() {
-                    let why = "what matches no delivery has no broadcast, label or status";
-                    return Err(Failure::data(why));
-                }
-                rows
-            }
-            Self::EmailLog(log) => &log.asked.rows,
-            Self::DomainHealth(health) => &health.asked.rows,
-            Self::TrackingCoverage(asked)
-            | Self::Contradictions(asked)
-            | Self::CustomEvents(asked) => &asked.rows,
-        };
-        match &rows.by {
-            Some(_) => Err(Failure::data("this report is not made --by anything: see --where")),
-            None => Ok(()),
+        let Self::UnmatchedFeedback(Asked { rows, .. }) = self else { return Ok(()) };
+        let is_of_all = rows.broadcast.is_none() && rows.conditions.is_empty();
+        if is_of_all && rows.status.is_empty() && rows.by.is_none() {
+            return Ok(());
         }
+        Err(Failure::data("what matches no delivery has no broadcast, label or status"))
     }
 }
 

@@ -1,11 +1,13 @@
 //! The reports that are views over kept states.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use mailtrail::core::store::Head;
 use mailtrail::report::sheet::Sheet;
 use mailtrail::report::{
-    By, Contradictions, CustomEvents, DomainHealth, InvalidAddresses, Period, ReadingBehaviour,
-    TrackingCoverage, Trails, TrailsState, UnmatchedFeedback,
+    By, Contradictions, CustomEvents, DomainHealth, EmailLogState, InvalidAddresses, Period,
+    ReadingBehaviour, TrackingCoverage, Trails, TrailsState, UnmatchedFeedback,
 };
 
 use super::{Asked, Rows, state_of, unanswered};
@@ -24,9 +26,13 @@ pub(crate) struct Health {
 
 impl Health {
     pub(super) async fn sheet(&self, opened: &Opened) -> Result<(Sheet, Head), Failure> {
-        let (state, query, head) = self.asked.rows.asked(opened).await?;
-        let period = if self.weekly { Period::Week } else { Period::Day };
-        Ok((DomainHealth::of(&state, &query, period)?.sheet(), head))
+        let (rows, period) =
+            (&self.asked.rows, if self.weekly { Period::Week } else { Period::Day });
+        let (state, query, head) = rows.asked_by_label(opened).await?;
+        let groups = DomainHealth::by(&state, &query, period, rows.by.as_deref())?;
+        let nothing = DomainHealth::of(&EmailLogState::default(), &query, period)?.sheet();
+        let groups = groups.into_iter().map(|(value, health)| (value, health.sheet())).collect();
+        Ok((rows.of_groups(nothing, groups), head))
     }
 }
 
@@ -60,8 +66,19 @@ impl Rows {
         &self,
         opened: &Opened,
     ) -> Result<(Sheet, Head), Failure> {
-        let (state, query, head) = self.asked(opened).await?;
-        Ok((TrackingCoverage::of(&state, &query)?.sheet(), head))
+        let (state, query, head) = self.asked_by_label(opened).await?;
+        let groups = TrackingCoverage::by(&state, &query, self.by.as_deref())?;
+        let groups = groups.into_iter().map(|(value, coverage)| (value, coverage.sheet()));
+        let nothing = TrackingCoverage::default().sheet();
+        Ok((self.of_groups(nothing, groups.collect()), head))
+    }
+
+    /// A report by the values of the label that is asked for, if one is.
+    fn of_groups(&self, nothing: Sheet, mut groups: BTreeMap<String, Sheet>) -> Sheet {
+        match &self.by {
+            Some(label) => Sheet::of_groups(label, nothing, &groups),
+            None => groups.pop_first().map_or(nothing, |(_, whole)| whole),
+        }
     }
 
     pub(super) async fn unmatched(&self, opened: &Opened) -> Result<(Sheet, Head), Failure> {
@@ -70,14 +87,15 @@ impl Rows {
     }
 
     pub(super) async fn contradictions(&self, opened: &Opened) -> Result<(Sheet, Head), Failure> {
-        let (state, query, head) = self.asked(opened).await?;
+        let (state, query, head) = self.asked_by_label(opened).await?;
         let trails = self.trails(opened).await?;
-        Ok((Contradictions::of(&state, &trails, &query)?.sheet(), head))
+        let sheet = Contradictions::of(&state, &trails, &query)?.sheet(self.by.as_deref());
+        Ok((sheet, head))
     }
 
     pub(super) async fn custom_events(&self, opened: &Opened) -> Result<(Sheet, Head), Failure> {
-        let (state, query, head) = self.asked(opened).await?;
+        let (state, query, head) = self.asked_by_label(opened).await?;
         let trails = self.trails(opened).await?;
-        Ok((CustomEvents::of(&state, &trails, &query)?.sheet(), head))
+        Ok((CustomEvents::of(&state, &trails, &query)?.sheet(self.by.as_deref()), head))
     }
 }
