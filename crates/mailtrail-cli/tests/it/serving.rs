@@ -99,6 +99,12 @@ fn the_page_is_for_who_sees_the_link_and_for_its_users() {
     assert!(login.starts_with("http/1.1 303") && !cookie.contains("secure"), "{login}");
     let again = ask(&serve, path, "", "");
     assert!(again.starts_with("HTTP/1.1 403"), "{again}");
+    // Who comes later asks for a link of their own.
+    serve.signal("USR1");
+    let said = serve.says("/login?once=");
+    let other = said.trim().split_at(said.find("/login").unwrap()).1;
+    assert_ne!(other, path);
+    assert!(ask(&serve, other, "", "").starts_with("HTTP/1.1 303"));
 
     let bearer = "Authorization: Bearer office-0123456789-secret\r\n";
     let overview = ask(&serve, "/", bearer, "");

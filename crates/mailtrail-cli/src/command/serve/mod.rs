@@ -1,6 +1,7 @@
 //! `serve`: webhooks, the pixel, links and unsubscribing, and the intake of bounce mails.
 
 mod background;
+mod links;
 mod ports;
 mod reports;
 mod subscribers;
@@ -14,6 +15,7 @@ use clap::Args;
 use mailtrail::page::Page;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use self::links::Links;
 use self::reports::Reports;
 use self::subscribers::Subscribers;
 use self::told::{taken_no_more, tell_what_stands_still, tell_who_is_paused};
@@ -51,7 +53,7 @@ impl Serve {
         }
         let http = http.settings()?;
         let domain = config.return_path_domain.unwrap_or_default();
-        let mut stop = Stop::listen()?;
+        let (mut stop, mut links) = (Stop::listen()?, Links::listen()?);
         let opened = setup.open().await?.require_ownership()?;
         let share = opened.share()?;
         let reports = Reports::follow(&opened)?;
@@ -75,18 +77,13 @@ impl Serve {
         };
         let ports = Ports::open(&opened, &config.webhook, &domain, http, self.lmtp, shown).await?;
         output::note(format!("webhooks and pixel on {scheme}://{}", ports.http));
-        if is_here {
-            let link = page.login_link(&format!("{scheme}://{}", ports.http));
-            let link = link.map_err(Failure::other)?;
-            output::note(format!(
-                "the page, for the first who opens this within 10 minutes: {link}"
-            ));
-        }
         output::note(format!("bounce mails by LMTP on {}", ports.lmtp.local_addr()));
+        let base = is_here.then(|| format!("{scheme}://{}", ports.http));
         let watched = reports.watched();
         let ended = tokio::select! {
             () = stop.asked() => Ok(()),
             error = taken_no_more(&**opened.tracker.store()) => Err(error.into()),
+            failure = links.tell(&page, base.as_deref()) => Err(failure),
             never = tell_what_stands_still(&watched) => match never {},
             never = tell_who_is_paused(&subscribers) => match never {},
         };
