@@ -1,6 +1,6 @@
 //! The Email Log: one row for each delivery.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
@@ -156,23 +156,31 @@ impl EmailLogState {
 
     /// The deliveries whose planned address has this normal form, in the order of broadcast and delivery.
     pub fn deliveries_to(&self, normal_address: &str) -> Result<Vec<DeliveryId>, StateError> {
-        let mut found = Vec::new();
+        let rows = self.rows_to([normal_address.into()].into())?.into_values().flatten();
+        let found: BTreeSet<_> = rows.map(|row| (row.broadcast, row.delivery)).collect();
+        Ok(found.into_iter().map(|(_, delivery)| delivery).collect())
+    }
+
+    /// The rows whose planned address has one of these normal forms, by that.
+    pub(crate) fn rows_to(&self, addresses: BTreeSet<Box<str>>) -> Result<RowsTo, StateError> {
+        let mut found: RowsTo = addresses.iter().map(|to| (to.clone(), Vec::new())).collect();
         let mut add = |planned: &PlannedRow| {
-            if planned.normal_address.as_deref() == Some(normal_address) {
-                found.push((planned.row.broadcast.clone(), planned.row.delivery));
+            let to = planned.normal_address.as_ref();
+            if let Some(rows) = to.and_then(|to| found.get_mut(to)) {
+                rows.push(planned.row.clone());
             }
         };
-        match &self.pages {
-            None => self.rows.each_in_memory().filter_map(|(_, row)| row.0.as_ref()).for_each(add),
-            Some(pages) => pages.each(&PlannedRow::address_prefix(normal_address), |entry| {
-                if let Some(row) = self.row_of(&entry)? {
-                    add(&row);
-                }
+        let Some(pages) = &self.pages else {
+            self.rows.each_in_memory().filter_map(|(_, row)| row.0.as_ref()).for_each(add);
+            return Ok(found);
+        };
+        for address in addresses {
+            pages.each(&PlannedRow::address_prefix(&address), |entry| {
+                self.row_of(&entry)?.iter().for_each(&mut add);
                 Ok::<_, StateError>(())
-            })?,
+            })?;
         }
-        found.sort();
-        Ok(found.into_iter().map(|(_, delivery)| delivery).collect())
+        Ok(found)
     }
 
     /// The row of a delivery, once it is planned.
@@ -316,6 +324,9 @@ impl EmailLogState {
         Ok(())
     }
 }
+
+/// Rows by the normal form of their address.
+type RowsTo = BTreeMap<Box<str>, Vec<Row>>;
 
 /// How visiting rows ends.
 enum Visited {

@@ -1,6 +1,7 @@
 //! What the events of one stream say that evidence forgets.
 
 use chrono::{DateTime, Utc};
+use mailtrail_core::address::normal_or_folded;
 use mailtrail_core::event::{Envelope, Event};
 use mailtrail_core::lattice::{Each, First, Last, Moment, Sparse};
 use mailtrail_core::projection::{Knowledge, StateError, TableValue};
@@ -33,11 +34,13 @@ struct Plan {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Steps(Vec<(u8, i64)>);
 
-/// The first event of a stream, and when the last one was.
+/// The first event of a stream, when the last one was, and the recipient that the first of those names which name one: an
+/// address in normal form.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Ends {
     first: First<Brought>,
     last: Last<()>,
+    recipient: First<Box<str>>,
 }
 
 /// An event, and who brought it.
@@ -52,8 +55,14 @@ pub(crate) struct Brought {
 /// The broadcast of a row, once it is planned, and how it came to its status.
 pub(crate) type PlannedLife = Option<(BroadcastTag, Life)>;
 
-/// The first event of a stream, and when the last one was.
-pub(crate) type FirstAndLast = (Moment, Brought, Option<DateTime<Utc>>);
+/// The first event of a stream, when the last one was, and whom they name.
+#[derive(Debug)]
+pub(crate) struct Unnamed {
+    pub(crate) moment: Moment,
+    pub(crate) first: Brought,
+    pub(crate) last: Option<DateTime<Utc>>,
+    pub(crate) recipient: Option<Box<str>>,
+}
 
 impl Trail {
     pub(crate) fn planned(&self) -> PlannedLife {
@@ -77,9 +86,14 @@ impl Trail {
     }
 
     /// Of a stream that is not planned.
-    pub(crate) fn ends(&self) -> Option<FirstAndLast> {
-        let ends = self.ends.value()?;
-        Some((ends.first.moment()?, ends.first.value()?.clone(), ends.last.at()))
+    pub(crate) fn unnamed(&self) -> Option<Unnamed> {
+        let Ends { first, last, recipient } = self.ends.value()?;
+        Some(Unnamed {
+            moment: first.moment()?,
+            first: first.value()?.clone(),
+            last: last.at(),
+            recipient: recipient.value().cloned(),
+        })
     }
 
     fn plan(&mut self, plan: Plan) -> bool {
@@ -104,6 +118,10 @@ impl Knowledge for Trail {
             let ends = self.ends.grow();
             ends.first.join(First::of(moment, Brought::of(envelope, fact)));
             ends.last.join(Last::of(moment, ()));
+            if let Some(recipient) = envelope.private().recipient {
+                let normal = normal_or_folded(&recipient).into();
+                ends.recipient.join(First::of(moment, normal));
+            }
         }
         let Some(fact) = fact else { return };
         let Some(floor) = fact.floor() else { return };
@@ -173,7 +191,9 @@ impl Join for Steps {
 
 impl Join for Ends {
     fn join(&mut self, other: Self) -> bool {
-        self.first.join(other.first) | self.last.join(other.last)
+        self.first.join(other.first)
+            | self.last.join(other.last)
+            | self.recipient.join(other.recipient)
     }
 }
 

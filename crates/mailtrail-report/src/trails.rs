@@ -15,20 +15,20 @@ use mailtrail_core::{BroadcastId, DeliveryId, EventId, Fact, Join, StreamId};
 
 use crate::course::{Course, Life};
 use crate::standing::BroadcastTag;
-use crate::trail::{Brought, FirstAndLast, PlannedLife, Trail, moment, read, written};
+use crate::trail::{Brought, PlannedLife, Trail, Unnamed, moment, read, written};
 
 /// Builds the state from which [`UnmatchedFeedback`](crate::UnmatchedFeedback), [`Contradictions`](crate::Contradictions),
 /// [`CustomEvents`](crate::CustomEvents) and [`OverTime`](crate::OverTime) are read, whatever the order of events.
 ///
 /// ```
 /// use mailtrail_core::projection::Projection;
-/// use mailtrail_report::{Trails, TrailsState, UnmatchedFeedback};
+/// use mailtrail_report::{EmailLogState, Trails, TrailsState, UnmatchedFeedback};
 /// let mut state = TrailsState::default();
 /// # let envelopes: Vec<mailtrail_core::event::Envelope> = Vec::new();
 /// for envelope in &envelopes {
 ///     Trails.apply(envelope, &mut state)?;
 /// }
-/// assert!(UnmatchedFeedback::of(&state)?.feedback.is_empty());
+/// assert!(UnmatchedFeedback::of(&EmailLogState::default(), &state)?.feedback.is_empty());
 /// # Ok::<(), mailtrail_core::projection::ApplyError>(())
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -62,7 +62,7 @@ impl Projection for Trails {
     }
 
     fn revision(&self) -> u32 {
-        2
+        3
     }
 
     fn filter(&self) -> Filter {
@@ -107,12 +107,12 @@ impl TrailsState {
         Ok(self.deliveries.of(delivery)?.refusal(event))
     }
 
-    /// The first event of each stream that no delivery names, and when the last one was: in order of time.
-    pub(crate) fn unmatched(&self) -> Result<Vec<FirstAndLast>, StateError> {
-        let mut unmatched: Vec<FirstAndLast> = Vec::new();
+    /// The streams that no delivery names, in order of the time of their first events.
+    pub(crate) fn unmatched(&self) -> Result<Vec<Unnamed>, StateError> {
+        let mut unmatched: Vec<Unnamed> = Vec::new();
         self.deliveries
-            .each_unmatched(Trail::is_planned, |trail| unmatched.extend(trail.ends()))?;
-        unmatched.sort_by_key(|(moment, ..)| (moment.at, moment.event));
+            .each_unmatched(Trail::is_planned, |trail| unmatched.extend(trail.unnamed()))?;
+        unmatched.sort_by_key(|one| (one.moment.at, one.moment.event));
         Ok(unmatched)
     }
 

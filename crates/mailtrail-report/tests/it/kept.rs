@@ -109,8 +109,8 @@ proptest! {
         let trails = in_steps(&Trails, &envelopes, steps);
         let mut in_memory = whole(&Trails, &envelopes);
         prop_assert_eq!(
-            UnmatchedFeedback::of(&TrailsState::attach(&trails).unwrap()).unwrap(),
-            UnmatchedFeedback::of(&in_memory).unwrap()
+            UnmatchedFeedback::of(&kept, &TrailsState::attach(&trails).unwrap()).unwrap(),
+            UnmatchedFeedback::of(&whole(&EmailLog, &envelopes), &in_memory).unwrap()
         );
         let attached = TrailsState::attach(&trails).unwrap();
         let now = DateTime::<chrono::Utc>::MAX_UTC;

@@ -34,7 +34,7 @@ fn sheets(envelopes: &[Envelope]) -> Vec<Sheet> {
     }
     sheets.push(TrackingCoverage::of(&log, &all).unwrap().sheet());
     let trails = built(&Trails, envelopes);
-    sheets.push(UnmatchedFeedback::of(&trails).unwrap().sheet());
+    sheets.push(UnmatchedFeedback::of(&log, &trails).unwrap().sheet());
     sheets.push(Contradictions::of(&log, &trails, &all).unwrap().sheet(None));
     sheets.push(CustomEvents::of(&log, &trails, &all).unwrap().sheet(None));
     sheets.push(OverTime::of(&log, &trails, &all).unwrap().sheet());
@@ -96,7 +96,7 @@ proptest! {
             prop_assert_eq!(delivered, summary.reached().count);
         }
 
-        let unmatched = UnmatchedFeedback::of(&trails).unwrap();
+        let unmatched = UnmatchedFeedback::of(&log, &trails).unwrap();
         prop_assert_eq!(unmatched.feedback.len() as u64, log.unmatched().unwrap());
         let contradictions = Contradictions::of(&log, &trails, &all).unwrap().contradictions;
         let mut contradicted: Vec<_> = contradictions.iter().map(|one| one.row.delivery).collect();
@@ -541,7 +541,9 @@ fn what_single_events_say_is_listed_with_who_brought_it() {
     custom.custom_type = "printed".into();
     story.says(ann, custom, noon(6));
     let nobody = StreamId::delivery(DeliveryId::from_bytes([9; 16]));
-    story.add(nobody, Delivered::default().into(), &Private::default(), noon(7));
+    let mut private = Private::default();
+    private.recipient = Some("<Ann@A.example>".into());
+    story.add(nobody, Delivered::default().into(), &private, noon(7));
     let (log, trails) = (story.state(), built(&Trails, &story.envelopes));
     let json = |sheet: &Sheet| -> serde_json::Value {
         serde_json::from_str(&render::json(sheet).unwrap()).unwrap()
@@ -562,7 +564,37 @@ fn what_single_events_say_is_listed_with_who_brought_it() {
     assert_eq!((&custom["type"], &custom["broadcast"]), (&"printed".into(), &"b4".into()));
     let elsewhere = Query::of("b1".parse().unwrap());
     assert!(CustomEvents::of(&log, &trails, &elsewhere).unwrap().events.is_empty());
-    let unmatched = json(&UnmatchedFeedback::of(&trails).unwrap().sheet());
+    let unmatched = json(&UnmatchedFeedback::of(&log, &trails).unwrap().sheet());
     assert_eq!((&unmatched["type"], &unmatched["source"]), (&"delivered".into(), &"story".into()));
     assert_eq!(unmatched["first"], "2023-11-20T12:00:00Z");
+    assert_eq!(unmatched["may_belong_to"], "ann in b4");
+}
+
+#[test]
+fn unmatched_feedback_may_belong_to_the_last_message_before_it() {
+    let mut story = school();
+    let suggested = |story: &Story| {
+        let trails = built(&Trails, &story.envelopes);
+        let unmatched = UnmatchedFeedback::of(&story.state(), &trails).unwrap().feedback;
+        let named =
+            |row: &mailtrail_core::event::Row| format!("{} in {}", row.contact, row.broadcast);
+        unmatched.iter().map(|one| one.suggested.as_ref().map(named)).collect::<Vec<_>>()
+    };
+    let mut private = Private::default();
+    for (number, recipient, day) in [
+        (1, Some("ann@a.example"), -1),
+        (2, Some("ann@a.example"), 1),
+        (3, Some("ann@a.example"), 16),
+        (4, Some("ann@a.example"), 17),
+        (5, Some("eve@a.example"), 18),
+        (6, None, 19),
+    ] {
+        private.recipient = recipient.map(Into::into);
+        let nobody = StreamId::delivery(DeliveryId::from_bytes([number; 16]));
+        story.add(nobody, Delivered::default().into(), &private, noon(day));
+    }
+    let expected = [None, Some("ann in b1"), Some("ann in b2"), None, None, None];
+    assert_eq!(suggested(&story), expected.map(|row| row.map(str::to_owned)));
+    // What is suggested moves no row.
+    assert_eq!(story.state().unmatched().unwrap(), 6);
 }

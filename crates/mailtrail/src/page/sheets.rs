@@ -82,8 +82,8 @@ pub(super) fn of_log(page: Page) -> Page {
 pub(super) fn of_trails(page: Page) -> Page {
     type View = fn(&EmailLogState, &TrailsState) -> Result<Sheet, StateError>;
     let views: [(&str, &str, View); 3] = [
-        ("unmatched_feedback", "Unmatched feedback", |_, trails| {
-            Ok(UnmatchedFeedback::of(trails)?.sheet())
+        ("unmatched_feedback", "Unmatched feedback", |log, trails| {
+            Ok(UnmatchedFeedback::of(log, trails)?.sheet())
         }),
         ("contradictions", "Contradictions", |log, trails| {
             Ok(Contradictions::of(log, trails, &Query::default())?.sheet(None))

@@ -126,7 +126,7 @@ async fn what_single_events_say_has_its_pages() {
         (
             "unmatched_feedback",
             "Unmatched feedback",
-            "<td>webhook:postmark</td><td class=\"words\">key/",
+            "<td>webhook:postmark</td><td>c000 in snow-day</td>",
         ),
         ("contradictions", "Contradictions", "The mailbox is full."),
         ("custom_events", "Custom events", "<td>printed</td>"),

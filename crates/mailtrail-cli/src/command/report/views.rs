@@ -82,8 +82,9 @@ impl Rows {
     }
 
     pub(super) async fn unmatched(&self, opened: &Opened) -> Result<(Sheet, Head), Failure> {
-        let trails = state_of(opened, Trails, &self.as_of).await?;
-        Ok((UnmatchedFeedback::of(&trails.state)?.sheet(), trails.head))
+        let (state, _, head) = self.asked(opened).await?;
+        let trails = self.trails(opened).await?;
+        Ok((UnmatchedFeedback::of(&state, &trails)?.sheet(), head))
     }
 
     pub(super) async fn contradictions(&self, opened: &Opened) -> Result<(Sheet, Head), Failure> {
