@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -33,7 +34,14 @@ impl Dataset {
     /// If it can't be built.
     pub fn open() -> Self {
         let broadcasts = std::env::var_os("MAILTRAIL_BENCH_BROADCASTS");
-        let broadcasts = broadcasts.map_or(24, |text| text.to_str().unwrap().parse().unwrap());
+        Self::of(broadcasts.map_or(24, |text| text.to_str().unwrap().parse().unwrap()))
+    }
+
+    /// That of so many broadcasts.
+    ///
+    /// # Panics
+    /// If it can't be built.
+    pub fn of(broadcasts: u64) -> Self {
         let set = Self { folder: place().join(format!("1-{broadcasts}")), broadcasts };
         if !set.folder.exists() {
             set.build();
@@ -49,6 +57,21 @@ impl Dataset {
     /// All records as the store holds them, one behind the other, each behind its length.
     pub fn records(&self) -> PathBuf {
         self.folder.join("records")
+    }
+
+    /// Visits all events, in order.
+    ///
+    /// # Panics
+    /// If they can't be read.
+    pub fn each(&self, mut visit: impl FnMut(&Envelope)) {
+        let file = fs::File::open(self.records()).unwrap();
+        let mut file = std::io::BufReader::with_capacity(1 << 20, file);
+        let mut length = [0; 4];
+        while file.read_exact(&mut length).is_ok() {
+            let mut record = vec![0; u32::from_be_bytes(length) as usize];
+            file.read_exact(&mut record).unwrap();
+            visit(&record::decode(&record.into()).unwrap());
+        }
     }
 
     /// How many deliveries there are.

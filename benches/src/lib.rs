@@ -4,7 +4,9 @@ pub mod dataset;
 mod figure;
 mod history;
 mod memory;
+pub mod postgres;
 pub mod server;
+pub mod viewer;
 
 pub use figure::{Figure, Wanted, best_of, percentile};
 pub use history::{History, broadcast, delivery, envelopes, history, keyed};

@@ -1,0 +1,268 @@
+//! How soon does an open page show what was acknowledged, at 2,000 events a second? And do two hundred who look at one
+//! broadcast all see its last state?
+//!
+//! As `serve` does it: each event is durable in an embedded store before it is acknowledged, two projections follow on
+//! threads of their own, and whoever looks holds a stream over HTTP. All are in one process, on the same cores.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use futures_executor::block_on;
+use mailtrail::Tracker;
+use mailtrail::page::{OpenPage, Page, Role, User};
+use mailtrail::projection::{Live, Runner};
+use mailtrail::report::{BroadcastSummary, EmailLog};
+use mailtrail::serve::{Running, Server};
+use mailtrail_benches::server::now;
+use mailtrail_benches::viewer::Viewer;
+use mailtrail_benches::{Figure, Wanted, broadcast, delivery, percentile, resident_bytes};
+use mailtrail_core::event::{Delivered, Provenance, Source};
+use mailtrail_core::store::EventStoreExt;
+use mailtrail_core::{
+    DeliveryId, EventId, EventStore, Fact, NewEvent, Position, Private, StreamId,
+};
+use mailtrail_sled::{SledStates, SledStore};
+use tokio::runtime::Runtime;
+
+const CHILD: &str = "MAILTRAIL_BENCH_CHILD";
+const SECRET: &str = "a-secret-of-the-bench-0123456789";
+
+fn main() {
+    if let Some(job) = std::env::var_os(CHILD) {
+        let viewers = job.to_str().unwrap().parse().unwrap();
+        return println!("{}", runtime().block_on(many(viewers)));
+    }
+    let wanted = Wanted::from_args();
+    // The first rows of the log, and those that changed last.
+    for (name, bound, query) in [
+        ("report.live", Some(500.0), "limit=1000"),
+        ("report.live.sorted", None, "limit=1000&sort=last_change:desc"),
+    ] {
+        if wanted.has(&format!("{name}.p95_ms")) {
+            print(name, bound, &runtime().block_on(latencies(query)));
+        }
+    }
+    if wanted.has("report.live.viewers") {
+        viewers();
+    }
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap()
+}
+
+/// Milliseconds from the acknowledgement of an event until it is seen.
+struct Latencies {
+    /// In its row: of events of rows that are shown.
+    row: Vec<f64>,
+    /// In the counts: of all events.
+    counts: Vec<f64>,
+}
+
+fn print(name: &str, bound: Option<f64>, latencies: &Latencies) {
+    let figure = |name: String, values: &[f64], part| {
+        Figure::new(name.leak(), percentile(values, part), "ms")
+    };
+    let row = figure(format!("{name}.p95_ms"), &latencies.row, 0.95);
+    bound.into_iter().fold(row, Figure::at_most).print();
+    figure(format!("{name}.p50_ms"), &latencies.row, 0.5).print();
+    figure(format!("{name}.p99_ms"), &latencies.row, 0.99).print();
+    figure(format!("{name}.counts.p95_ms"), &latencies.counts, 0.95).print();
+    eprintln!("{name}: {} events of rows that were shown", latencies.row.len());
+}
+
+async fn latencies(query: &str) -> Latencies {
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::open(folder.path()).await;
+    let mut viewer = site.viewer(query).await;
+    viewer.fragment().await;
+    let load = site.load();
+    let watching = tokio::spawn(async move {
+        let (mut rows, mut counts) = (HashMap::new(), Vec::new());
+        while counts.last().is_none_or(|(_, count)| *count < EVENTS) {
+            let (at, shown) = viewer.fragment().await;
+            counts.push((at, shown.delivered()));
+            for row in shown.delivered_rows() {
+                rows.entry(row).or_insert(at);
+            }
+        }
+        (rows, counts)
+    });
+    let acknowledged = load.await.unwrap();
+    let (rows, counts) = watching.await.unwrap();
+    site.close().await;
+    let mut latencies = Latencies { row: Vec::new(), counts: Vec::new() };
+    // Both projections apply events in order: a count of n means the first n of them.
+    let mut counted = 0;
+    for (seen, count) in counts {
+        for (_, _, at) in &acknowledged[counted..count] {
+            latencies.counts.push(ms(*at, seen));
+        }
+        counted = count;
+    }
+    for (_, delivery, at) in &acknowledged {
+        latencies.row.extend(rows.get(delivery).map(|seen| ms(*at, *seen)));
+    }
+    latencies.row.sort_by(f64::total_cmp);
+    latencies.counts.sort_by(f64::total_cmp);
+    latencies
+}
+
+/// None, where it was seen before the writer was told.
+fn ms(acknowledged: Instant, seen: Instant) -> f64 {
+    seen.saturating_duration_since(acknowledged).as_secs_f64() * 1_000.0
+}
+
+fn viewers() {
+    let ask = |viewers: usize| -> f64 {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        let output = command.env(CHILD, viewers.to_string()).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.trim()
+            .parse()
+            .unwrap_or_else(|_| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)))
+    };
+    let (one, all) = (ask(1), ask(VIEWERS));
+    Figure::new("report.live.viewers", VIEWERS as f64, "viewers saw the last state, and none an older one again")
+        .at_least(VIEWERS as f64)
+        .print();
+    Figure::new("report.live.viewers.growth", all / MEBIBYTE, "MiB more in memory when all has come in").print();
+    Figure::new("report.live.viewers.growth_one", one / MEBIBYTE, "MiB more with one viewer").print();
+    let each = (all - one) / (VIEWERS - 1) as f64 / 1_024.0;
+    Figure::new("report.live.viewers.each", each, "KiB for each viewer, both ends of its connection")
+        .at_most(1_024.0)
+        .print();
+}
+
+/// How many bytes more are in memory when all events have come in and all viewers have seen them.
+async fn many(viewers: usize) -> u64 {
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::open(folder.path()).await;
+    let before = resident_bytes();
+    let mut watching = Vec::new();
+    for _ in 0..viewers {
+        let mut viewer = site.viewer("").await;
+        watching.push(tokio::spawn(async move {
+            let mut last = 0;
+            while last < EVENTS {
+                let (_, shown) = viewer.fragment().await;
+                let count = shown.delivered();
+                assert!(count >= last, "a viewer saw {last}, then {count}");
+                last = count;
+            }
+            viewer
+        }));
+    }
+    site.load().await.unwrap();
+    let mut held = Vec::new();
+    for viewer in watching {
+        let seen = tokio::time::timeout(Duration::from_secs(10), viewer).await;
+        held.push(seen.expect("each sees the last state").unwrap());
+    }
+    let grown = resident_bytes().saturating_sub(before);
+    drop(held);
+    site.close().await;
+    grown
+}
+
+/// A page that is served, with a broadcast whose messages were all handed over.
+struct Site {
+    store: Arc<dyn EventStore>,
+    live: (Arc<Live<EmailLog>>, Arc<Live<BroadcastSummary>>),
+    page: OpenPage,
+    running: Running,
+}
+
+/// What was acknowledged: where it is, whose, and when.
+type Acknowledged = (Position, DeliveryId, Instant);
+
+impl Site {
+    async fn open(folder: &Path) -> Self {
+        let store: Arc<dyn EventStore> = Arc::new(SledStore::open(folder.join("trail")).unwrap());
+        let states = Arc::new(SledStates::open(folder.join("projections")).unwrap());
+        let mut planned = broadcast(0, EVENTS as u64);
+        planned.retain(|(_, event)| {
+            ["queued", "attempted", "sent"].contains(&event.event_type.as_str())
+        });
+        for events in planned.chunks(1_000) {
+            store.record(events.to_vec()).await.unwrap();
+        }
+        let live = (
+            Arc::new(Runner::parted(store.clone(), states.clone(), EmailLog).spawn().unwrap()),
+            Arc::new(
+                Runner::parted(store.clone(), states.clone(), BroadcastSummary).spawn().unwrap(),
+            ),
+        );
+        let head = store.head().await.unwrap().position;
+        live.0.reached(head).await;
+        live.1.reached(head).await;
+        let tracker = Tracker::shared(store.clone()).states(states).open();
+        let page = Page::new(tracker, live.0.clone(), live.1.clone())
+            .user(User::new("bench", Role::ReadOnly, SECRET).unwrap())
+            .open();
+        let running = Server::new(page.router()).bind(([127, 0, 0, 1], 0).into()).unwrap();
+        Self { store, live, page, running }
+    }
+
+    async fn viewer(&self, query: &str) -> Viewer {
+        let path = format!("/live/broadcast?id=b0000&{query}");
+        Viewer::of(self.running.local_addr(), &path, SECRET).await
+    }
+
+    /// All are delivered, in an order that is not that of the log's rows; in order of position.
+    fn load(&self) -> tokio::task::JoinHandle<Vec<Acknowledged>> {
+        let store = self.store.clone();
+        tokio::task::spawn_blocking(move || {
+            let start = Instant::now();
+            let writers: Vec<_> = (0..WRITERS)
+                .map(|writer| {
+                    let store = store.clone();
+                    thread::spawn(move || write(&*store, writer, start))
+                })
+                .collect();
+            let of_all = writers.into_iter().flat_map(|writer| writer.join().unwrap());
+            let mut acknowledged: Vec<Acknowledged> = of_all.collect();
+            let rate = EVENTS as f64 / start.elapsed().as_secs_f64();
+            assert!(rate > 0.95 * RATE, "only {rate:.0} events/s came in");
+            acknowledged.sort_unstable();
+            acknowledged
+        })
+    }
+
+    async fn close(self) {
+        self.page.close();
+        drop((self.page, self.live));
+        assert!(self.running.stop(Duration::from_secs(10)).await);
+    }
+}
+
+/// One event after the other, each acknowledged for itself.
+fn write(store: &dyn EventStore, writer: usize, start: Instant) -> Vec<Acknowledged> {
+    let own = (writer..EVENTS).step_by(WRITERS);
+    own.map(|number| {
+        let due = start + Duration::from_secs_f64(number as f64 / RATE);
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+        let id = delivery((number * 7_919 % EVENTS) as u64);
+        let mut event_id = *id.as_bytes();
+        event_id[0] ^= 0xff;
+        let fact = Fact::new(Delivered::default().into());
+        let (id_of, source) = (EventId::from_bytes(event_id), Source::known("bench"));
+        let event = NewEvent::new(id_of, &fact, &Private::default(), source)
+            .unwrap()
+            .occurred_at(Some(now()))
+            .provenance(Provenance::observed());
+        let appended = block_on(store.record(vec![(StreamId::delivery(id), event)])).unwrap();
+        (appended.last_position().unwrap(), id, Instant::now())
+    })
+    .collect()
+}
+
+const EVENTS: usize = 40_000;
+const RATE: f64 = 2_000.0;
+const WRITERS: usize = 16;
+const VIEWERS: usize = 200;
+const MEBIBYTE: f64 = 1_048_576.0;
