@@ -28,7 +28,12 @@ impl Postgres {
             said(Command::new("chown").arg(user).arg(folder));
         }
         let server = Self { bin, folder: folder.to_owned(), user };
-        said(server.command("initdb").args(["-A", "trust", "-E", "UTF8", "--locale=C", "-D"]).arg(server.data()));
+        said(
+            server
+                .command("initdb")
+                .args(["-A", "trust", "-E", "UTF8", "--locale=C", "-D"])
+                .arg(server.data()),
+        );
         server.control("start");
         Some(server)
     }

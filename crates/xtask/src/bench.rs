@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::metadata::Metadata;
 use crate::project::Project;
+use crate::servers::Servers;
 use crate::{output, process};
 
 const PACKAGE: &str = "mailtrail-benches";
@@ -77,10 +78,12 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<bool> {
     let mut build = process::cargo(project, ["bench", "--package", PACKAGE, "--no-run"]);
     build.arg("--all-features");
     process::stream_each(build, output::complain)?.success()?;
+    let servers = Servers::locate(project);
     let mut figures = Vec::new();
     for bench in benches {
         let mut command = process::cargo(project, ["bench", "--quiet", "--package", PACKAGE]);
         command.args(["--all-features", "--bench", bench, "--", "--json"]).args(&options.names);
+        servers.tell(&mut command);
         let mut unread = None;
         process::stream_each(command, |line| match figure(line) {
             Ok(Some(figure)) => figures.push(figure),
