@@ -59,7 +59,7 @@ impl Contradictions {
             for event in evidence.contradictions() {
                 let refusal = trails.refusal(planned.row.delivery, *event)?;
                 let (moment, brought) = refusal.unzip();
-                contradictions.push(Contradiction {
+                let contradiction = Contradiction {
                     row: EmailLogRow::of(planned, evidence, log, query.now)?,
                     event: *event,
                     at: moment.and_then(|moment| moment.at),
@@ -68,11 +68,13 @@ impl Contradictions {
                         .map_or_else(Box::default, |of| of.event_type.clone()),
                     source: brought.as_ref().map_or_else(Box::default, |of| of.source.clone()),
                     reason: brought.and_then(|of| of.reason),
-                });
+                };
+                contradictions.push((planned.order_key(), contradiction));
             }
             Ok(())
         })?;
-        Ok(Self { contradictions })
+        contradictions.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(Self { contradictions: contradictions.into_iter().map(|(_, one)| one).collect() })
     }
 
     /// As a report; with a label, by the values of it.

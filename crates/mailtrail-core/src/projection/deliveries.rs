@@ -80,12 +80,41 @@ impl<E: Knowledge> Deliveries<E> {
     /// [`StateError`] if an entry has to be read, and can't be.
     pub fn of(&self, delivery: DeliveryId) -> Result<E, StateError> {
         let mut known = self.own.get(&delivery)?.map(Cow::into_owned).unwrap_or_default();
-        for key in self.keys.get(&delivery)?.as_deref().map_or(&[][..], Distinct::as_slice) {
+        self.join_keys(&mut known, self.keys.get(&delivery)?.as_deref())?;
+        Ok(known)
+    }
+
+    fn join_keys(
+        &self,
+        known: &mut E,
+        keys: Option<&Distinct<StreamId>>,
+    ) -> Result<(), StateError> {
+        for key in keys.map_or(&[][..], Distinct::as_slice) {
             if let Some(of_key) = self.others.get(key)?.and_then(|other| other.known.clone()) {
                 known.join(of_key);
             }
         }
-        Ok(known)
+        Ok(())
+    }
+
+    /// Visits every value that another table of the same state has for a delivery, with what is known of that, in no order. It
+    /// is read as it was saved last, and many times faster than one by one.
+    ///
+    /// # Errors
+    /// [`StateError`] if an entry has to be read, and can't be; or the first error of `visit`.
+    pub fn each_of<V: TableValue, Err: From<StateError>>(
+        &self,
+        values: &Table<DeliveryId, V>,
+        mut visit: impl FnMut(Cow<'_, V>, &E) -> Result<(), Err>,
+    ) -> Result<(), Err> {
+        let (mut own, mut keys) = (self.own.ahead(), self.keys.ahead());
+        values.each_key(|bytes, value| {
+            let Ok(bytes) = bytes.try_into() else { return Ok(()) };
+            let delivery = DeliveryId::from_bytes(bytes);
+            let mut known = own.get(&delivery)?.map(Cow::into_owned).unwrap_or_default();
+            self.join_keys(&mut known, keys.get(&delivery)?.as_deref())?;
+            visit(value, &known)
+        })
     }
 
     /// What is known by a stream alone, and whether a delivery names it.

@@ -154,7 +154,11 @@ impl Pages {
         }
     }
 
-    fn page(&self, prefix: &[u8], after: Option<&[u8]>) -> Result<Vec<Entry>, StateError> {
+    pub(super) fn page(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+    ) -> Result<Vec<Entry>, StateError> {
         match &self.0 {
             Source::Present(store, state) => store.scan(state, prefix, after, PAGE),
             Source::Snapshot(snapshot) => snapshot.scan(prefix, after, PAGE),

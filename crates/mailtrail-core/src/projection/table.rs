@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
+use std::iter::Peekable;
+use std::vec::IntoIter;
 
 use bytes::Bytes;
 use hashbrown::HashTable;
@@ -121,6 +123,28 @@ impl<K: TableKey + Clone, V: TableValue> Table<K, V> {
         }
     }
 
+    /// Visits every key, as bytes, and value: in order of the keys, as they were saved last, if there are pages.
+    pub(super) fn each_key<E: From<StateError>>(
+        &self,
+        mut visit: impl FnMut(&[u8], Cow<'_, V>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Some(pages) = &self.pages else {
+            return self.entries.iter().try_for_each(|(key, value)| {
+                let key = self.key_bytes(key);
+                visit(key.get(1..).unwrap_or_default(), Cow::Borrowed(value))
+            });
+        };
+        pages.each(&[self.tag], |entry| {
+            let value = V::decode(&entry.value)?;
+            visit(entry.key.get(1..).unwrap_or_default(), Cow::Owned(value))
+        })
+    }
+
+    /// Reads values by keys that are asked for in their order.
+    pub(super) fn ahead(&self) -> Ahead<'_, K, V> {
+        Ahead { table: self, read: Vec::new().into_iter().peekable(), last: None, has_ended: false }
+    }
+
     /// Visits every key and value that is in memory.
     pub fn each_in_memory(&self) -> impl Iterator<Item = (&K, &V)> {
         self.entries.iter().map(|(key, value)| (key, value))
@@ -196,6 +220,40 @@ impl<K: TableKey + Clone, V: TableValue> Table<K, V> {
         let rehash = |number: &u32| entries.get(*number).map_or(0, |(key, _)| hash(key));
         self.index.insert_unique(hashed, number, rehash);
         Ok(number)
+    }
+}
+
+/// A reader of a table by keys that are asked for in their order: neighbours are read many at once.
+pub(super) struct Ahead<'a, K, V> {
+    table: &'a Table<K, V>,
+    read: Peekable<IntoIter<Entry>>,
+    /// The last key that was read.
+    last: Option<Bytes>,
+    has_ended: bool,
+}
+
+impl<K: TableKey + Clone, V: TableValue> Ahead<'_, K, V> {
+    /// The value of a key, which is greater than the one before.
+    pub(super) fn get(&mut self, key: &K) -> Result<Option<Cow<'_, V>>, StateError> {
+        let Some(pages) = self.table.pages.as_ref().filter(|_| self.table.held(key).is_none())
+        else {
+            return self.table.get(key);
+        };
+        let bytes = self.table.key_bytes(key);
+        loop {
+            while self.read.next_if(|entry| entry.key < bytes).is_some() {}
+            if let Some(entry) = self.read.peek() {
+                let found = entry.key == bytes;
+                return found.then(|| V::decode(&entry.value).map(Cow::Owned)).transpose();
+            }
+            if self.has_ended {
+                return Ok(None);
+            }
+            let page = pages.page(&[self.table.tag], self.last.as_deref())?;
+            self.has_ended = page.is_empty();
+            self.last = page.last().map(|entry| entry.key.clone()).or(self.last.take());
+            self.read = page.into_iter().peekable();
+        }
     }
 }
 

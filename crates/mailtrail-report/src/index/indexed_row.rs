@@ -39,7 +39,7 @@ impl IndexedRow {
         Self::made(state, &planned, &state.evidence(delivery)?, now).map(Some)
     }
 
-    /// Visits the rows of a broadcast, or of all, in order and in words of this time, until it is enough.
+    /// Visits the rows of a broadcast, or of all, in no order and in words of this time, until it is enough.
     ///
     /// # Errors
     /// As of [`of`](Self::of).
@@ -50,7 +50,7 @@ impl IndexedRow {
         mut visit: impl FnMut(Self) -> ControlFlow<()>,
     ) -> Result<(), StateError> {
         let of = broadcast.cloned().map_or_else(Query::default, Query::of);
-        state.visit(&of, None, |planned, evidence| {
+        state.each_row_until(&of, |planned, evidence| {
             Ok(visit(Self::made(state, planned, evidence, now)?))
         })
     }

@@ -253,6 +253,6 @@ impl EmailLogIndex {
 }
 
 /// So many rows are put at once while an index is made.
-const AT_ONCE: usize = 10_000;
+const AT_ONCE: usize = 32_768;
 /// Fewer that rows no longer have are not worth the time.
 const TEXTS_WORTH_FORGETTING: usize = 100_000;

@@ -267,7 +267,7 @@ fn make(shared: &Shared, view: &View<'_>) -> Result<(), Fault> {
     let (mut index, mut rows, mut put) = (EmailLogIndex::default(), Vec::new(), Ok(()));
     IndexedRow::each(&view.state, None, Some(shared.now()), |row| {
         rows.push(row);
-        if rows.len() >= AT_ONCE {
+        if rows.len() >= MADE_AT_ONCE {
             put = index.put(rows.drain(..));
         }
         let goes_on = put.is_ok() && !*shared.live.closed.borrow();
@@ -281,8 +281,10 @@ fn make(shared: &Shared, view: &View<'_>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Events or rows that are taken over in one go.
+/// Events that are taken over in one go.
 const AT_ONCE: usize = 4_096;
+/// Rows that are put in one go while the index is made.
+const MADE_AT_ONCE: usize = 32_768;
 /// What has come is taken over so often; whoever looks before does it himself.
 const REST: Duration = Duration::from_millis(250);
 /// So many events are taken over before a page is shown.

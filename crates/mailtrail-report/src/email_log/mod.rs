@@ -1,9 +1,10 @@
 //! The Email Log: one row for each delivery.
 
+mod visit;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use mailtrail_core::event::{Envelope, Event, Row};
 use mailtrail_core::id::Category;
@@ -87,10 +88,12 @@ impl EmailLogState {
     pub fn rows(&self, query: &Query) -> Result<Vec<EmailLogRow>, StateError> {
         let mut rows = Vec::new();
         self.each_row(query, |planned, evidence| {
-            rows.push(EmailLogRow::of(planned, evidence, self, query.now)?);
+            let row = EmailLogRow::of(planned, evidence, self, query.now)?;
+            rows.push((planned.order_key(), row));
             Ok(())
         })?;
-        Ok(rows)
+        rows.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(rows.into_iter().map(|(_, row)| row).collect())
     }
 
     /// Whether there is every column and label that is named. Of a log without rows nothing is asked.
@@ -225,86 +228,6 @@ impl EmailLogState {
         }
     }
 
-    /// Visits the rows that a query asks for, in their order.
-    pub(crate) fn each_row(
-        &self,
-        query: &Query,
-        mut visit: impl FnMut(&PlannedRow, &Evidence) -> Result<(), StateError>,
-    ) -> Result<(), StateError> {
-        self.visit(query, None, |planned, evidence| {
-            visit(planned, evidence)?;
-            Ok(ControlFlow::Continue(()))
-        })
-    }
-
-    /// Whether a query asks for the row of a delivery.
-    pub(crate) fn answers(&self, query: &Query, delivery: DeliveryId) -> Result<bool, StateError> {
-        let Some(planned) = self.held_row(delivery)? else { return Ok(false) };
-        let evidence = self.deliveries.of(delivery)?;
-        self.is_asked(query, &planned, &evidence)
-    }
-
-    fn is_asked(
-        &self,
-        query: &Query,
-        planned: &PlannedRow,
-        evidence: &Evidence,
-    ) -> Result<bool, StateError> {
-        if !query.admits(planned) || !query.has_status(evidence.status()) {
-            return Ok(false);
-        }
-        if !query.looks_at_cells() {
-            return Ok(true);
-        }
-        Ok(query.admits_row(&EmailLogRow::of(planned, evidence, self, query.now)?))
-    }
-
-    /// Visits those behind an order key, until it is enough.
-    pub(crate) fn visit(
-        &self,
-        query: &Query,
-        after: Option<&Bytes>,
-        mut visit: impl FnMut(&PlannedRow, &Evidence) -> Result<ControlFlow<()>, StateError>,
-    ) -> Result<(), StateError> {
-        let mut asked = |planned: &PlannedRow| {
-            if !query.admits(planned) {
-                return Ok(());
-            }
-            let evidence = self.deliveries.of(planned.row.delivery)?;
-            if !self.is_asked(query, planned, &evidence)? {
-                return Ok(());
-            }
-            match visit(planned, &evidence)? {
-                ControlFlow::Continue(()) => Ok(()),
-                ControlFlow::Break(()) => Err(Visited::Enough),
-            }
-        };
-        let visited = if let Some(pages) = &self.pages {
-            let prefix = PlannedRow::order_prefix(query.broadcast.as_ref());
-            pages.each_after(&prefix, after.cloned(), |entry| match self.row_of(&entry)? {
-                Some(planned) => asked(&planned),
-                None => Ok(()),
-            })
-        } else {
-            let in_memory = self.rows.each_in_memory().filter_map(|(_, row)| row.0.as_ref());
-            let mut planned: Vec<_> = in_memory.map(|row| (row.order_key(), row)).collect();
-            planned.retain(|(key, _)| after.is_none_or(|after| key > after));
-            planned.sort_by(|(one, _), (other, _)| one.cmp(other));
-            planned.into_iter().try_for_each(|(_, planned)| asked(planned))
-        };
-        match visited {
-            Ok(()) | Err(Visited::Enough) => Ok(()),
-            Err(Visited::Failed(error)) => Err(error),
-        }
-    }
-
-    /// The row that an entry of an index leads to; none if the row has another place by now.
-    fn row_of(&self, entry: &Entry) -> Result<Option<PlannedRow>, StateError> {
-        let Ok(delivery) = <[u8; 16]>::try_from(&*entry.value) else { return Ok(None) };
-        let planned = self.held_row(DeliveryId::from_bytes(delivery))?;
-        Ok(planned.filter(|planned| planned.index_keys().contains(&entry.key)))
-    }
-
     pub(crate) fn held_row(&self, delivery: DeliveryId) -> Result<Option<PlannedRow>, StateError> {
         Ok(self.rows.get(&delivery)?.and_then(|row| row.into_owned().0))
     }
@@ -327,18 +250,6 @@ impl EmailLogState {
 
 /// Rows by the normal form of their address.
 type RowsTo = BTreeMap<Box<str>, Vec<Row>>;
-
-/// How visiting rows ends.
-enum Visited {
-    Enough,
-    Failed(StateError),
-}
-
-impl From<StateError> for Visited {
-    fn from(error: StateError) -> Self {
-        Self::Failed(error)
-    }
-}
 
 impl KeptState for EmailLogState {
     fn attach(pages: &Pages) -> Result<Self, StateError> {
