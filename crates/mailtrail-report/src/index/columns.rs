@@ -4,6 +4,7 @@ use mailtrail_core::{DeliveryId, Status};
 
 use super::texts::{Code, Texts};
 use super::{IndexFull, IndexedRow};
+use crate::course::place;
 use crate::row::EmailLogRow;
 use crate::sheet::{Cell, Kind};
 
@@ -136,11 +137,6 @@ impl Cells {
         }
         Ok(false)
     }
-}
-
-/// The place of a status among all.
-pub(super) fn place(status: Status) -> u8 {
-    (0..).zip(Status::ALL).find(|(_, other)| *other == status).map_or(0, |(place, _)| place)
 }
 
 /// What a list has at this number; what is not there is the least.

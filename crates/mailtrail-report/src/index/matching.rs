@@ -6,9 +6,10 @@ use chrono::DateTime;
 use mailtrail_core::{DeliveryId, Status};
 
 use super::EmailLogIndex;
-use super::columns::{Cells, NO_TIME, RowNumber, at, place};
+use super::columns::{Cells, NO_TIME, RowNumber, at};
 use super::labels::value;
 use super::texts::{Code, Texts};
+use crate::course::place;
 use crate::query::{Query, is};
 use crate::render;
 use crate::row::EmailLogRow;

@@ -4,6 +4,7 @@ mod columns;
 mod due;
 mod indexed_row;
 mod labels;
+mod leading;
 mod matching;
 mod order;
 mod texts;

@@ -1,17 +1,17 @@
 //! The order of rows: their own, and that of a column.
 
-use mailtrail_core::{BroadcastId, DeliveryId};
+use std::cmp::Ordering;
+
+use mailtrail_core::BroadcastId;
 
 use super::EmailLogIndex;
 use super::columns::{Cells, NO_TIME, RowNumber, at};
 use super::labels::value;
+use super::leading::leading;
 use super::matching::Matching;
 use super::texts::{Code, Texts};
 use crate::page::{Cursor, Sort, Value};
 use crate::row::EmailLogRow;
-
-/// The place of a row where rows have their own order.
-type OwnPlace<'a> = (&'a [u8], &'a [u8], &'a [u8], DeliveryId);
 
 /// The place of a row where they are sorted: by a key, and among equals their own order decides.
 type Place = (u128, u32);
@@ -19,7 +19,7 @@ type Place = (u128, u32);
 impl EmailLogIndex {
     /// The rows of a broadcast, or of all, in order, each with its place in it.
     pub(super) fn in_order(&self, broadcast: Option<&BroadcastId>) -> InOrder<'_> {
-        let of = |row: &RowNumber| self.own_place(*row).0;
+        let of = |row: &RowNumber| self.texts.given(self.place(*row).0);
         let (from, to) = broadcast.map_or((0, self.order.len()), |broadcast| {
             let text = broadcast.as_str().as_bytes();
             let from = self.order.partition_point(|row| of(row) < text);
@@ -48,12 +48,11 @@ impl EmailLogIndex {
         if !is_new {
             order.retain(|row| moved.binary_search(row).is_err());
         }
-        moved.sort_unstable_by_key(|row| self.own_place(*row));
+        moved.sort_unstable_by(|one, other| self.compare(*one, *other));
         let mut merged = Vec::with_capacity(order.len().saturating_add(moved.len()));
         let mut old = order.as_slice();
         for row in moved {
-            let place = self.own_place(row);
-            let before = old.partition_point(|row| self.own_place(*row) < place);
+            let before = leading(old, |other| self.compare(*other, row).is_lt());
             let (earlier, later) = old.split_at_checked(before).unwrap_or((old, &[]));
             merged.extend_from_slice(earlier);
             merged.push(row);
@@ -74,10 +73,19 @@ impl EmailLogIndex {
         Sorted { index: self, by, is_descending: sort.is_some_and(|sort| sort.is_descending) }
     }
 
-    fn own_place(&self, row: RowNumber) -> OwnPlace<'_> {
-        let (broadcast, contact, address) = self.place(row);
-        let given = |code| self.texts.given(code);
-        (given(broadcast), given(contact), given(address), self.columns.delivery(row))
+    /// Where rows have their own order.
+    fn compare(&self, one: RowNumber, other: RowNumber) -> Ordering {
+        let by = |one: Code, other: Code| {
+            if one == other {
+                return Ordering::Equal;
+            }
+            self.texts.given(one).cmp(self.texts.given(other))
+        };
+        let (own, others) = (self.place(one), self.place(other));
+        by(own.0, others.0)
+            .then_with(|| by(own.1, others.1))
+            .then_with(|| by(own.2, others.2))
+            .then_with(|| self.columns.delivery(one).cmp(&self.columns.delivery(other)))
     }
 
     fn text(&self, column: usize, row: RowNumber) -> Code {
@@ -195,8 +203,8 @@ impl Sorted<'_> {
 
     /// The place of a cursor's row, as it was when its page was made.
     fn place_of(&self, cursor: &Cursor, row: RowNumber) -> Place {
-        let own = self.index.own_place(row);
-        let at = self.index.order.partition_point(|row| self.index.own_place(*row) < own);
+        let is_before = |other: &RowNumber| self.index.compare(*other, row).is_lt();
+        let at = self.index.order.partition_point(is_before);
         let at = u32::try_from(at).unwrap_or(u32::MAX);
         match cursor.value {
             Value::Unstated => self.place(at, row),

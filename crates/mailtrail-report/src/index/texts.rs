@@ -6,6 +6,7 @@ use hashbrown::HashTable;
 use memchr::memmem::Finder;
 
 use super::IndexFull;
+use super::leading::leading;
 
 /// The number of a text.
 pub(super) type Code = u32;
@@ -90,13 +91,13 @@ impl Texts {
         let mut had_room = true;
         while let Some(first) = new.first() {
             let first = self.lower.get(*first);
-            let before = old.partition_point(|code| self.lower.get(*code) <= first);
+            let before = leading(old, |code| self.lower.get(*code) <= first);
             let (earlier, later) = old.split_at_checked(before).unwrap_or((old, &[]));
             merged.extend_from_slice(earlier);
             old = later;
             let count = old.first().map_or(new.len(), |next| {
                 let next = self.lower.get(*next);
-                new.partition_point(|code| self.lower.get(*code) < next)
+                leading(new, |code| self.lower.get(*code) < next)
             });
             let (run, later) = new.split_at_checked(count).unwrap_or((new, &[]));
             had_room &= self.place_between(merged.last().copied(), run, old.first().copied());
