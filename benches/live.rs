@@ -15,12 +15,13 @@ use futures_executor::block_on;
 use mailtrail::Tracker;
 use mailtrail::page::{OpenPage, Page, Role, User};
 use mailtrail::projection::{Live, Runner};
-use mailtrail::report::{BroadcastSummary, EmailLog};
+use mailtrail::report::{BroadcastSummary, EmailLog, Trails};
 use mailtrail::serve::{Running, Server};
 use mailtrail_benches::server::now;
 use mailtrail_benches::viewer::Viewer;
 use mailtrail_benches::{Figure, Wanted, broadcast, delivery, percentile, resident_bytes};
 use mailtrail_core::event::{Delivered, Provenance, Source};
+use mailtrail_core::projection::{Parted, Projection};
 use mailtrail_core::store::EventStoreExt;
 use mailtrail_core::{
     DeliveryId, EventId, EventStore, Fact, NewEvent, Position, Private, StreamId,
@@ -184,9 +185,20 @@ async fn many(viewers: usize) -> (u64, f64) {
 /// A page that is served, with a broadcast whose messages were all handed over.
 struct Site {
     store: Arc<dyn EventStore>,
-    live: (Arc<Live<EmailLog>>, Arc<Live<BroadcastSummary>>),
+    live: (Arc<Live<EmailLog>>, Arc<Live<BroadcastSummary>>, Arc<Live<Trails>>),
     page: OpenPage,
     running: Running,
+}
+
+fn follow<P: Projection<State: Parted> + 'static>(
+    store: &Arc<dyn EventStore>,
+    states: &Arc<SledStates>,
+    projection: P,
+) -> Arc<Live<P>>
+where
+    P::State: 'static,
+{
+    Arc::new(Runner::parted(store.clone(), states.clone(), projection).spawn().unwrap())
 }
 
 /// What was acknowledged: where it is, whose, and when.
@@ -204,16 +216,16 @@ impl Site {
             store.record(events.to_vec()).await.unwrap();
         }
         let live = (
-            Arc::new(Runner::parted(store.clone(), states.clone(), EmailLog).spawn().unwrap()),
-            Arc::new(
-                Runner::parted(store.clone(), states.clone(), BroadcastSummary).spawn().unwrap(),
-            ),
+            follow(&store, &states, EmailLog),
+            follow(&store, &states, BroadcastSummary),
+            follow(&store, &states, Trails),
         );
         let head = store.head().await.unwrap().position;
         live.0.reached(head).await;
         live.1.reached(head).await;
+        live.2.reached(head).await;
         let tracker = Tracker::shared(store.clone()).states(states).open();
-        let page = Page::new(tracker, live.0.clone(), live.1.clone())
+        let page = Page::new(tracker, live.0.clone(), live.1.clone(), live.2.clone())
             .user(User::new("bench", Role::ReadOnly, SECRET).unwrap())
             .open();
         let running = Server::new(page.router()).bind(([127, 0, 0, 1], 0).into()).unwrap();
