@@ -217,7 +217,7 @@ impl EmailLogState {
         }
         let mut is_empty = true;
         let of_broadcast = query.broadcast.clone().map_or_else(Query::default, Query::of);
-        self.visit(&of_broadcast, None, |planned, _| {
+        self.each_row_until(&of_broadcast, |planned, _| {
             is_empty = false;
             unknown.retain(|name| !planned.labels.contains_key(*name));
             Ok(if unknown.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
