@@ -36,6 +36,7 @@
 //! ```
 
 pub mod audit;
+mod follow_up;
 mod keys;
 #[cfg(feature = "outbound")]
 pub mod outbound;
@@ -55,6 +56,7 @@ mod reports;
 pub mod serve;
 mod tracker;
 
+pub use follow_up::{FollowUp, FollowUpError, FollowUpReport};
 pub use keys::{KeyEntry, KeyState, KeysError, KeysFile, keys_file};
 #[cfg(feature = "report")]
 pub use policy::PolicyError;

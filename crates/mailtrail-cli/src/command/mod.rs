@@ -24,7 +24,8 @@ mod tail;
 mod verify;
 mod webhook;
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
+use mailtrail::core::evidence::OnDoubt;
 
 use crate::demo::Demo;
 use crate::failure::Failure;
@@ -35,7 +36,7 @@ use crate::setup::Setup;
 pub(crate) enum Command {
     /// Show the main job: a broadcast from plan to report, with ten statuses.
     Demo(Demo),
-    /// Plan a broadcast to the contacts of a CSV file. Planning again only adds rows.
+    /// Plan a broadcast to the contacts of a CSV file, or to rows of an earlier broadcast. Planning again only adds rows.
     Plan(plan::Plan),
     /// Send what is planned, and try again what is due.
     Send(send::Send),
@@ -117,6 +118,23 @@ impl Command {
             Self::Serve(serve) => serve.run(setup).await,
             Self::Subscriber(subscriber) => subscriber.run(setup),
             Self::Webhook(webhook) => webhook.run(setup).await,
+        }
+    }
+}
+
+/// What to do about attempts of which no outcome is known.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub(crate) enum Doubt {
+    #[default]
+    Hold,
+    Resend,
+}
+
+impl From<Doubt> for OnDoubt {
+    fn from(doubt: Doubt) -> Self {
+        match doubt {
+            Doubt::Hold => Self::Hold,
+            Doubt::Resend => Self::Resend,
         }
     }
 }

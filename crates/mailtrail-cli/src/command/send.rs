@@ -11,11 +11,12 @@ use mailtrail::core::BroadcastId;
 use mailtrail::smtp::message::{Message, To};
 use mailtrail::smtp::return_path::ReturnPath;
 use mailtrail::smtp::send::{
-    Authorities, Credentials, OnDoubt, Outcome, Relay, Schedule, Sender, TalksTo, Tls,
+    Authorities, Credentials, Outcome, Relay, Schedule, Sender, TalksTo, Tls,
 };
 use mailtrail::webhook::instrument::InstrumentOptions;
 use serde::Serialize;
 
+use super::Doubt;
 use crate::failure::Failure;
 use crate::output;
 use crate::setup::{Opened, Setup, random};
@@ -77,13 +78,6 @@ enum TlsMode {
     Implicit,
 }
 
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
-enum Doubt {
-    #[default]
-    Hold,
-    Resend,
-}
-
 /// What a run came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct SendReport {
@@ -127,11 +121,7 @@ impl Send {
         }
         let tracking = self.tracking_url.clone().or(config.tracking_url);
         let mut sending = Sending::new(&opened, self.relay()?, &domain, tracking.as_deref())?;
-        sending.sender =
-            sending.sender.schedule(self.retry.clone()).on_doubt(match self.on_doubt {
-                Doubt::Hold => OnDoubt::Hold,
-                Doubt::Resend => OnDoubt::Resend,
-            });
+        sending.sender = sending.sender.schedule(self.retry.clone()).on_doubt(self.on_doubt.into());
         let report = sending.run(&opened, &self.broadcast, &message).await?;
         print(&report, setup.json)
     }

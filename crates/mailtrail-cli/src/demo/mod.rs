@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use clap::Args;
 use mailtrail::Reported;
+use mailtrail::core::plan::Broadcast;
 use mailtrail::core::projection::AsOf;
 use mailtrail::core::store::Filter;
 use mailtrail::core::suppression::Scope;
@@ -18,7 +19,7 @@ use mailtrail::report::render;
 use mailtrail::report::{EmailLog, EmailLogRow, Query, Summary};
 use mailtrail::smtp::message::Message;
 
-use crate::command::plan::Plan;
+use crate::command;
 use crate::command::report::{current, footer};
 use crate::command::send::{Sending, relay};
 use crate::command::serve::{Ports, Shown};
@@ -130,15 +131,9 @@ async fn plan(
 ) -> Result<(), Failure> {
     let blocked = EmailAddress::parse("dan@parents.example")?;
     opened.tracker.block(&blocked, Scope::AllKinds, "office", Some("asked by phone")).await?;
-    let command = Plan {
-        broadcast: broadcast.clone(),
-        contacts: contacts.to_owned(),
-        kind: "emergency".parse()?,
-        from: Some(FROM.into()),
-        subject: Some(SUBJECT.into()),
-        follows: None,
-    };
-    let (report, _) = command.plan(opened).await?;
+    let plan =
+        Broadcast::new(broadcast.clone(), "emergency".parse()?).from_address(FROM).subject(SUBJECT);
+    let (report, _) = command::plan::plan(opened, plan, contacts).await?;
     say(&format!(
         "Planned {} rows: {} to send, {} duplicate, {} blocked, {} without an address for this type, {} not an address.",
         report.added(),

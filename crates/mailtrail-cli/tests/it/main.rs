@@ -4,6 +4,7 @@
 mod audit;
 mod bad_days;
 mod damage;
+mod following;
 mod keys;
 mod large;
 mod log;

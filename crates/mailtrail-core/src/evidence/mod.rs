@@ -68,6 +68,17 @@ pub enum Planned {
     Malformed,
 }
 
+/// What to do about an attempt of which no outcome is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum OnDoubt {
+    /// Leave it: nobody gets the message twice.
+    #[default]
+    Hold,
+    /// Send again: nobody is left out.
+    Resend,
+}
+
 /// Opens by who opened, by current readings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::event::{BroadcastCreated, Row};
+use super::planner::PlanError;
+use crate::event::{BroadcastCreated, Envelope, Event, Row};
 use crate::id::{BroadcastId, ContactId, DeliveryId, Kind};
 
 /// One "Send Now".
@@ -25,6 +26,14 @@ impl Broadcast {
     /// A broadcast of a kind.
     pub fn new(id: BroadcastId, kind: Kind) -> Self {
         Self { created: BroadcastCreated::new(id, kind), subject: None }
+    }
+
+    /// The broadcast that the events of its stream tell of, if it was created.
+    pub fn of(events: &[Envelope]) -> Option<Self> {
+        events.iter().find_map(|envelope| {
+            let Event::BroadcastCreated(created) = envelope.fact().ok()?.event else { return None };
+            Some(Self { created, subject: envelope.private().subject })
+        })
     }
 
     /// With its From address.
@@ -58,6 +67,30 @@ impl Broadcast {
     /// Its subject line.
     pub fn subject_line(&self) -> Option<&str> {
         self.subject.as_deref()
+    }
+
+    /// Its From address.
+    pub fn from_line(&self) -> Option<&str> {
+        self.created.from.as_deref()
+    }
+
+    /// The broadcast that it sends again.
+    pub fn followed(&self) -> Option<&BroadcastId> {
+        self.created.follows.as_ref()
+    }
+
+    /// Whether what is to be planned can be the broadcast that exists.
+    pub(super) fn agrees_with(&self, existing: &Self) -> Result<(), PlanError> {
+        let broadcast = self.id().clone();
+        if self.kind() != existing.kind() {
+            return Err(PlanError::AnotherKind { broadcast });
+        }
+        match &self.created.follows {
+            Some(follows) if existing.followed() != Some(follows) => {
+                Err(PlanError::FollowsAnother { broadcast, follows: follows.clone() })
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     pub(super) fn created(&self) -> &BroadcastCreated {

@@ -8,7 +8,7 @@ use super::broadcast::{Broadcast, Contact};
 use super::chunk::{Candidate, Chunk, Verdict, candidates};
 use crate::clock::Clock;
 use crate::event::{EncodeError, Event, Fact, NewEvent, Private, Provenance, Source};
-use crate::id::{BroadcastId, Category, EventId, Identity, Kind, StreamId};
+use crate::id::{BroadcastId, Category, EventId, Identity, StreamId};
 use crate::store::{
     AppendBatch, AppendError, EventStore, EventStoreExt, Expected, Outcome, ReadError, Version,
 };
@@ -91,7 +91,8 @@ impl<'a, S: EventStore + ?Sized> Planner<'a, S> {
     /// Opens a broadcast for planning, creating it if it is new.
     ///
     /// # Errors
-    /// [`PlanError::AnotherKind`] if it exists with another kind.
+    /// [`PlanError::AnotherKind`] if it exists with another kind, [`PlanError::FollowsAnother`] if it is to follow a
+    /// broadcast that it doesn't.
     pub async fn open(
         store: &'a S,
         broadcast: Broadcast,
@@ -108,10 +109,8 @@ impl<'a, S: EventStore + ?Sized> Planner<'a, S> {
             .provenance(Provenance::observed());
         let batch = AppendBatch::new().write(stream, Expected::Any, vec![event]);
         if append(store, batch).await? == Outcome::AlreadyStored {
-            let existing = existing_kind(store, stream).await?;
-            if existing.as_ref().is_some_and(|kind| kind != broadcast.kind()) {
-                return Err(PlanError::AnotherKind { broadcast: broadcast.id().clone() });
-            }
+            let existing = Broadcast::of(&store.stream(stream).await?);
+            existing.map_or(Ok(()), |existing| broadcast.agrees_with(&existing))?;
         }
         let (pending, report) = (Vec::new(), PlanReport::default());
         Ok(Self { store, clock, broadcast, pending, report })
@@ -232,17 +231,6 @@ async fn append<S: EventStore + ?Sized>(
     Ok(store.append_again(batch).await?.outcome)
 }
 
-async fn existing_kind<S: EventStore + ?Sized>(
-    store: &S,
-    stream: StreamId,
-) -> Result<Option<Kind>, ReadError> {
-    let events = store.stream(stream).await?;
-    Ok(events.iter().find_map(|envelope| {
-        let Event::BroadcastCreated(created) = envelope.fact().ok()?.event else { return None };
-        Some(created.kind)
-    }))
-}
-
 async fn holder<S: EventStore + ?Sized>(
     store: &S,
     claim: StreamId,
@@ -267,6 +255,16 @@ pub enum PlanError {
     AnotherKind {
         /// The broadcast.
         broadcast: BroadcastId,
+    },
+    /// The broadcast exists, and does not send this one again.
+    #[error(
+        "broadcast {broadcast} exists and does not follow {follows}: give the new one another name"
+    )]
+    FollowsAnother {
+        /// The broadcast.
+        broadcast: BroadcastId,
+        /// The one that it was to follow.
+        follows: BroadcastId,
     },
     /// The store refused the rows.
     #[error("the rows could not be stored")]

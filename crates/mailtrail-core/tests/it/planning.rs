@@ -105,6 +105,24 @@ fn another_kind_for_an_existing_broadcast_is_an_error() {
 }
 
 #[test]
+fn a_broadcast_that_exists_follows_no_other_than_it_did() {
+    let store = MemoryStore::new();
+    let clock = VirtualClock::default();
+    let open = |follows: Option<&str>| {
+        let broadcast = broadcast("general");
+        let broadcast = match follows {
+            Some(earlier) => broadcast.follows(earlier.parse().unwrap()),
+            None => broadcast,
+        };
+        block_on(Planner::open(&store, broadcast, &clock)).map(drop)
+    };
+    open(Some("earlier")).unwrap();
+    open(Some("earlier")).unwrap();
+    open(None).unwrap();
+    assert!(matches!(open(Some("another")), Err(PlanError::FollowsAnother { .. })));
+}
+
+#[test]
 fn many_planners_at_once_queue_each_address_at_most_once() {
     let store = Arc::new(MemoryStore::new());
     let planners: Vec<_> = (0..64_usize)

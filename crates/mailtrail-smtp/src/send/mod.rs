@@ -9,7 +9,8 @@ mod sender;
 mod tls;
 
 pub use error::SendError;
-pub use outcome::{OnDoubt, Outcome};
+pub use mailtrail_core::evidence::OnDoubt;
+pub use outcome::Outcome;
 pub use relay::{Credentials, Relay, TalksTo};
 pub use schedule::{ParseScheduleError, Schedule};
 pub use sender::{Random, Sender};

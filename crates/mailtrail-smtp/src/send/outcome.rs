@@ -2,17 +2,6 @@
 
 use chrono::{DateTime, Utc};
 
-/// What to do about an attempt of which no outcome is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum OnDoubt {
-    /// Leave it: nobody gets the message twice.
-    #[default]
-    Hold,
-    /// Send again: nobody is left out.
-    Resend,
-}
-
 /// What became of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
