@@ -1,5 +1,7 @@
 //! `send`: rows to a mail server.
 
+mod watch;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +22,7 @@ use super::Doubt;
 use crate::failure::Failure;
 use crate::output;
 use crate::setup::{Opened, Setup, random};
+use watch::Watch;
 
 /// Sends a planned broadcast.
 #[derive(Debug, Args)]
@@ -191,25 +194,28 @@ impl Sending {
         broadcast: &BroadcastId,
         message: &Message,
     ) -> Result<SendReport, Failure> {
-        let progress = output::progress(None, "sending");
+        let mut watch = Watch::begin(&opened.tracker, broadcast).await;
         let mut report = SendReport::default();
         let mut waiting = Vec::new();
         let mut queued = opened.tracker.queued(broadcast.clone());
         while let Some(delivery) = queued.next().await? {
             let outcome = self.deliver(&delivery, message).await?;
             report.count(outcome);
+            watch.row(outcome);
             waiting.extend(later(outcome).map(|at| (at, delivery)));
-            progress.inc(1);
         }
         while let Some((at, delivery)) = take_first(&mut waiting) {
-            progress.set_message("waiting for the next attempt");
             let wait = (at - opened.tracker.clock().now()).to_std().unwrap_or(Duration::ZERO);
+            if !wait.is_zero() {
+                watch.waits(at, wait);
+            }
             tokio::time::sleep(wait).await;
             let outcome = self.deliver(&delivery, message).await?;
             report.count(outcome);
+            watch.row_again(outcome);
             waiting.extend(later(outcome).map(|at| (at, delivery)));
         }
-        progress.finish_and_clear();
+        watch.end();
         self.sender.close().await;
         Ok(report)
     }
