@@ -126,13 +126,16 @@ impl Connection {
         for command in [mail(what, dsn), rcpt(what, dsn)] {
             let reply = self.command(command).await?;
             if used && reply.code.get() == CLOSING {
-                return Err("the server had ended the connection".into());
+                return Err(ENDED.into());
             }
             if !reply.code.is_positive() {
                 return Ok(Transmitted::Refused(reply));
             }
         }
         let ready = self.raw("DATA\r\n".as_bytes()).await?;
+        if used && ready.code() == CLOSING {
+            return Err(ENDED.into());
+        }
         if ready.code() != 354 {
             return Ok(Transmitted::Refused(reply(ready)?));
         }
@@ -222,5 +225,7 @@ fn reply(response: Response<String>) -> Result<Reply, BoxError> {
     Ok(Reply { code, enhanced, text: response.message })
 }
 
+/// Of a connection that was good for a message before: the next one is not to blame.
+const ENDED: &str = "the server had ended the connection";
 /// The server closes the connection, whatever was asked (RFC 5321 §3.8).
 pub(super) const CLOSING: u16 = 421;

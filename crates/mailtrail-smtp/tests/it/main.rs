@@ -6,4 +6,6 @@ mod endpoint;
 mod login;
 mod planned;
 #[cfg(feature = "sink")]
+mod retrying;
+#[cfg(feature = "sink")]
 mod sending;

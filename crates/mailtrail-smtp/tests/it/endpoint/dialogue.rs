@@ -11,6 +11,7 @@ pub(super) struct Dialogue<'a, S> {
     stream: BufReader<S>,
     encrypted: bool,
     logged_in: bool,
+    has_taken: bool,
 }
 
 pub(super) enum Next<S> {
@@ -21,7 +22,8 @@ pub(super) enum Next<S> {
 impl<'a, S: AsyncRead + AsyncWrite + Unpin> Dialogue<'a, S> {
     pub(super) fn new(rules: &'a Rules, heard: &'a Heard, stream: S, encrypted: bool) -> Self {
         let stream = BufReader::new(stream);
-        Self { rules, heard, stream, encrypted, logged_in: rules.logins.is_empty() }
+        let logged_in = rules.logins.is_empty();
+        Self { rules, heard, stream, encrypted, logged_in, has_taken: false }
     }
 
     pub(super) async fn run(mut self, greet: bool) -> Next<S> {
@@ -31,7 +33,13 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Dialogue<'a, S> {
         while let Some(line) = self.line().await {
             let sign = if self.encrypted { '+' } else { '-' };
             self.heard.commands.lock().unwrap().push(format!("{sign}{line}"));
-            match line.split_once([' ', ':']).map_or(line.as_str(), |(verb, _)| verb) {
+            let verb = line.split_once([' ', ':']).map_or(line.as_str(), |(verb, _)| verb);
+            if self.has_taken && verb == self.rules.ends_at {
+                self.stream.write_all(self.rules.last_words.as_bytes()).await.ok();
+                self.stream.flush().await.ok();
+                return Next::End;
+            }
+            match verb {
                 "EHLO" => self.capabilities().await,
                 "STARTTLS" => {
                     self.say("220 2.0.0 go ahead").await;
@@ -89,6 +97,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Dialogue<'a, S> {
             message.push('\n');
         }
         self.heard.messages.lock().unwrap().push(message);
+        self.has_taken = true;
         self.say("250 2.0.0 queued as 1A").await;
     }
 

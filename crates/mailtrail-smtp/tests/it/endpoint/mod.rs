@@ -41,6 +41,10 @@ pub(crate) struct Rules {
     pub(crate) recipient: &'static str,
     /// Ends the connection after a message.
     pub(crate) hangs_up: bool,
+    /// Ends the connection at this command, once it has taken a message on it.
+    pub(crate) ends_at: &'static str,
+    /// What it says then.
+    pub(crate) last_words: &'static str,
 }
 
 impl Rules {
@@ -52,6 +56,8 @@ impl Rules {
             wrong: "535 5.7.8 no such password for office@school.example",
             recipient: "250 2.1.5 fine",
             hangs_up: false,
+            ends_at: "",
+            last_words: "",
         }
     }
 
