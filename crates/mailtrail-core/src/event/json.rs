@@ -112,23 +112,21 @@ impl EnvelopeLine {
     }
 }
 
-impl From<&Envelope> for EnvelopeLine {
-    fn from(envelope: &Envelope) -> Self {
-        let event = &envelope.event;
+impl From<(StreamId, &NewEvent)> for EnvelopeLine {
+    /// An event that is yet to be appended.
+    fn from((stream, event): (StreamId, &NewEvent)) -> Self {
         let (data, data_base64) = json_or_base64(&event.data);
         let (private, private_base64) =
             event.private.as_deref().map_or((None, None), json_or_base64);
-        let private_hash =
-            envelope.private_hash.map(|hash| data_encoding::HEXLOWER.encode(&hash).into());
         Self {
-            position: Some(envelope.position),
-            stream: envelope.stream,
-            version: Some(envelope.version),
+            position: None,
+            stream,
+            version: None,
             event_id: event.event_id,
             event_type: event.event_type.clone(),
             schema: event.schema,
             occurred_at: event.occurred_at,
-            recorded_at: Some(envelope.recorded_at),
+            recorded_at: None,
             source: event.source.clone(),
             provenance: event.provenance.clone(),
             actor: event.actor.clone(),
@@ -138,9 +136,25 @@ impl From<&Envelope> for EnvelopeLine {
             data_base64,
             private,
             private_base64,
+            salt: None,
+            private_hash: None,
+            hash: None,
+        }
+    }
+}
+
+impl From<&Envelope> for EnvelopeLine {
+    fn from(envelope: &Envelope) -> Self {
+        let private_hash =
+            envelope.private_hash.map(|hash| data_encoding::HEXLOWER.encode(&hash).into());
+        Self {
+            position: Some(envelope.position),
+            version: Some(envelope.version),
+            recorded_at: Some(envelope.recorded_at),
             salt: envelope.salt,
             private_hash,
             hash: Some(envelope.hash),
+            ..Self::from((envelope.stream, &envelope.event))
         }
     }
 }

@@ -2,13 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::broadcast::{Broadcast, Contact};
 use super::chunk::{Candidate, Chunk, Verdict, candidates};
 use crate::clock::Clock;
 use crate::event::{EncodeError, Event, Fact, NewEvent, Private, Provenance, Source};
-use crate::id::{BroadcastId, Category, EventId, Identity, StreamId};
+use crate::id::{BroadcastId, Category, EventId, Identity, Namespace, StreamId};
 use crate::store::{
     AppendBatch, AppendError, EventStore, EventStoreExt, Expected, Outcome, ReadError, Version,
 };
@@ -99,14 +100,7 @@ impl<'a, S: EventStore + ?Sized> Planner<'a, S> {
         clock: &'a dyn Clock,
     ) -> Result<Self, PlanError> {
         let namespace = store.namespace();
-        let stream = StreamId::broadcast(&namespace, broadcast.id());
-        let id = Identity::Created(broadcast.id().clone()).event_id(&namespace);
-        let subject = broadcast.subject_line().map(Into::into);
-        let private = Private { subject, ..Private::default() };
-        let fact = Fact::new(broadcast.created().clone().into());
-        let event = NewEvent::new(id, &fact, &private, Source::known("planner"))?
-            .occurred_at(Some(clock.now()))
-            .provenance(Provenance::observed());
+        let (stream, event) = created(&namespace, &broadcast, clock.now())?;
         let batch = AppendBatch::new().write(stream, Expected::Any, vec![event]);
         if append(store, batch).await? == Outcome::AlreadyStored {
             let existing = Broadcast::of(&store.stream(stream).await?);
@@ -221,6 +215,22 @@ impl<'a, S: EventStore + ?Sized> Planner<'a, S> {
         }
         Ok(Chunk { candidates, claimed: HashMap::new(), blocked })
     }
+}
+
+/// The fact that a broadcast was created.
+pub(super) fn created(
+    namespace: &Namespace,
+    broadcast: &Broadcast,
+    now: DateTime<Utc>,
+) -> Result<(StreamId, NewEvent), EncodeError> {
+    let id = Identity::Created(broadcast.id().clone()).event_id(namespace);
+    let subject = broadcast.subject_line().map(Into::into);
+    let private = Private { subject, ..Private::default() };
+    let fact = Fact::new(broadcast.created().clone().into());
+    let event = NewEvent::new(id, &fact, &private, Source::known("planner"))?
+        .occurred_at(Some(now))
+        .provenance(Provenance::observed());
+    Ok((StreamId::broadcast(namespace, broadcast.id()), event))
 }
 
 /// Appends, and brings a batch of unknown outcome again.

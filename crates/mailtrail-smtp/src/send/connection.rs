@@ -9,16 +9,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use super::error::{SendError, no_answer, not_connected};
+use super::facts::Reply;
 use super::relay::{Credentials, Relay};
 use super::tls::{Tls, connector};
-
-/// A reply of the server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Reply {
-    pub(super) code: ReplyCode,
-    pub(super) enhanced: Option<EnhancedCode>,
-    pub(super) text: String,
-}
 
 /// What became of a message.
 #[derive(Debug)]

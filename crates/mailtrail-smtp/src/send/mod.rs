@@ -2,6 +2,7 @@
 
 mod connection;
 mod error;
+pub mod facts;
 mod outcome;
 mod relay;
 mod schedule;
@@ -9,6 +10,7 @@ mod sender;
 mod tls;
 
 pub use error::SendError;
+pub use facts::Reply;
 pub use mailtrail_core::evidence::OnDoubt;
 pub use outcome::Outcome;
 pub use relay::{Credentials, Relay, TalksTo};

@@ -1,11 +1,9 @@
 //! Which attempt it is, and which count for the schedule.
 
 use mailtrail_core::Evidence;
-use mailtrail_core::diagnosis::{Diagnosis, Fault};
 use mailtrail_core::event::{Envelope, Event};
 
-/// The rule of a deferral that was our own fault.
-const PUT_BACK: &str = "put_back";
+use super::super::facts::PUT_BACK;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Attempt {
@@ -22,13 +20,6 @@ impl Attempt {
         let put_back = u32::try_from(put_back).unwrap_or(u32::MAX);
         Self { number, scheduled: number.saturating_sub(put_back).max(1) }
     }
-}
-
-/// Marks what ended an attempt as our own fault.
-pub(super) fn put_back(mut diagnosis: Diagnosis) -> Diagnosis {
-    diagnosis.fault = Fault::SenderSystem;
-    (diagnosis.rule, diagnosis.rules_version) = (Some(PUT_BACK.into()), None);
-    diagnosis
 }
 
 fn is_put_back(envelope: &Envelope) -> bool {

@@ -1,17 +1,16 @@
 //! What the server answered, as an event.
 
 use mailtrail_core::diagnosis::Diagnosis;
-use mailtrail_core::event::{
-    Bounced, ConfirmedBy, Deferred, Delivered, Event, Private, Sent, SentStage,
-};
+use mailtrail_core::event::{Bounced, Deferred, Event, Private};
 use mailtrail_core::reason::Reason;
 
-use super::super::connection::{Reply, Transmitted};
+use super::super::connection::Transmitted;
 use super::super::error::SendError;
+use super::super::facts::{self, Reply};
 use super::super::outcome::Outcome;
 use super::super::relay::TalksTo;
 use super::Sender;
-use super::attempt::{Attempt, put_back};
+use super::attempt::Attempt;
 use crate::message::To;
 
 impl Sender {
@@ -25,7 +24,7 @@ impl Sender {
         let (outcome, event, text) = match transmitted {
             Transmitted::Unanswered => return Ok(Outcome::InDoubt),
             Transmitted::Taken(reply) => self.taken(attempt, reply),
-            Transmitted::Refused(reply) if self.is_about_us(&reply) => {
+            Transmitted::Refused(reply) if reply.is_about_us(self.relay.talks_to) => {
                 let error = SendError::LoginRequired(format!("it answered {}", reply.code).into());
                 let diagnosis = self.diagnosis(&reply);
                 return self.put_back(to, attempt, diagnosis, reply.text, error).await;
@@ -62,9 +61,7 @@ impl Sender {
         text: String,
         error: SendError,
     ) -> Result<Outcome, SendError> {
-        let mut deferred = Deferred::default();
-        (deferred.diagnosis, deferred.attempt) = (put_back(diagnosis), Some(attempt.number));
-        deferred.next_attempt = Some(self.clock.now());
+        let deferred = facts::put_back(diagnosis, attempt.number, self.clock.now());
         self.record_with(to, deferred.into(), text).await?;
         Err(error)
     }
@@ -75,41 +72,18 @@ impl Sender {
         self.record(to, self.observed()?, event, private).await
     }
 
-    /// Whether a relay means us. From a recipient's own server the same codes are its policy: it has
-    /// no login for us.
-    fn is_about_us(&self, reply: &Reply) -> bool {
-        self.relay.talks_to == TalksTo::Relay && LOGIN_FIRST.contains(&reply.code.get())
-    }
-
     fn diagnosis(&self, reply: &Reply) -> Diagnosis {
-        let mut diagnosis = Diagnosis::default();
-        diagnosis.reply_code = Some(reply.code);
-        diagnosis.enhanced_code = reply.enhanced;
-        diagnosis.remote_host = Some(self.relay.host.as_str().into());
-        self.classifier.fill(&mut diagnosis, &reply.text);
-        diagnosis
+        reply.diagnosis(Some(&self.relay.host), &self.classifier)
     }
 
     fn taken(&self, attempt: Attempt, reply: Reply) -> (Outcome, Event, String) {
-        let host = Some(self.relay.host.as_str().into());
-        match self.relay.talks_to {
-            TalksTo::Mx => {
-                let mut delivered = Delivered::default();
-                (delivered.confirmed_by, delivered.attempt) =
-                    (ConfirmedBy::Mx, Some(attempt.number));
-                (delivered.host, delivered.reply_code) = (host, Some(reply.code));
-                delivered.enhanced_code = reply.enhanced;
-                (Outcome::Delivered, delivered.into(), reply.text)
-            }
-            TalksTo::Relay => {
-                let mut sent = Sent::default();
-                (sent.stage, sent.attempt) = (SentStage::Accepted, Some(attempt.number));
-                (sent.host, sent.reply_code) = (host, Some(reply.code));
-                sent.enhanced_code = reply.enhanced;
-                sent.queue_id = queue_id(&reply.text).map(Into::into);
-                (Outcome::Sent, sent.into(), reply.text)
-            }
-        }
+        let talks_to = self.relay.talks_to;
+        let event = facts::taken(Some(&reply), talks_to, Some(&self.relay.host), attempt.number);
+        let outcome = match talks_to {
+            TalksTo::Mx => Outcome::Delivered,
+            TalksTo::Relay => Outcome::Sent,
+        };
+        (outcome, event, reply.text)
     }
 
     fn refused(
@@ -135,12 +109,3 @@ impl Sender {
         (Outcome::Bounced, bounced.into(), text)
     }
 }
-
-/// Postfix and others name the message in their reply: `queued as 4F1…`.
-fn queue_id(text: &str) -> Option<&str> {
-    let (_, rest) = text.split_once("queued as ")?;
-    rest.split_whitespace().next()
-}
-
-/// A login or encryption is missing, or too weak (RFC 4954 §6, RFC 3207 §4).
-const LOGIN_FIRST: [u16; 4] = [530, 534, 535, 538];

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use mailtrail_classify::Classifier;
 use mailtrail_core::clock::Clock;
-use mailtrail_core::event::{Envelope, Private, Row, Suppressed, SuppressedBy};
+use mailtrail_core::event::{Envelope, Private, Row, Suppressed};
 use mailtrail_core::evidence::{OnDoubt, Planned};
 use mailtrail_core::id::Identity;
 use mailtrail_core::store::{BoxError, ReadError};
@@ -19,6 +19,7 @@ use mailtrail_core::{EventStore, EventStoreExt, Evidence, StreamId};
 use self::attempt::Attempt;
 use super::connection::{CLOSING, Connection, Transmission, Transmitted};
 use super::error::SendError;
+use super::facts;
 use super::outcome::Outcome;
 use super::relay::Relay;
 use super::schedule::Schedule;
@@ -167,12 +168,7 @@ impl Sender {
     async fn blocked(&self, row: &Row, to: &To) -> Result<Option<Suppressed>, ReadError> {
         let stream = StreamId::address(&self.store.namespace(), &to.address);
         let list = Suppression::of(&self.store.stream(stream).await?);
-        Ok(list.blocked_for(&row.kind).map(|(scope, entry)| {
-            let mut suppressed = Suppressed::default();
-            (suppressed.by, suppressed.cause) = (SuppressedBy::Sender, entry.cause);
-            (suppressed.since, suppressed.scope) = (Some(entry.since), Some(scope.clone()));
-            suppressed
-        }))
+        Ok(facts::suppressed(&list, &row.kind))
     }
 
     async fn connect(&mut self) -> Result<(), SendError> {

@@ -1,12 +1,11 @@
 //! What is written down about a delivery.
 
-use mailtrail_core::correlation::CorrelationKey;
-use mailtrail_core::event::{Attempted, EncodeError, Envelope, Event, Private, Provenance, Source};
-use mailtrail_core::id::Endpoint;
+use mailtrail_core::event::{EncodeError, Envelope, Event, Private, Provenance, Source};
 use mailtrail_core::store::{AppendError, Outcome};
 use mailtrail_core::{AppendBatch, EventId, EventStoreExt, Expected, Fact, NewEvent, StreamId};
 
 use super::super::error::SendError;
+use super::super::facts;
 use super::Sender;
 use crate::message::To;
 
@@ -19,12 +18,8 @@ impl Sender {
         own_id: &str,
         trail: &[Envelope],
     ) -> Result<bool, SendError> {
-        let key = CorrelationKey::new(Endpoint::message_id(), own_id, to.address.as_given());
-        let mut attempted = Attempted::default();
-        attempted.attempt = attempt;
-        attempted.host = Some(self.relay.host.as_str().into());
-        attempted.message_id = Some(own_id.into());
-        attempted.keys = vec![StreamId::key(&self.store.namespace(), &key)];
+        let (namespace, host) = (self.store.namespace(), self.relay.host.as_str());
+        let attempted = facts::attempted(&namespace, attempt, Some(host), own_id, &to.address);
         let event = self.event(self.observed()?, attempted.into(), &Private::default())?;
         let stream = StreamId::delivery(to.delivery);
         let last = trail.last().map(|envelope| envelope.version);
