@@ -16,6 +16,7 @@
 //! | `webhook` | [`webhook`]: provider webhooks, the pixel; [`RefusedFolder`] |
 //! | `bounce` and `report` | [`reclassify`]: old facts, read again by newer rules |
 //! | `smtp` | [`smtp`]: sending, bounce intake |
+//! | `lettre` | [`lettre`]: a trail for what a service sends with lettre |
 //! | `outbound` | [`outbound`]: changes of statuses and events to subscribers |
 //! | `serve` | [`serve`]: the HTTP server, its limits, TLS, trusted proxies |
 //! | `page` | [`page`]: the live page, and its JSON API |
@@ -38,6 +39,8 @@
 pub mod audit;
 mod follow_up;
 mod keys;
+#[cfg(feature = "lettre")]
+pub mod lettre;
 #[cfg(feature = "outbound")]
 pub mod outbound;
 #[cfg(feature = "page")]
@@ -117,6 +120,9 @@ mod guide {
     #[cfg(feature = "webhook")]
     #[doc = include_str!("../../../docs/instrument.md")]
     struct Instrument;
+    #[cfg(feature = "lettre")]
+    #[doc = include_str!("../../../docs/lettre.md")]
+    struct Lettre;
     #[cfg(feature = "log")]
     #[doc = include_str!("../../../docs/logs.md")]
     struct Logs;

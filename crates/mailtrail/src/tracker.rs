@@ -244,7 +244,8 @@ impl fmt::Debug for Builder {
     }
 }
 
-fn join(events: &[Envelope]) -> Evidence {
+/// What these events come to.
+pub(crate) fn join(events: &[Envelope]) -> Evidence {
     let mut evidence = Evidence::default();
     for envelope in events {
         evidence.add_envelope(envelope);

@@ -1,0 +1,227 @@
+//! A service that sends with lettre: its store, which may go away, and a transport that looks.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use lettre::address::{Address, Envelope};
+use lettre::message::header::{HeaderName, HeaderValue};
+use lettre::{AsyncTransport, Message};
+use mailtrail::core::id::Destination;
+use mailtrail::core::store::{
+    AppendError, Appended, Capabilities, EventStore, Filter, Head, ImportError, Page, ReadError,
+    RedactError, StreamPage,
+};
+use mailtrail::core::token::{Key, Keys};
+use mailtrail::core::{
+    AppendBatch, DeliveryId, EmailAddress, EventId, Evidence, Namespace, Position, StreamId,
+    Version,
+};
+use mailtrail::lettre::{OnStoreFailure, TrackedTransport};
+use mailtrail::memory::MemoryStore;
+use mailtrail::smtp::return_path::ReturnPath;
+use mailtrail::{Tracker, core::EventStoreExt};
+
+/// A store that can be taken away.
+#[derive(Debug, Default)]
+pub(crate) struct Leaving {
+    inner: MemoryStore,
+    refuses_events: AtomicBool,
+    is_away: AtomicBool,
+}
+
+impl Leaving {
+    /// From now on it takes no events.
+    pub(crate) fn refuse_events(&self, refuses: bool) {
+        self.refuses_events.store(refuses, Ordering::SeqCst);
+    }
+
+    /// From now on it does nothing at all.
+    pub(crate) fn go_away(&self, is_away: bool) {
+        self.is_away.store(is_away, Ordering::SeqCst);
+    }
+
+    fn append_error(&self) -> Result<(), AppendError> {
+        let is_well = !self.refuses_events.load(Ordering::SeqCst) && self.read_error().is_ok();
+        is_well.then_some(()).ok_or(AppendError::Unavailable { cause: "away".into() })
+    }
+
+    fn read_error(&self) -> Result<(), ReadError> {
+        let is_well = !self.is_away.load(Ordering::SeqCst);
+        is_well.then_some(()).ok_or(ReadError::Unavailable { cause: "away".into() })
+    }
+}
+
+#[async_trait]
+impl EventStore for Leaving {
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn namespace(&self) -> Namespace {
+        self.inner.namespace()
+    }
+
+    async fn append(&self, batch: AppendBatch) -> Result<Appended, AppendError> {
+        self.append_error()?;
+        self.inner.append(batch).await
+    }
+
+    async fn read_stream(
+        &self,
+        stream: StreamId,
+        from: Version,
+        limit: usize,
+    ) -> Result<StreamPage, ReadError> {
+        self.read_error()?;
+        self.inner.read_stream(stream, from, limit).await
+    }
+
+    async fn read_all(
+        &self,
+        of: &Filter,
+        after: Position,
+        limit: usize,
+    ) -> Result<Page, ReadError> {
+        self.read_error()?;
+        self.inner.read_all(of, after, limit).await
+    }
+
+    async fn changed(&self, past: Position) -> Result<Position, ReadError> {
+        self.inner.changed(past).await
+    }
+
+    async fn head(&self) -> Result<Head, ReadError> {
+        self.inner.head().await
+    }
+
+    async fn redact(&self, ids: &[EventId]) -> Result<(), RedactError> {
+        self.inner.redact(ids).await
+    }
+
+    async fn import(&self, batch: AppendBatch) -> Result<Appended, ImportError> {
+        self.inner.import(batch).await
+    }
+}
+
+/// What a transport was given.
+#[derive(Debug, Clone)]
+pub(crate) struct Given {
+    pub(crate) envelope: Envelope,
+    pub(crate) message: String,
+    /// The types of the events that the store had of this delivery by then.
+    pub(crate) known: Vec<String>,
+}
+
+type Hook = Box<dyn Fn() + Send + Sync>;
+
+/// A transport that writes down what it is given before it passes it on.
+pub(crate) struct Looking<T> {
+    pub(crate) inner: T,
+    store: Arc<dyn EventStore>,
+    given: Mutex<Vec<Given>>,
+    while_sending: Mutex<Option<Hook>>,
+}
+
+impl<T> Looking<T> {
+    pub(crate) fn at(store: Arc<dyn EventStore>, inner: T) -> Self {
+        Self { inner, store, given: Mutex::default(), while_sending: Mutex::default() }
+    }
+
+    pub(crate) fn given(&self) -> Vec<Given> {
+        self.given.lock().unwrap().clone()
+    }
+
+    /// Does this whenever it has taken a message.
+    pub(crate) fn while_sending(&self, hook: impl Fn() + Send + Sync + 'static) {
+        *self.while_sending.lock().unwrap() = Some(Box::new(hook));
+    }
+}
+
+#[async_trait]
+impl<T> AsyncTransport for Looking<T>
+where
+    T: AsyncTransport + Send + Sync,
+    T::Ok: Send,
+    T::Error: Send,
+{
+    type Ok = T::Ok;
+    type Error = T::Error;
+
+    async fn send_raw(&self, envelope: &Envelope, email: &[u8]) -> Result<T::Ok, T::Error> {
+        let from = envelope.from().unwrap().to_string();
+        let delivery = path().read(&keys(), &from).unwrap().delivery;
+        let known = self.store.stream(StreamId::delivery(delivery)).await.unwrap_or_default();
+        let known = known.iter().map(|event| event.event.event_type.to_string());
+        self.given.lock().unwrap().push(Given {
+            envelope: envelope.clone(),
+            message: String::from_utf8(email.to_vec()).unwrap(),
+            known: known.collect(),
+        });
+        let result = self.inner.send_raw(envelope, email).await;
+        if let Some(hook) = &*self.while_sending.lock().unwrap() {
+            hook();
+        }
+        result
+    }
+}
+
+pub(crate) fn keys() -> Keys {
+    Keys::new(Key::new(1, [7; 32]))
+}
+
+pub(crate) fn path() -> ReturnPath {
+    ReturnPath::new("bounces.school.example")
+}
+
+/// A tracked transport that looks.
+pub(crate) fn tracked<T>(
+    store: &Arc<Leaving>,
+    inner: T,
+    on_store_failure: OnStoreFailure,
+) -> TrackedTransport<Looking<T>> {
+    tracked_over(Arc::clone(store) as Arc<dyn EventStore>, inner, on_store_failure)
+}
+
+pub(crate) fn tracked_over<T>(
+    store: Arc<dyn EventStore>,
+    inner: T,
+    on_store_failure: OnStoreFailure,
+) -> TrackedTransport<Looking<T>> {
+    let tracker = Tracker::shared(Arc::clone(&store)).open();
+    let inner = Looking::at(store, inner);
+    let tracked = TrackedTransport::open(inner, tracker, keys(), on_store_failure).unwrap();
+    tracked.return_path(path())
+}
+
+/// A message of the broadcast `b` to these.
+pub(crate) fn message(to: &[&str]) -> Message {
+    to.iter()
+        .fold(Message::builder(), |message, to| message.to(to.parse().unwrap()))
+        .from("office@school.example".parse().unwrap())
+        .raw_header(header("Mailtrail-Broadcast", "b"))
+        .subject("Closed today")
+        .body("Stay at home.".to_owned())
+        .unwrap()
+}
+
+pub(crate) fn header(name: &'static str, value: &str) -> HeaderValue {
+    HeaderValue::new(HeaderName::new_from_ascii_str(name), value.into())
+}
+
+/// The delivery of broadcast `b` to an address that is its own contact.
+pub(crate) fn delivery(namespace: &Namespace, address: &str) -> DeliveryId {
+    let address: EmailAddress = address.parse().unwrap();
+    let contact = address.normal().parse().unwrap();
+    let destination = Destination::Address(&address);
+    DeliveryId::derive(namespace, &"b".parse().unwrap(), &contact, destination)
+}
+
+pub(crate) async fn evidence(store: &Arc<Leaving>, address: &str) -> Evidence {
+    let tracker = Tracker::shared(Arc::clone(store) as Arc<dyn EventStore>).open();
+    tracker.evidence(delivery(&store.namespace(), address)).await.unwrap()
+}
+
+pub(crate) fn address(text: &str) -> Address {
+    text.parse().unwrap()
+}
