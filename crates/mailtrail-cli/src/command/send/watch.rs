@@ -71,8 +71,8 @@ impl Watch {
     }
 
     fn show(&mut self) {
-        self.bar.set_message(self.rows.text());
         self.bar.set_position(self.rows.done());
+        self.bar.set_message(self.rows.text());
         let worked = self.begun.elapsed().saturating_sub(self.idle);
         if self.bar.is_hidden() && worked.saturating_sub(self.told) >= TELL_AGAIN {
             output::note(line(&self.rows, self.total, worked));
