@@ -10,8 +10,8 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{Request, StatusCode};
 use axum::routing::post;
-use lettre::message::header::{HeaderName, HeaderValue};
-use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+use lettre::address::Envelope;
+use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use mailtrail::core::token::{Key, Keys};
 use mailtrail::lettre::{OnStoreFailure, TrackedError, TrackedTransport};
 use mailtrail::memory::MemoryStore;
@@ -61,22 +61,22 @@ async fn main() -> Result<(), Error> {
 
 /// Welcomes each address once, however often it is asked to.
 async fn welcome(State(mailer): State<Arc<Mailer>>, Path(to): Path<String>) -> StatusCode {
-    let Ok(message) = message(&to) else { return StatusCode::BAD_REQUEST };
-    match mailer.send(message).await {
+    let Ok((envelope, message)) = message(&to) else { return StatusCode::BAD_REQUEST };
+    match mailer.send_raw(&envelope, message.as_bytes()).await {
         Ok(_) => StatusCode::ACCEPTED,
         Err(TrackedError::SentBefore) => StatusCode::OK,
         Err(_) => StatusCode::BAD_GATEWAY,
     }
 }
 
-fn message(to: &str) -> Result<Message, Error> {
-    let broadcast = HeaderName::new_from_ascii_str("Mailtrail-Broadcast");
-    Ok(Message::builder()
-        .from("office@school.example".parse()?)
-        .to(to.parse()?)
-        .raw_header(HeaderValue::new(broadcast, "welcome".into()))
-        .subject("Welcome")
-        .body("Good to have you here.".to_owned())?)
+/// A service would take lettre's builder, and `send`.
+fn message(to: &str) -> Result<(Envelope, String), Error> {
+    let from = "office@school.example".parse()?;
+    let message = format!(
+        "From: office@school.example\r\nTo: {to}\r\nSubject: Welcome\r\n\
+         Mailtrail-Broadcast: welcome\r\n\r\nGood to have you here.\r\n"
+    );
+    Ok((Envelope::new(Some(from), vec![to.parse()?])?, message))
 }
 
 /// The delivery of a mail whose contact is its address.

@@ -72,8 +72,8 @@ pub enum OnStoreFailure {
 /// # Example
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
-/// use lettre::message::header::{HeaderName, HeaderValue};
-/// use lettre::{AsyncTransport, Message};
+/// use lettre::AsyncTransport;
+/// use lettre::address::Envelope;
 /// use mailtrail::core::token::{Key, Keys};
 /// use mailtrail::lettre::{OnStoreFailure, TrackedTransport};
 /// use mailtrail::{Tracker, memory::MemoryStore};
@@ -83,14 +83,12 @@ pub enum OnStoreFailure {
 /// let mailer = lettre::transport::stub::AsyncStubTransport::new_ok(); // as before
 /// let mailer = TrackedTransport::open(mailer, tracker.clone(), keys, OnStoreFailure::Refuse)?;
 ///
-/// let header = |name, value: &str| HeaderValue::new(HeaderName::new_from_ascii_str(name), value.into());
-/// let message = Message::builder()
-///     .from("office@school.example".parse()?)
-///     .to("ann@a.example".parse()?)
-///     .raw_header(header("Mailtrail-Broadcast", "password-reset-4711"))
-///     .subject("Your new password")
-///     .body("Hello Ann …".to_owned())?;
-/// mailer.send(message).await?;
+/// // Or a `Message` of lettre's builder, by `send`.
+/// let message = b"From: office@school.example\r\nTo: ann@a.example\r\nSubject: Your new password\r\n\
+///     Mailtrail-Broadcast: password-reset-4711\r\n\r\nHello Ann ...\r\n";
+/// let from = "office@school.example".parse()?;
+/// let envelope = Envelope::new(Some(from), vec!["ann@a.example".parse()?])?;
+/// mailer.send_raw(&envelope, message).await?;
 ///
 /// # use mailtrail::core::DeliveryId;
 /// # use mailtrail::core::id::Destination;

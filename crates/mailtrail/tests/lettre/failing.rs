@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lettre::AsyncTransport;
 use lettre::transport::stub::AsyncStubTransport;
 use mailtrail::Tracker;
 use mailtrail::core::Status;
@@ -15,7 +14,7 @@ use mailtrail::memory::MemoryStore;
 use mailtrail_testkit::{Chaos, ChaosStore};
 use proptest::prelude::*;
 
-use super::world::{Leaving, evidence, keys, message, tracked, tracked_over};
+use super::world::{Leaving, Sends, evidence, keys, message, tracked, tracked_over};
 
 fn spool(folder: &Path) -> (PathBuf, OnStoreFailure) {
     let path = folder.join("spool");

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use lettre::Tokio1Executor;
 use lettre::transport::smtp::AsyncSmtpTransport;
-use lettre::{AsyncTransport, Tokio1Executor};
 use mailtrail::core::Position;
 use mailtrail::core::Status;
 use mailtrail::core::id::Category;
@@ -13,7 +13,7 @@ use mailtrail::lettre::{OnStoreFailure, TrackedError};
 use mailtrail::smtp::sink::{Script, Sink};
 use proptest::prelude::*;
 
-use super::world::{Leaving, evidence, message, tracked};
+use super::world::{Leaving, Sends, evidence, message, tracked};
 
 #[derive(Debug, Clone, Copy)]
 enum Says {

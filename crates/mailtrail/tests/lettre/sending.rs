@@ -17,7 +17,9 @@ use mailtrail::smtp::send::{OnDoubt, TalksTo};
 use mailtrail::smtp::sink::{Script, Sink};
 use mailtrail::webhook::instrument::InstrumentOptions;
 
-use super::world::{Leaving, address, delivery, evidence, header, keys, message, path, tracked};
+use super::world::{
+    Leaving, Sends, address, delivery, evidence, keys, message, message_with, path, tracked,
+};
 
 fn smtp(sink: &Sink) -> AsyncSmtpTransport<Tokio1Executor> {
     AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous("127.0.0.1")
@@ -33,16 +35,8 @@ async fn over_real_smtp_each_has_its_own_return_path_and_pixel_and_none_sees_our
     let mailer = tracked(&store, smtp(&sink), OnStoreFailure::Refuse)
         .server("mx.example", TalksTo::Mx)
         .instrument(options);
-    let html = lettre::Message::builder()
-        .from("office@school.example".parse().unwrap())
-        .to("ann@a.example".parse().unwrap())
-        .cc("Bob Lee <bob@b.example>".parse().unwrap())
-        .raw_header(header("Mailtrail-Broadcast", "b"))
-        .raw_header(header("Mailtrail-Kind", "emergency"))
-        .subject("Schneeäfrei")
-        .header(lettre::message::header::ContentType::TEXT_HTML)
-        .body("<p>Stay at home.</p>".to_owned())
-        .unwrap();
+    let lines = "Content-Type: text/html\r\nMailtrail-Kind: emergency\r\n";
+    let html = message_with(lines, &["ann@a.example", "bob@b.example"]);
 
     mailer.send(html).await.unwrap();
 
@@ -183,8 +177,7 @@ async fn one_broadcast_has_one_kind() {
     let store = Arc::new(Leaving::default());
     let mailer = tracked(&store, AsyncStubTransport::new_ok(), OnStoreFailure::Refuse);
     mailer.send(message(&["ann@a.example"])).await.unwrap();
-    let mut other = message(&["bob@b.example"]);
-    other.headers_mut().insert_raw(header("Mailtrail-Kind", "emergency"));
+    let other = message_with("Mailtrail-Kind: emergency\r\n", &["bob@b.example"]);
     let result = mailer.send(other).await;
     assert!(matches!(result, Err(TrackedError::Headers(HeaderError::AnotherKind { .. }))));
     assert_eq!(mailer.inner().given().len(), 1);
@@ -197,7 +190,8 @@ fn a_blocking_transport_has_a_trail_too() {
     let stub = StubTransport::new_ok();
     let mailer =
         TrackedTransport::open(stub.clone(), tracker, keys(), OnStoreFailure::Refuse).unwrap();
-    mailer.send(&message(&["ann@a.example", "ANN@A.example", "bob@b.example"])).unwrap();
+    let mail = message(&["ann@a.example", "ANN@A.example", "bob@b.example"]);
+    Transport::send_raw(&mailer, &mail.envelope, &mail.bytes).unwrap();
     assert_eq!(stub.messages().len(), 2);
     for address in ["ann@a.example", "bob@b.example"] {
         let evidence = futures_executor::block_on(evidence(&store, address));

@@ -6,14 +6,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lettre::AsyncTransport;
 use lettre::transport::stub::AsyncStubTransport;
 use mailtrail::Tracker;
 use mailtrail::core::Status;
 use mailtrail::core::store::EventStore;
 use mailtrail::lettre::{OnStoreFailure, OpenError, SpoolError, TrackedTransport};
 
-use super::world::{Leaving, Looking, evidence, keys, message, tracked};
+use super::world::{Leaving, Looking, Sends, evidence, keys, message, tracked};
 
 /// Sends to Ann while the store takes nothing, and says where the facts are.
 async fn spooled(folder: &Path, store: &Arc<Leaving>) -> PathBuf {

@@ -4,9 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use lettre::AsyncTransport;
 use lettre::address::{Address, Envelope};
-use lettre::message::header::{HeaderName, HeaderValue};
-use lettre::{AsyncTransport, Message};
 use mailtrail::core::id::Destination;
 use mailtrail::core::store::{
     AppendError, Appended, Capabilities, EventStore, Filter, Head, ImportError, Page, ReadError,
@@ -194,20 +193,37 @@ pub(crate) fn tracked_over<T>(
     tracked.return_path(path())
 }
 
-/// A message of the broadcast `b` to these.
-pub(crate) fn message(to: &[&str]) -> Message {
-    to.iter()
-        .fold(Message::builder(), |message, to| message.to(to.parse().unwrap()))
-        .from("office@school.example".parse().unwrap())
-        .raw_header(header("Mailtrail-Broadcast", "b"))
-        .subject("Closed today")
-        .body("Stay at home.".to_owned())
-        .unwrap()
+/// A message and its envelope.
+pub(crate) struct Mail {
+    pub(crate) envelope: Envelope,
+    pub(crate) bytes: Vec<u8>,
 }
 
-pub(crate) fn header(name: &'static str, value: &str) -> HeaderValue {
-    HeaderValue::new(HeaderName::new_from_ascii_str(name), value.into())
+/// A mail of the broadcast `b` to these.
+pub(crate) fn message(to: &[&str]) -> Mail {
+    message_with("Content-Type: text/plain\r\n", to)
 }
+
+/// The same with these lines in its header.
+pub(crate) fn message_with(lines: &str, to: &[&str]) -> Mail {
+    let from = Some(address("office@school.example"));
+    let envelope = Envelope::new(from, to.iter().map(|to| address(to)).collect()).unwrap();
+    let bytes = format!(
+        "From: office@school.example\r\nTo: {}\r\nMessage-ID: <m-1@school.example>\r\n\
+         Mailtrail-Broadcast: b\r\nSubject: Closed today\r\n{lines}\r\n<p>Stay at home.</p>\r\n",
+        to.join(", ")
+    );
+    Mail { envelope, bytes: bytes.into_bytes() }
+}
+
+/// Sends a mail as lettre's `send` sends a `Message`.
+pub(crate) trait Sends: AsyncTransport + Sync {
+    async fn send(&self, mail: Mail) -> Result<Self::Ok, Self::Error> {
+        self.send_raw(&mail.envelope, &mail.bytes).await
+    }
+}
+
+impl<T: AsyncTransport + Sync> Sends for T {}
 
 /// The delivery of broadcast `b` to an address that is its own contact.
 pub(crate) fn delivery(namespace: &Namespace, address: &str) -> DeliveryId {
