@@ -185,7 +185,7 @@ async fn many(viewers: usize) -> (u64, f64) {
 /// A page that is served, with a broadcast whose messages were all handed over.
 struct Site {
     store: Arc<dyn EventStore>,
-    live: (Arc<Live<EmailLog>>, Arc<Live<BroadcastSummary>>, Arc<Live<Trails>>),
+    live: (Followed<EmailLog>, Followed<BroadcastSummary>, Followed<Trails>),
     page: OpenPage,
     running: Running,
 }
@@ -194,12 +194,14 @@ fn follow<P: Projection<State: Parted> + 'static>(
     store: &Arc<dyn EventStore>,
     states: &Arc<SledStates>,
     projection: P,
-) -> Arc<Live<P>>
+) -> Followed<P>
 where
     P::State: 'static,
 {
     Arc::new(Runner::parted(store.clone(), states.clone(), projection).spawn().unwrap())
 }
+
+type Followed<P> = Arc<Live<P>>;
 
 /// What was acknowledged: where it is, whose, and when.
 type Acknowledged = (Position, DeliveryId, Instant);
