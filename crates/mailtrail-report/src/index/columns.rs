@@ -57,18 +57,14 @@ impl Columns {
     }
 
     /// Replaces all numbers of texts.
-    pub(super) fn recode(
-        &mut self,
-        mut code: impl FnMut(Code) -> Result<Code, IndexFull>,
-    ) -> Result<(), IndexFull> {
+    pub(super) fn recode(&mut self, mut code: impl FnMut(Code) -> Code) {
         let cells = self.cells.iter_mut().filter_map(|cells| match cells {
             Cells::Texts(codes) => Some(codes),
             _ => None,
         });
         for held in cells.chain([&mut self.addresses]).flatten() {
-            *held = code(*held)?;
+            *held = code(*held);
         }
-        Ok(())
     }
 
     pub(super) fn cells(&self, column: usize) -> &Cells {

@@ -39,17 +39,12 @@ impl LabelSets {
     }
 
     /// Replaces all numbers of texts.
-    pub(super) fn recode(
-        &mut self,
-        mut code: impl FnMut(Code) -> Result<Code, IndexFull>,
-    ) -> Result<(), IndexFull> {
+    pub(super) fn recode(&mut self, mut code: impl FnMut(Code) -> Code) {
         self.numbers.clear();
         for (number, set) in (0..).zip(&mut self.sets) {
-            let recoded = set.iter().map(|(name, value)| Ok((code(*name)?, code(*value)?)));
-            *set = recoded.collect::<Result<Vec<_>, IndexFull>>()?.into();
+            *set = set.iter().map(|(name, value)| (code(*name), code(*value))).collect();
             self.numbers.insert(Arc::clone(set), number);
         }
-        Ok(())
     }
 
     /// For each set, in the order of their numbers, what it is asked.

@@ -63,8 +63,10 @@ pub struct EmailLogIndex {
     /// By the delivery whose result their rows show.
     duplicates: HashMap<DeliveryId, BTreeSet<DeliveryId>>,
     due: Due,
-    /// How many texts rows no longer have.
+    /// How often a row has got another text since it was compacted.
     gone: usize,
+    /// How many texts there were then.
+    compacted: usize,
 }
 
 /// The rows of a page.
@@ -115,8 +117,10 @@ impl EmailLogIndex {
         }
         self.texts.place_new();
         self.put_in_order(moved);
-        if self.gone > self.texts.len().div_euclid(2).max(TEXTS_WORTH_FORGETTING) {
-            self.forget_texts()?;
+        let held = self.texts.len();
+        let much = self.compacted.saturating_mul(2).saturating_add(TEXTS_WORTH_FORGETTING);
+        if held > much && self.gone > held.div_euclid(2) {
+            self.compact();
         }
         Ok(())
     }
@@ -198,6 +202,24 @@ impl EmailLogIndex {
         labels
     }
 
+    /// Leaves out texts that no row has any more. [`put`](Self::put) does so when there may be very many.
+    pub fn compact(&mut self) {
+        let (old, mut new) = (std::mem::take(&mut self.texts), Texts::default());
+        let mut known = vec![None; old.len()];
+        let mut code = |code: texts::Code| {
+            let Some(known) = known.get_mut(code as usize) else { return Texts::EMPTY };
+            *known.get_or_insert_with(|| {
+                // There is room for some of those for which there was room.
+                new.code(&String::from_utf8_lossy(old.given(code))).unwrap_or(Texts::EMPTY)
+            })
+        };
+        self.columns.recode(&mut code);
+        self.labels.recode(&mut code);
+        new.place_new();
+        (self.compacted, self.gone) = (new.len(), 0);
+        self.texts = new;
+    }
+
     /// The number of a row's set of labels.
     fn set(&self, row: RowNumber) -> u32 {
         columns::at(&self.columns.labels, row)
@@ -230,26 +252,6 @@ impl EmailLogIndex {
             self.numbers.insert_unique(hash(&number), number, hash);
         }
         Ok((place != Some(self.place(number))).then_some(number))
-    }
-
-    /// Leaves out texts that no row has any more.
-    fn forget_texts(&mut self) -> Result<(), IndexFull> {
-        let old = std::mem::take(&mut self.texts);
-        let mut new = Texts::default();
-        let mut known = vec![None; old.len()];
-        let mut code = |code: texts::Code| {
-            let Some(known) = known.get_mut(code as usize) else { return Ok(Texts::EMPTY) };
-            if let Some(known) = *known {
-                return Ok(known);
-            }
-            let text = String::from_utf8_lossy(old.given(code));
-            Ok(*known.insert(new.code(&text)?))
-        };
-        self.columns.recode(&mut code)?;
-        self.labels.recode(&mut code)?;
-        new.place_new();
-        (self.texts, self.gone) = (new, 0);
-        Ok(())
     }
 }
 

@@ -95,6 +95,7 @@ proptest! {
         split: prop::sample::Index,
         (of, kind, column) in (any::<prop::sample::Index>(), 0_u8..9, any::<usize>()),
         (by, down, limit) in (any::<prop::sample::Index>(), any::<bool>(), 1_usize..6),
+        compacts: bool,
     ) {
         let envelopes = Feeder::new(&h).repeated(1..=2).shuffled_by(seed).envelopes();
         let (before, since) = envelopes.split_at(split.index(envelopes.len() + 1));
@@ -106,6 +107,9 @@ proptest! {
                 mailtrail_core::projection::Projection::apply(&EmailLog, envelope, &mut state).unwrap();
             }
             follow(&mut index, &state, events);
+            if compacts {
+                index.compact();
+            }
         }
 
         let whole = state.rows(&Query::default().now(now())).unwrap();
