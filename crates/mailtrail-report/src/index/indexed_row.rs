@@ -1,15 +1,12 @@
 //! What an index takes of a row.
 
-use std::ops::ControlFlow;
-
 use chrono::{DateTime, Utc};
 use mailtrail_core::evidence::Planned;
 use mailtrail_core::projection::StateError;
-use mailtrail_core::{BroadcastId, DeliveryId, Evidence};
+use mailtrail_core::{DeliveryId, Evidence};
 
 use crate::email_log::EmailLogState;
 use crate::planned_row::PlannedRow;
-use crate::query::Query;
 use crate::row::EmailLogRow;
 use crate::words;
 
@@ -39,23 +36,7 @@ impl IndexedRow {
         Self::made(state, &planned, &state.evidence(delivery)?, now).map(Some)
     }
 
-    /// Visits the rows of a broadcast, or of all, in no order and in words of this time, until it is enough.
-    ///
-    /// # Errors
-    /// As of [`of`](Self::of).
-    pub fn each(
-        state: &EmailLogState,
-        broadcast: Option<&BroadcastId>,
-        now: Option<DateTime<Utc>>,
-        mut visit: impl FnMut(Self) -> ControlFlow<()>,
-    ) -> Result<(), StateError> {
-        let of = broadcast.cloned().map_or_else(Query::default, Query::of);
-        state.each_row_until(&of, |planned, evidence| {
-            Ok(visit(Self::made(state, planned, evidence, now)?))
-        })
-    }
-
-    fn made(
+    pub(super) fn made(
         state: &EmailLogState,
         planned: &PlannedRow,
         evidence: &Evidence,

@@ -93,17 +93,36 @@ impl EmailLogIndex {
     /// # Errors
     /// [`QueryError`]: an entry has to be read, and can't be; or there are too many.
     pub fn of(state: &EmailLogState, query: &Query) -> Result<Self, QueryError> {
+        Ok(Self::of_while(state, query, || true)?.unwrap_or_default())
+    }
+
+    /// The same, as long as it is to go on, which is asked now and then; `None` if it was not.
+    ///
+    /// # Errors
+    /// As of [`of`](Self::of).
+    pub fn of_while(
+        state: &EmailLogState,
+        query: &Query,
+        goes_on: impl Fn() -> bool,
+    ) -> Result<Option<Self>, QueryError> {
         let (mut index, mut rows, mut put) = (Self::default(), Vec::new(), Ok(()));
-        IndexedRow::each(state, query.broadcast.as_ref(), query.now, |row| {
-            rows.push(row);
-            if rows.len() >= AT_ONCE {
-                put = index.put(rows.drain(..));
+        let of = query.broadcast.clone().map_or_else(Query::default, Query::of);
+        state.each_row_until(&of, |planned, evidence| {
+            rows.push(IndexedRow::made(state, planned, evidence, query.now)?);
+            if rows.len() < AT_ONCE {
+                return Ok(ControlFlow::Continue(()));
             }
-            if put.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            put = index.put(rows.drain(..));
+            let flow = if put.is_ok() && goes_on() {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            };
+            Ok(flow)
         })?;
         put?;
         index.put(rows)?;
-        Ok(index)
+        Ok(goes_on().then_some(index))
     }
 
     /// Adds rows, or replaces them.

@@ -1,7 +1,6 @@
 //! The rows of the Email Log as pages show them: found by an index in memory, which follows the log.
 
 use std::collections::BTreeSet;
-use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, Weak};
 use std::time::Duration;
@@ -10,8 +9,8 @@ use chrono::{DateTime, Utc};
 use mailtrail_core::projection::{Checkpoint, Projection, StateError};
 use mailtrail_core::{BroadcastId, DeliveryId, Position};
 use mailtrail_report::{
-    Cursor, EmailLog, EmailLogIndex, EmailLogRow, EmailLogState, IndexFull, IndexedRow, Paging,
-    Query, QueryError,
+    Cursor, EmailLog, EmailLogIndex, EmailLogRow, EmailLogState, IndexedRow, Paging, Query,
+    QueryError,
 };
 use pollster::block_on;
 use tokio::runtime::Handle;
@@ -33,7 +32,7 @@ pub(super) struct Rows {
 enum Held {
     /// It is being made: rows are read from the kept state, which takes its time where there are very many.
     #[default]
-    Made,
+    BeingMade,
     Ready(Box<Ready>),
     /// There are more rows than it can hold.
     Full,
@@ -121,7 +120,7 @@ impl View<'_> {
     fn ready<'h>(&self, held: &'h Held) -> Option<&'h Ready> {
         match held {
             Held::Ready(ready) if ready.begun == self.checkpoint.begun => Some(ready),
-            Held::Ready(_) | Held::Made | Held::Full => None,
+            Held::Ready(_) | Held::BeingMade | Held::Full => None,
         }
     }
 }
@@ -139,7 +138,7 @@ impl Rows {
     fn position(&self) -> Option<Position> {
         match &*self.read() {
             Held::Ready(ready) => Some(ready.position),
-            Held::Made | Held::Full => None,
+            Held::BeingMade | Held::Full => None,
         }
     }
 
@@ -147,7 +146,7 @@ impl Rows {
     fn due(&self, now: DateTime<Utc>) -> BTreeSet<DeliveryId> {
         match &*self.read() {
             Held::Ready(ready) => ready.index.due(now).collect(),
-            Held::Made | Held::Full => BTreeSet::new(),
+            Held::BeingMade | Held::Full => BTreeSet::new(),
         }
     }
 
@@ -263,28 +262,22 @@ fn step(shared: &Shared, view: &View<'_>) -> Result<(), Fault> {
 /// Makes the index anew.
 fn make(shared: &Shared, view: &View<'_>) -> Result<(), Fault> {
     // What is forgotten, as after an erasure, is not held meanwhile either.
-    shared.rows.set(Held::Made);
-    let (mut index, mut rows, mut put) = (EmailLogIndex::default(), Vec::new(), Ok(()));
-    IndexedRow::each(&view.state, None, Some(shared.now()), |row| {
-        rows.push(row);
-        if rows.len() >= MADE_AT_ONCE {
-            put = index.put(rows.drain(..));
-        }
-        let goes_on = put.is_ok() && !*shared.live.closed.borrow();
-        if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    })?;
+    shared.rows.set(Held::BeingMade);
+    let (of_all, is_open) = (Query::default().now(shared.now()), || !*shared.live.closed.borrow());
     let Checkpoint { position, begun, .. } = view.checkpoint;
-    shared.rows.set(match put.and_then(|()| index.put(rows)) {
-        Ok(()) => Held::Ready(Box::new(Ready { index, position, begun })),
-        Err(IndexFull { .. }) => Held::Full,
-    });
+    match EmailLogIndex::of_while(&view.state, &of_all, is_open) {
+        Ok(Some(index)) => {
+            shared.rows.set(Held::Ready(Box::new(Ready { index, position, begun })));
+        }
+        Ok(None) => {}
+        Err(QueryError::TooMany(_)) => shared.rows.set(Held::Full),
+        Err(error) => return Err(error.into()),
+    }
     Ok(())
 }
 
 /// Events that are taken over in one go.
 const AT_ONCE: usize = 4_096;
-/// Rows that are put in one go while the index is made.
-const MADE_AT_ONCE: usize = 32_768;
 /// What has come is taken over so often; whoever looks before does it himself.
 const REST: Duration = Duration::from_millis(250);
 /// So many events are taken over before a page is shown.
