@@ -11,7 +11,6 @@ mod tls;
 
 pub use error::SendError;
 pub use facts::Reply;
-pub use mailtrail_core::evidence::OnDoubt;
 pub use outcome::Outcome;
 pub use relay::{Credentials, Relay, TalksTo};
 pub use schedule::{ParseScheduleError, Schedule};

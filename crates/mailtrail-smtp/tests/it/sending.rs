@@ -2,13 +2,14 @@
 
 use chrono::TimeDelta;
 use mailtrail_core::event::{AddressBlocked, BlockCause, Source};
+use mailtrail_core::evidence::OnDoubt;
 use mailtrail_core::reason::Reason;
 use mailtrail_core::suppression::Scope;
 use mailtrail_core::{
     EventId, EventStore, EventStoreExt, Fact, NewEvent, Private, Status, StreamId,
 };
 use mailtrail_smtp::return_path::ReturnPath;
-use mailtrail_smtp::send::{OnDoubt, Outcome, Relay, SendError, Sender, TalksTo};
+use mailtrail_smtp::send::{Outcome, Relay, SendError, Sender, TalksTo};
 use mailtrail_smtp::sink::{Script, Sink};
 
 use super::planned::{Planned, keys};

@@ -3,14 +3,14 @@
 use std::error::Error;
 
 use mailtrail_core::event::{Private, Suppressed};
-use mailtrail_core::evidence::Planned;
+use mailtrail_core::evidence::{OnDoubt, Planned};
 use mailtrail_core::id::{Identity, Kind};
 use mailtrail_core::store::AppendError;
 use mailtrail_core::{
     AppendBatch, EmailAddress, Envelope, EventStoreExt, Evidence, Expected, NewEvent, Status,
     StreamId,
 };
-use mailtrail_smtp::send::{OnDoubt, facts};
+use mailtrail_smtp::send::facts;
 
 use super::copy::Recipient;
 use super::error::{StoreError, TrackedError};

@@ -40,7 +40,7 @@ pub enum TrackedError<E: std::error::Error + 'static> {
     #[error("nothing was sent: the delivery is {}", .0.label())]
     Settled(Status),
     /// An earlier attempt is in doubt, so nothing was sent:
-    /// [`OnDoubt::Resend`](mailtrail_smtp::send::OnDoubt::Resend) would have.
+    /// [`OnDoubt::Resend`](mailtrail_core::evidence::OnDoubt::Resend) would have.
     #[error("nothing was sent: an earlier attempt is in doubt")]
     InDoubt,
     /// Of several recipients these did not get it.

@@ -19,9 +19,10 @@ use async_trait::async_trait;
 use lettre::address::Envelope;
 use lettre::{AsyncTransport, Transport};
 use mailtrail_classify::Classifier;
+use mailtrail_core::evidence::OnDoubt;
 use mailtrail_core::token::Keys;
 use mailtrail_smtp::return_path::ReturnPath;
-use mailtrail_smtp::send::{OnDoubt, TalksTo};
+use mailtrail_smtp::send::TalksTo;
 use mailtrail_webhook::instrument::InstrumentOptions;
 
 pub use error::{OpenError, SpoolError, StoreError, TrackedError};

@@ -6,12 +6,13 @@ use std::fmt;
 use mailtrail_classify::Classifier;
 use mailtrail_core::diagnosis::Diagnosis;
 use mailtrail_core::event::{Bounced, Deferred, Private, Provenance, Source};
+use mailtrail_core::evidence::OnDoubt;
 use mailtrail_core::plan::{PlanError, unasked};
 use mailtrail_core::reason::Reason;
 use mailtrail_core::token::Keys;
 use mailtrail_core::{Event, EventId, EventStoreExt, Fact, Namespace, NewEvent, StreamId};
 use mailtrail_smtp::return_path::ReturnPath;
-use mailtrail_smtp::send::{OnDoubt, Reply, TalksTo, facts};
+use mailtrail_smtp::send::{Reply, TalksTo, facts};
 use mailtrail_webhook::instrument::InstrumentOptions;
 
 use super::copy::Recipient;

@@ -8,12 +8,13 @@ use lettre::transport::stub::{AsyncStubTransport, StubTransport};
 use lettre::{AsyncTransport, Tokio1Executor, Transport};
 use mailtrail::Tracker;
 use mailtrail::core::event::Event;
+use mailtrail::core::evidence::OnDoubt;
 use mailtrail::core::reason::Reason;
 use mailtrail::core::store::EventStore;
 use mailtrail::core::suppression::Scope;
 use mailtrail::core::{EmailAddress, EventStoreExt, Status, StreamId};
 use mailtrail::lettre::{HeaderError, OnStoreFailure, TrackedError, TrackedTransport};
-use mailtrail::smtp::send::{OnDoubt, TalksTo};
+use mailtrail::smtp::send::TalksTo;
 use mailtrail::smtp::sink::{Script, Sink};
 use mailtrail::webhook::instrument::InstrumentOptions;
 
