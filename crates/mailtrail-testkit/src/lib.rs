@@ -16,12 +16,14 @@ pub mod trail;
 
 mod chaos;
 mod clock;
+mod double;
 mod feeder;
 mod given;
 mod run;
 
 pub use chaos::{Chaos, ChaosStore};
 pub use clock::VirtualClock;
+pub use double::{Double, Otherwise};
 pub use feeder::Feeder;
 pub use given::{Given, When, given};
 #[doc(no_inline)]

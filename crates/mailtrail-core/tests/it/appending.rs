@@ -6,15 +6,12 @@ use async_trait::async_trait;
 use futures_executor::block_on;
 use mailtrail_core::event::Source;
 use mailtrail_core::id::Category;
-use mailtrail_core::store::{
-    AppendError, Appended, Capabilities, Filter, Head, ImportError, Outcome, Page, ReadError,
-    RedactError, StreamPage,
-};
+use mailtrail_core::store::{AppendError, Appended, Outcome};
 use mailtrail_core::{
-    AppendBatch, EventId, EventStore, EventStoreExt, Expected, Namespace, NewEvent, Position,
-    StreamId, Version,
+    AppendBatch, EventId, EventStore, EventStoreExt, Expected, NewEvent, StreamId,
 };
 use mailtrail_memory::MemoryStore;
+use mailtrail_testkit::{Double, Otherwise};
 
 /// A store whose answers to appends are lost, the last first; what it then says of others is as it is.
 #[derive(Debug)]
@@ -32,7 +29,7 @@ fn gone() -> AppendError {
 }
 
 fn append(answers: Vec<AppendError>) -> Result<Appended, AppendError> {
-    let store = Lossy { store: MemoryStore::new(), answers: Mutex::new(answers) };
+    let store = Double(Lossy { store: MemoryStore::new(), answers: Mutex::new(answers) });
     let stream = StreamId::from_parts(Category::DELIVERY, [1; 16]);
     let id = EventId::from_bytes([1; 16]);
     let event = NewEvent::from_bytes(id, "test".into(), 1, "{}".into(), Source::known("test"));
@@ -60,13 +57,9 @@ fn what_can_not_be_found_out_stays_unknown_with_the_first_cause() {
 }
 
 #[async_trait]
-impl EventStore for Lossy {
-    fn capabilities(&self) -> Capabilities {
-        self.store.capabilities()
-    }
-
-    fn namespace(&self) -> Namespace {
-        self.store.namespace()
+impl Otherwise for Lossy {
+    fn store(&self) -> &dyn EventStore {
+        &self.store
     }
 
     async fn append(&self, batch: AppendBatch) -> Result<Appended, AppendError> {
@@ -79,39 +72,5 @@ impl EventStore for Lossy {
             }
             None => self.store.append(batch).await,
         }
-    }
-
-    async fn read_stream(
-        &self,
-        stream: StreamId,
-        from: Version,
-        limit: usize,
-    ) -> Result<StreamPage, ReadError> {
-        self.store.read_stream(stream, from, limit).await
-    }
-
-    async fn read_all(
-        &self,
-        filter: &Filter,
-        after: Position,
-        limit: usize,
-    ) -> Result<Page, ReadError> {
-        self.store.read_all(filter, after, limit).await
-    }
-
-    async fn changed(&self, past: Position) -> Result<Position, ReadError> {
-        self.store.changed(past).await
-    }
-
-    async fn head(&self) -> Result<Head, ReadError> {
-        self.store.head().await
-    }
-
-    async fn redact(&self, ids: &[EventId]) -> Result<(), RedactError> {
-        self.store.redact(ids).await
-    }
-
-    async fn import(&self, batch: AppendBatch) -> Result<Appended, ImportError> {
-        self.store.import(batch).await
     }
 }

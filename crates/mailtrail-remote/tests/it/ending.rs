@@ -10,15 +10,11 @@ use futures_channel::oneshot;
 use futures_executor::block_on;
 use mailtrail_core::event::Source;
 use mailtrail_core::id::Category;
-use mailtrail_core::store::{
-    AppendError, Appended, Capabilities, Filter, Head, ImportError, Page, ReadError, RedactError,
-    StreamPage,
-};
-use mailtrail_core::{
-    AppendBatch, EventId, EventStore, Expected, Namespace, NewEvent, Position, StreamId, Version,
-};
+use mailtrail_core::store::{AppendError, Appended, ReadError};
+use mailtrail_core::{AppendBatch, EventId, EventStore, Expected, NewEvent, Position, StreamId};
 use mailtrail_memory::MemoryStore;
 use mailtrail_remote::{RemoteStore, Share};
+use mailtrail_testkit::{Double, Otherwise};
 
 /// A store that says when it has begun to append, and ends with that when it is told to.
 #[derive(Debug)]
@@ -34,6 +30,7 @@ fn what_was_asked_before_the_owner_ends_is_answered_and_who_waits_is_let_go() {
         (tempfile::tempdir().unwrap(), channel(), oneshot::channel());
     let store = MemoryStore::new();
     let slow = Slow { store, begun: Mutex::new(begun), go_on: Mutex::new(Some(go_on)) };
+    let slow = Double(slow);
     let share = Share::start(Arc::new(slow), folder.path()).unwrap();
     let remote = RemoteStore::connect(folder.path()).unwrap();
     let other = RemoteStore::connect(folder.path()).unwrap();
@@ -58,13 +55,9 @@ fn what_was_asked_before_the_owner_ends_is_answered_and_who_waits_is_let_go() {
 }
 
 #[async_trait]
-impl EventStore for Slow {
-    fn capabilities(&self) -> Capabilities {
-        self.store.capabilities()
-    }
-
-    fn namespace(&self) -> Namespace {
-        self.store.namespace()
+impl Otherwise for Slow {
+    fn store(&self) -> &dyn EventStore {
+        &self.store
     }
 
     async fn append(&self, batch: AppendBatch) -> Result<Appended, AppendError> {
@@ -72,39 +65,5 @@ impl EventStore for Slow {
         let go_on = self.go_on.lock().unwrap_or_else(PoisonError::into_inner).take();
         go_on.unwrap().await.unwrap();
         self.store.append(batch).await
-    }
-
-    async fn read_stream(
-        &self,
-        stream: StreamId,
-        from: Version,
-        limit: usize,
-    ) -> Result<StreamPage, ReadError> {
-        self.store.read_stream(stream, from, limit).await
-    }
-
-    async fn read_all(
-        &self,
-        filter: &Filter,
-        after: Position,
-        limit: usize,
-    ) -> Result<Page, ReadError> {
-        self.store.read_all(filter, after, limit).await
-    }
-
-    async fn changed(&self, past: Position) -> Result<Position, ReadError> {
-        self.store.changed(past).await
-    }
-
-    async fn head(&self) -> Result<Head, ReadError> {
-        self.store.head().await
-    }
-
-    async fn redact(&self, ids: &[EventId]) -> Result<(), RedactError> {
-        self.store.redact(ids).await
-    }
-
-    async fn import(&self, batch: AppendBatch) -> Result<Appended, ImportError> {
-        self.store.import(batch).await
     }
 }

@@ -8,4 +8,4 @@ mod states;
 
 use shared::Shared;
 
-mailtrail_testkit::conformance!(remote, Shared::new);
+mailtrail_testkit::conformance!(remote, || mailtrail_testkit::Double(Shared::new()));

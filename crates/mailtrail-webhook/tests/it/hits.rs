@@ -6,14 +6,11 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use mailtrail_core::event::{Agent, Hit, HitKind, Unsubscribed, UnsubscribedHow};
-use mailtrail_core::id::StreamId;
-use mailtrail_core::store::{
-    AppendBatch, AppendError, Appended, Capabilities, EventStore, Filter, Head, ImportError, Page,
-    Position, ReadError, RedactError, StreamPage, Version,
-};
+use mailtrail_core::store::{AppendBatch, AppendError, Appended, EventStore, Filter, Position};
 use mailtrail_core::token::Purpose;
-use mailtrail_core::{DeliveryId, Event, EventId, Namespace};
+use mailtrail_core::{DeliveryId, Event};
 use mailtrail_memory::{MemoryRaw, MemoryStore};
+use mailtrail_testkit::{Double, Otherwise};
 use mailtrail_webhook::track::{
     GIF, LostHit, MOST_WAITING, Unsubscribe, click_url, pixel_url, trap_url, unsubscribe_url,
 };
@@ -202,13 +199,9 @@ struct Unwell {
 }
 
 #[async_trait]
-impl EventStore for Unwell {
-    fn namespace(&self) -> Namespace {
-        self.store.namespace()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.store.capabilities()
+impl Otherwise for Unwell {
+    fn store(&self) -> &dyn EventStore {
+        &*self.store
     }
 
     async fn append(&self, batch: AppendBatch) -> Result<Appended, AppendError> {
@@ -220,47 +213,13 @@ impl EventStore for Unwell {
         }
         self.store.append(batch).await
     }
-
-    async fn read_stream(
-        &self,
-        stream: StreamId,
-        from: Version,
-        limit: usize,
-    ) -> Result<StreamPage, ReadError> {
-        self.store.read_stream(stream, from, limit).await
-    }
-
-    async fn read_all(
-        &self,
-        filter: &Filter,
-        after: Position,
-        limit: usize,
-    ) -> Result<Page, ReadError> {
-        self.store.read_all(filter, after, limit).await
-    }
-
-    async fn head(&self) -> Result<Head, ReadError> {
-        self.store.head().await
-    }
-
-    async fn changed(&self, past: Position) -> Result<Position, ReadError> {
-        self.store.changed(past).await
-    }
-
-    async fn redact(&self, ids: &[EventId]) -> Result<(), RedactError> {
-        self.store.redact(ids).await
-    }
-
-    async fn import(&self, batch: AppendBatch) -> Result<Appended, ImportError> {
-        self.store.import(batch).await
-    }
 }
 
-async fn unwell() -> (Server, Arc<Unwell>) {
+async fn unwell() -> (Server, Arc<Double<Unwell>>) {
     let store = Arc::new(MemoryStore::with(namespace(), Arc::new(now)));
     let (hangs, fails) = (AtomicBool::new(false), AtomicBool::new(false));
-    let unwell = Arc::new(Unwell { store: Arc::clone(&store), hangs, fails });
-    let events: Arc<dyn EventStore> = Arc::<Unwell>::clone(&unwell);
+    let unwell = Arc::new(Double(Unwell { store: Arc::clone(&store), hangs, fails }));
+    let events: Arc<dyn EventStore> = Arc::<Double<Unwell>>::clone(&unwell);
     let raw = Arc::new(MemoryRaw::default());
     (Server::with_stores(store, events, Arc::clone(&raw), raw).await, unwell)
 }

@@ -7,29 +7,26 @@ use async_trait::async_trait;
 use lettre::AsyncTransport;
 use lettre::address::{Address, Envelope};
 use mailtrail::core::id::Destination;
-use mailtrail::core::store::{
-    AppendError, Appended, Capabilities, EventStore, Filter, Head, ImportError, Page, ReadError,
-    RedactError, StreamPage,
-};
+use mailtrail::core::store::{AppendError, Appended, EventStore, ReadError};
 use mailtrail::core::token::{Key, Keys};
-use mailtrail::core::{
-    AppendBatch, DeliveryId, EmailAddress, EventId, Evidence, Namespace, Position, StreamId,
-    Version,
-};
+use mailtrail::core::{AppendBatch, DeliveryId, EmailAddress, Evidence, Namespace, StreamId};
 use mailtrail::lettre::{OnStoreFailure, TrackedTransport};
 use mailtrail::memory::MemoryStore;
 use mailtrail::smtp::return_path::ReturnPath;
 use mailtrail::{Tracker, core::EventStoreExt};
+use mailtrail_testkit::{Double, Otherwise};
 
 /// A store that can be taken away.
+pub(crate) type Leaving = Double<Away>;
+
 #[derive(Debug, Default)]
-pub(crate) struct Leaving {
+pub(crate) struct Away {
     inner: MemoryStore,
     refuses_events: AtomicBool,
-    is_away: AtomicBool,
+    gone: AtomicBool,
 }
 
-impl Leaving {
+impl Away {
     /// From now on it takes no events.
     pub(crate) fn refuse_events(&self, refuses: bool) {
         self.refuses_events.store(refuses, Ordering::SeqCst);
@@ -37,69 +34,26 @@ impl Leaving {
 
     /// From now on it does nothing at all.
     pub(crate) fn go_away(&self, is_away: bool) {
-        self.is_away.store(is_away, Ordering::SeqCst);
-    }
-
-    fn append_error(&self) -> Result<(), AppendError> {
-        let is_well = !self.refuses_events.load(Ordering::SeqCst) && self.read_error().is_ok();
-        is_well.then_some(()).ok_or(AppendError::Unavailable { cause: "away".into() })
-    }
-
-    fn read_error(&self) -> Result<(), ReadError> {
-        let is_well = !self.is_away.load(Ordering::SeqCst);
-        is_well.then_some(()).ok_or(ReadError::Unavailable { cause: "away".into() })
+        self.gone.store(is_away, Ordering::SeqCst);
     }
 }
 
 #[async_trait]
-impl EventStore for Leaving {
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
-
-    fn namespace(&self) -> Namespace {
-        self.inner.namespace()
+impl Otherwise for Away {
+    fn store(&self) -> &dyn EventStore {
+        &self.inner
     }
 
     async fn append(&self, batch: AppendBatch) -> Result<Appended, AppendError> {
-        self.append_error()?;
+        if self.refuses_events.load(Ordering::SeqCst) || self.read().is_err() {
+            return Err(AppendError::Unavailable { cause: "away".into() });
+        }
         self.inner.append(batch).await
     }
 
-    async fn read_stream(
-        &self,
-        stream: StreamId,
-        from: Version,
-        limit: usize,
-    ) -> Result<StreamPage, ReadError> {
-        self.read_error()?;
-        self.inner.read_stream(stream, from, limit).await
-    }
-
-    async fn read_all(
-        &self,
-        of: &Filter,
-        after: Position,
-        limit: usize,
-    ) -> Result<Page, ReadError> {
-        self.read_error()?;
-        self.inner.read_all(of, after, limit).await
-    }
-
-    async fn changed(&self, past: Position) -> Result<Position, ReadError> {
-        self.inner.changed(past).await
-    }
-
-    async fn head(&self) -> Result<Head, ReadError> {
-        self.inner.head().await
-    }
-
-    async fn redact(&self, ids: &[EventId]) -> Result<(), RedactError> {
-        self.inner.redact(ids).await
-    }
-
-    async fn import(&self, batch: AppendBatch) -> Result<Appended, ImportError> {
-        self.inner.import(batch).await
+    fn read(&self) -> Result<(), ReadError> {
+        let is_well = !self.gone.load(Ordering::SeqCst);
+        is_well.then_some(()).ok_or(ReadError::Unavailable { cause: "away".into() })
     }
 }
 
