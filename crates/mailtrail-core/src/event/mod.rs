@@ -12,8 +12,8 @@ pub use json::{EnvelopeLine, LineError};
 pub use kinds::{
     AddressBlocked, AddressClaimed, AddressUnblocked, Agent, Attempted, AutoReplied, BlockCause,
     Bounced, BroadcastClosed, BroadcastCreated, Clicked, Complained, ConfirmedBy, Custom, Deferred,
-    Delivered, Duplicated, Hit, HitKind, Malformed, NotSelected, Opened, Private, Queued, Reading,
-    Reclassified, Resubscribed, Row, Sent, SentStage, Suppressed, SuppressedBy, Unsubscribed,
-    UnsubscribedHow,
+    Delivered, Duplicated, Encryption, Hit, HitKind, Malformed, NotSelected, Opened, Private,
+    Queued, Reading, Reclassified, Resubscribed, Row, Said, Sent, SentStage, Stage, Suppressed,
+    SuppressedBy, Transcript, Unsubscribed, UnsubscribedHow,
 };
 pub use provenance::{Authenticity, Provenance};

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::Evidence;
 use super::why::Why;
 use crate::Fact;
-use crate::event::{Agent, Authenticity, Envelope, Event, EventType, NewEvent, Source};
+use crate::event::{Agent, Authenticity, Envelope, Event, EventType, NewEvent, Source, Transcript};
 use crate::id::{EventId, StreamId};
 use crate::reason::Reason;
 use crate::status::Status;
@@ -79,6 +79,12 @@ pub struct Step {
     pub foreign: bool,
     /// The text of others, such as a server's reply.
     pub text: Option<Box<str>>,
+    /// The conversation of an attempt of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transcript: Option<Box<Transcript>>,
+    /// The texts of its replies, each at its place.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub replies: Vec<Box<str>>,
 }
 
 impl Explanation {
@@ -111,6 +117,7 @@ impl Step {
         let fact = envelope.fact();
         let why = fact.as_ref().map(|fact| Why::of(&fact.event)).unwrap_or_default();
         let (rule, rules_version) = rule(event, fact.as_ref().ok());
+        let private = envelope.private();
         Self {
             position: envelope.position,
             stream: envelope.stream,
@@ -129,7 +136,9 @@ impl Step {
             after: evidence.status(),
             contradicts: false,
             foreign: fact.is_err(),
-            text: envelope.private().text,
+            text: private.text,
+            transcript: fact.ok().and_then(|fact| fact.event.transcript().cloned().map(Box::new)),
+            replies: private.replies,
         }
     }
 }

@@ -1,8 +1,10 @@
 //! The server that we hand messages to.
 
 use std::fmt;
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use super::session::Terms;
 use super::tls::{Authorities, Tls};
 
 /// Who the server is, which decides what its 250 means.
@@ -116,5 +118,18 @@ impl Relay {
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
+    }
+
+    pub(super) fn terms(&self) -> Terms {
+        Terms {
+            tls: self.tls,
+            authorities: self.authorities.clone(),
+            credentials: self.credentials.clone(),
+            talks_to: self.talks_to,
+            helo: self.helo.clone(),
+            connect_timeout: self.timeout,
+            timeout: self.timeout,
+            encrypter: OnceLock::new(),
+        }
     }
 }

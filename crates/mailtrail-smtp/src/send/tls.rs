@@ -3,25 +3,51 @@
 use std::fmt;
 use std::sync::Arc;
 
+use mailtrail_core::event::Encryption;
 use mailtrail_core::store::BoxError;
-use rustls_platform_verifier::BuilderVerifierExt;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::client::WebPkiServerVerifier;
+use tokio_rustls::rustls::client::danger::{
+    HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
+};
+use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::{
+    self, ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
 
 /// How the connection is encrypted.
+///
+/// | | without STARTTLS | with a certificate that isn't good for the host | from the first byte |
+/// |---|---|---|---|
+/// | `None` | in clear | in clear | no |
+/// | `Opportunistic` | in clear | encrypted | no |
+/// | `Encrypted` | not sent | encrypted | no |
+/// | `StartTls` | not sent | not sent | no |
+/// | `Implicit` | – | not sent | yes |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Tls {
     /// Not at all, the password included: for a server on this machine.
     #[default]
     None,
-    /// After STARTTLS (RFC 3207); without it nothing is sent.
+    /// After STARTTLS where it is offered and works, whoever is at the other end; else in clear (RFC 7435).
+    /// Who listens only learns nothing; who also changes what is sent can take STARTTLS away.
+    Opportunistic,
+    /// After STARTTLS, whoever is at the other end; without it nothing is sent.
+    Encrypted,
+    /// After STARTTLS (RFC 3207), with a certificate for the host; without it nothing is sent.
     StartTls,
-    /// From the first byte (RFC 8314).
+    /// From the first byte (RFC 8314), with a certificate for the host.
     Implicit,
+}
+
+impl Tls {
+    /// Whether nobody but the host itself may be at the other end.
+    fn is_strict(self) -> bool {
+        matches!(self, Self::StartTls | Self::Implicit)
+    }
 }
 
 /// Authorities whose certificates are believed, and no others: for a server whose certificate comes
@@ -78,19 +104,100 @@ pub enum ParseAuthoritiesError {
     Unreadable(#[source] BoxError),
 }
 
-/// What encrypts, with its provider named: rustls panics where two are compiled in and none is chosen.
-/// Without encryption nobody is believed, and the operating system's authorities are not asked for.
-pub(super) fn connector(
-    tls: Tls,
+/// What encrypts, and says whether the other end is who it should be.
+#[derive(Debug, Clone)]
+pub(super) struct Encrypter {
+    connector: TlsConnector,
+    verifier: Arc<dyn ServerCertVerifier>,
+}
+
+impl Encrypter {
+    /// With its provider named: rustls panics where two are compiled in and none is chosen.
+    pub(super) fn new(tls: Tls, authorities: Option<&Authorities>) -> Result<Self, BoxError> {
+        let provider = Arc::new(ring::default_provider());
+        let verifier = verifier(authorities, &provider)?;
+        let asked: Arc<dyn ServerCertVerifier> = if tls.is_strict() {
+            Arc::clone(&verifier)
+        } else {
+            Arc::new(Anyone(Arc::clone(&verifier)))
+        };
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .dangerous()
+            .with_custom_certificate_verifier(asked)
+            .with_no_client_auth();
+        Ok(Self { connector: TlsConnector::from(Arc::new(config)), verifier })
+    }
+
+    pub(super) fn connector(&self) -> &TlsConnector {
+        &self.connector
+    }
+
+    /// How a connection to a host turned out.
+    pub(super) fn describe(&self, connection: &ClientConnection, host: &str) -> Encryption {
+        let mut encryption = Encryption::default();
+        let version = connection.protocol_version().and_then(|version| version.as_str());
+        encryption.version = version.unwrap_or("TLS").replace('_', ".").into();
+        encryption.verified = self.is_good(connection, host);
+        encryption
+    }
+
+    fn is_good(&self, connection: &ClientConnection, host: &str) -> bool {
+        let Some([leaf, chain @ ..]) = connection.peer_certificates() else { return false };
+        let Ok(host) = ServerName::try_from(host) else { return false };
+        self.verifier.verify_server_cert(leaf, chain, &host, &[], UnixTime::now()).is_ok()
+    }
+}
+
+fn verifier(
     authorities: Option<&Authorities>,
-) -> Result<TlsConnector, BoxError> {
-    let provider = Arc::new(ring::default_provider());
-    let builder =
-        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    let builder = match (tls, authorities) {
-        (Tls::None, _) => builder.with_root_certificates(RootCertStore::empty()),
-        (_, Some(authorities)) => builder.with_root_certificates(authorities.roots()?),
-        (_, None) => builder.with_platform_verifier()?,
-    };
-    Ok(TlsConnector::from(Arc::new(builder.with_no_client_auth())))
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ServerCertVerifier>, BoxError> {
+    let provider = Arc::clone(provider);
+    Ok(match authorities {
+        Some(authorities) => {
+            let roots = Arc::new(authorities.roots()?);
+            WebPkiServerVerifier::builder_with_provider(roots, provider).build()?
+        }
+        None => Arc::new(rustls_platform_verifier::Verifier::new(provider)?),
+    })
+}
+
+/// Believes that anyone is the host, but not that a handshake is theirs who didn't sign it.
+#[derive(Debug)]
+struct Anyone(Arc<dyn ServerCertVerifier>);
+
+impl ServerCertVerifier for Anyone {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
 }

@@ -16,6 +16,7 @@ mod planning;
 mod private;
 mod sending;
 mod tracking;
+mod transcript;
 
 pub use answer::{
     AutoReplied, Complained, Custom, Reading, Reclassified, Resubscribed, Unsubscribed,
@@ -29,3 +30,4 @@ pub use planning::{
 pub use private::Private;
 pub use sending::{Attempted, Bounced, ConfirmedBy, Deferred, Delivered, Sent, SentStage};
 pub use tracking::{Agent, Clicked, Hit, HitKind, Opened};
+pub use transcript::{Encryption, Said, Stage, Transcript};

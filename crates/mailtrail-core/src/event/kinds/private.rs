@@ -29,6 +29,9 @@ payload! {
         /// The text of others: a reply, a diagnostic text, a note.
         #[serde(skip_serializing_if = "Option::is_none")]
         text: Option<Box<str>>,
+        /// The texts of the replies of a [`Transcript`](crate::event::Transcript), each at its place.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        replies: Vec<Box<str>>,
         /// The recipient that the feedback names, as written.
         #[serde(skip_serializing_if = "Option::is_none")]
         recipient: Option<Box<str>>,

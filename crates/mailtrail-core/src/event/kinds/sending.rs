@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::Transcript;
 use crate::diagnosis::{Diagnosis, EnhancedCode, ReplyCode};
 use crate::id::StreamId;
 use crate::reason::Reason;
@@ -59,6 +60,9 @@ payload! {
         /// What it calls the message.
         #[serde(skip_serializing_if = "Option::is_none")]
         queue_id: Option<Box<str>>,
+        /// What was said, if we said it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        transcript: Option<Box<Transcript>>,
     }
 }
 
@@ -76,6 +80,9 @@ payload! {
         /// The streams of the keys by which feedback may name this delivery.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         keys: Vec<StreamId>,
+        /// What was said, if we said it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        transcript: Option<Box<Transcript>>,
     }
 }
 
@@ -97,6 +104,9 @@ payload! {
         /// The streams of the keys by which feedback may name this delivery.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         keys: Vec<StreamId>,
+        /// What was said, if we said it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        transcript: Option<Box<Transcript>>,
     }
 }
 
@@ -146,5 +156,8 @@ payload! {
         /// The streams of the keys by which feedback may name this delivery.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         keys: Vec<StreamId>,
+        /// What was said, if we said it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        transcript: Option<Box<Transcript>>,
     }
 }

@@ -1,0 +1,85 @@
+//! That no server of a next hop takes anything at present, or none ever will.
+
+use std::net::IpAddr;
+
+use chrono::{DateTime, Utc};
+use mail_send::Error;
+use mailtrail_classify::Classifier;
+use mailtrail_core::diagnosis::{Diagnosis, Fault};
+use mailtrail_core::event::Stage;
+use mailtrail_core::reason::Reason;
+
+use super::super::facts::Reply;
+use super::super::session::{Heard, NotOpen};
+
+/// Why no message reaches a next hop: the same for each of its recipients.
+#[derive(Debug, Clone)]
+pub(in crate::send) struct Failure {
+    pub(in crate::send) diagnosis: Diagnosis,
+    /// Whether it may be otherwise later.
+    pub(in crate::send) passing: bool,
+    pub(in crate::send) text: String,
+    pub(in crate::send) address: Option<IpAddr>,
+    /// The server's refusal of the connection, if it said anything.
+    pub(in crate::send) reply: Option<Reply>,
+}
+
+impl Failure {
+    pub(in crate::send) fn passing(diagnosis: Diagnosis, text: String) -> Self {
+        Self { diagnosis, passing: true, text, address: None, reply: None }
+    }
+
+    pub(in crate::send) fn lasting(diagnosis: Diagnosis, text: String) -> Self {
+        Self { passing: false, ..Self::passing(diagnosis, text) }
+    }
+
+    /// That no connection to a host could be opened. Whatever it says to a connection, it may say
+    /// otherwise later: only what it says to a recipient is about the recipient.
+    pub(in crate::send) fn not_open(host: &str, not: NotOpen, classifier: &Classifier) -> Self {
+        let mut failure = match not.error {
+            Error::UnexpectedReply(reply) => refused(host, reply, classifier),
+            error @ (Error::Tls(_) | Error::MissingStartTls | Error::InvalidTLSName) => {
+                let diagnosis = of_the_other_side(Reason::TlsRequired, "tls_policy");
+                Self::passing(diagnosis, format!("no encryption as required: {error}"))
+            }
+            error => {
+                let diagnosis = of_the_other_side(Reason::ConnectionFailed, "connection");
+                Self::passing(diagnosis, error.to_string())
+            }
+        };
+        failure.diagnosis.remote_host = Some(host.into());
+        failure.address = not.address;
+        failure
+    }
+
+    /// What was said, as it is stored.
+    pub(in crate::send) fn heard(&self, at: DateTime<Utc>) -> Heard {
+        let mut heard = Heard::default();
+        if let Some(reply) = &self.reply {
+            heard.add(Stage::Connect, at, reply.clone());
+        }
+        heard
+    }
+}
+
+fn refused(
+    host: &str,
+    response: smtp_proto::Response<String>,
+    classifier: &Classifier,
+) -> Failure {
+    let Ok(reply) = super::super::session::reply(response) else {
+        let diagnosis = of_the_other_side(Reason::ConnectionFailed, "connection");
+        return Failure::passing(diagnosis, "the server's greeting is none (RFC 5321 §4.2)".into());
+    };
+    let diagnosis = reply.diagnosis(Some(host), classifier);
+    let mut failure = Failure::passing(diagnosis, reply.text.clone());
+    failure.reply = Some(reply);
+    failure
+}
+
+fn of_the_other_side(reason: Reason, rule: &str) -> Diagnosis {
+    let mut diagnosis = Diagnosis::because(reason);
+    diagnosis.fault = Fault::RecipientSystem;
+    diagnosis.rule = Some(rule.into());
+    diagnosis
+}
