@@ -1,10 +1,15 @@
 //! What is sent: one message to one recipient.
 
+mod compose;
+
 use chrono::{DateTime, Utc};
 use mail_builder::MessageBuilder;
 use mail_builder::headers::address::Address;
+use mailtrail_core::store::BoxError;
 use mailtrail_core::token::{Keys, Purpose};
 use mailtrail_core::{DeliveryId, EmailAddress};
+
+pub use compose::{Compose, Letter};
 
 /// A message before it gets its recipient.
 ///
@@ -87,6 +92,14 @@ impl Message {
             builder = builder.html_body(html.as_str());
         }
         builder.write_to_vec()
+    }
+}
+
+impl Compose for Message {
+    fn compose(&self, letter: &Letter<'_>) -> Result<Vec<u8>, BoxError> {
+        let name = letter.private.name.as_deref().map(str::to_owned);
+        let to = To::new(letter.row.delivery, letter.address.clone(), name);
+        Ok(self.to_bytes(&to, letter.message_id, letter.date)?)
     }
 }
 
