@@ -44,6 +44,9 @@ pub enum SendError {
     /// The server wants a login or encryption before it takes a message.
     #[error("the mail server wants more of us first: give credentials, or choose a TLS mode")]
     LoginRequired(#[source] BoxError),
+    /// There is no server to send to.
+    #[error("there is no server to send to: name a relay")]
+    NoRoute,
     /// The store refused an event.
     #[error("an event could not be stored")]
     Append(#[from] AppendError),
@@ -59,6 +62,13 @@ pub enum SendError {
     /// The operating system has no randomness for an id.
     #[error("no randomness for a new id")]
     Random(#[source] BoxError),
+}
+
+impl SendError {
+    /// Whether it may go by itself: the relay doesn't answer, or not now.
+    pub(super) fn is_passing(&self) -> bool {
+        matches!(self, Self::Connect(_))
+    }
 }
 
 /// Why there is no connection.

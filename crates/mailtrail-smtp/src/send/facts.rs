@@ -8,6 +8,7 @@ use mailtrail_core::correlation::CorrelationKey;
 use mailtrail_core::diagnosis::{Diagnosis, EnhancedCode, Fault, ReplyCode};
 use mailtrail_core::event::{
     Attempted, ConfirmedBy, Deferred, Delivered, Event, Sent, SentStage, Suppressed, SuppressedBy,
+    Transcript,
 };
 use mailtrail_core::id::{Endpoint, Kind, Namespace, StreamId};
 use mailtrail_core::suppression::Suppression;
@@ -72,6 +73,25 @@ pub fn attempted(
     attempted.message_id = Some(message_id.into());
     attempted.keys = vec![StreamId::key(namespace, &key)];
     attempted
+}
+
+/// That an attempt begins which ends before anyone hears of the message.
+pub(super) fn unconnected(attempt: u32, host: Option<&str>) -> Attempted {
+    let mut attempted = Attempted::default();
+    (attempted.attempt, attempted.host) = (attempt, host.map(Into::into));
+    attempted
+}
+
+/// What was said in an attempt, to the event of its outcome.
+pub(super) fn say(event: &mut Event, transcript: Transcript) {
+    let of = match event {
+        Event::Sent(sent) => &mut sent.transcript,
+        Event::Delivered(delivered) => &mut delivered.transcript,
+        Event::Deferred(deferred) => &mut deferred.transcript,
+        Event::Bounced(bounced) => &mut bounced.transcript,
+        _ => return,
+    };
+    *of = Some(Box::new(transcript));
 }
 
 /// That the server took the message: a relay's word is `Sent`, that of the recipient's own server

@@ -3,7 +3,9 @@
 use std::error::Error;
 use std::time::Duration;
 
-use mailtrail_smtp::send::{Authorities, Outcome, ParseAuthoritiesError, Relay, SendError, Tls};
+use mailtrail_smtp::send::{
+    Authorities, Outcome, ParseAuthoritiesError, Relay, Schedule, SendError, Tls,
+};
 use tokio::net::TcpListener;
 
 use super::endpoint::{Authority, Encrypts, Endpoint, HOST, Rules};
@@ -29,8 +31,8 @@ async fn an_encrypted_message_arrives_and_cannot_be_overheard() {
         let (planned, authority) = (one().await, Authority::new());
         let endpoint = endpoint(tls, authority.server(HOST)).await;
         let relay = endpoint.relay(tls).authorities(authority.trusted());
-        let mut sender = planned.sender(relay);
-        assert_eq!(planned.deliver(&mut sender, 0).await.unwrap(), Outcome::Sent);
+        let sender = planned.sender(relay);
+        assert_eq!(planned.deliver(&sender, 0).await.unwrap(), Outcome::Sent);
         sender.close().await;
 
         assert!(endpoint.messages()[0].contains("Subject: Closed"));
@@ -50,8 +52,8 @@ async fn an_encrypted_message_arrives_and_cannot_be_overheard() {
 async fn what_is_sent_without_encryption_can_be_overheard() {
     let planned = one().await;
     let endpoint = Endpoint::start(Rules::new(Encrypts::Never)).await;
-    let mut sender = planned.sender(endpoint.relay(Tls::None));
-    assert_eq!(planned.deliver(&mut sender, 0).await.unwrap(), Outcome::Sent);
+    let sender = planned.sender(endpoint.relay(Tls::None));
+    assert_eq!(planned.deliver(&sender, 0).await.unwrap(), Outcome::Sent);
     assert!(endpoint.overhears("ann@a.example"), "or the tests above show nothing");
 }
 
@@ -61,7 +63,7 @@ async fn without_starttls_nothing_is_sent() {
     let endpoint = Endpoint::start(Rules::new(Encrypts::Never).logins("PLAIN")).await;
     let relay = endpoint.relay(Tls::StartTls);
     let relay = relay.credentials(mailtrail_smtp::send::Credentials::new("school", "secret"));
-    let error = planned.deliver(&mut planned.sender(relay), 0).await.unwrap_err();
+    let error = planned.deliver(&planned.sender(relay), 0).await.unwrap_err();
     assert!(matches!(error, SendError::StartTlsNotOffered), "{error:?}");
     assert!(error.to_string().contains("check its port"), "{error}");
     assert_eq!(endpoint.commands(), ["-EHLO localhost"]);
@@ -83,7 +85,7 @@ async fn a_certificate_that_is_not_trusted_gets_nothing_and_costs_no_attempt() {
             let endpoint = endpoint(tls, acceptor).await;
             let mut relay = endpoint.relay(tls);
             relay.authorities.clone_from(authorities);
-            let error = planned.deliver(&mut planned.sender(relay), 0).await.unwrap_err();
+            let error = planned.deliver(&planned.sender(relay), 0).await.unwrap_err();
             assert!(matches!(error, SendError::Untrusted(_)), "{case}: {error:?}");
             assert!(error.source().is_some(), "{case}: says what is wrong with it");
             assert!(!endpoint.overhears("ann@a.example"), "{case}");
@@ -98,7 +100,7 @@ async fn tls_to_a_server_that_speaks_in_clear_is_named_so() {
     let planned = one().await;
     let endpoint = Endpoint::start(Rules::new(Encrypts::Never)).await;
     let relay = endpoint.relay(Tls::Implicit).authorities(Authority::new().trusted());
-    let error = planned.deliver(&mut planned.sender(relay), 0).await.unwrap_err();
+    let error = planned.deliver(&planned.sender(relay), 0).await.unwrap_err();
     assert!(matches!(error, SendError::Encryption(_)), "{error:?}");
     assert!(planned.is_untouched(0).await);
 }
@@ -111,9 +113,9 @@ async fn a_server_that_never_greets_is_given_up() {
         let planned = one().await;
         let relay = Relay::new(HOST, port).tls(tls).timeout(Duration::from_millis(100));
         let relay = relay.authorities(Authority::new().trusted());
-        let mut sender = planned.sender(relay);
+        let sender = planned.sender(relay);
         let limit = Duration::from_secs(30);
-        let answer = tokio::time::timeout(limit, planned.deliver(&mut sender, 0)).await;
+        let answer = tokio::time::timeout(limit, planned.deliver(&sender, 0)).await;
         let error = answer.expect("it waits no longer than it was told").unwrap_err();
         assert!(matches!(error, SendError::Connect(_)), "{tls:?}: {error:?}");
         assert!(planned.is_untouched(0).await);
@@ -129,19 +131,19 @@ async fn a_certificate_that_changes_between_messages_bounces_nobody() {
     endpoint.change(|rules| rules.hangs_up = true);
     let relay = endpoint.relay(Tls::StartTls).authorities(authority.trusted());
     // No attempt may fail: the first that does is the last.
-    let mut sender = planned.sender(relay).schedule("".parse().unwrap());
-    assert_eq!(planned.deliver(&mut sender, 0).await.unwrap(), Outcome::Sent);
+    let sender = planned.sender(relay).schedule("".parse::<Schedule>().unwrap());
+    assert_eq!(planned.deliver(&sender, 0).await.unwrap(), Outcome::Sent);
 
     endpoint.change(|rules| {
         rules.encrypts = Encrypts::AfterStartTls(Authority::new().server(HOST));
     });
-    let error = planned.deliver(&mut sender, 1).await.unwrap_err();
+    let error = planned.deliver(&sender, 1).await.unwrap_err();
     assert!(matches!(error, SendError::Untrusted(_)), "{error:?}");
     assert!(planned.evidence(1).await.is_waiting());
     assert_eq!(endpoint.messages().len(), 1);
 
     endpoint.change(|rules| rules.encrypts = Encrypts::AfterStartTls(authority.server(HOST)));
-    assert_eq!(planned.deliver(&mut sender, 1).await.unwrap(), Outcome::Sent);
+    assert_eq!(planned.deliver(&sender, 1).await.unwrap(), Outcome::Sent);
     assert_eq!(endpoint.messages().len(), 2);
 }
 

@@ -30,8 +30,8 @@ impl Office {
     }
 
     async fn deliver(&self, relay: Relay) -> Result<Outcome, SendError> {
-        let mut sender = self.planned.sender(relay);
-        let outcome = self.planned.deliver(&mut sender, 0).await;
+        let sender = self.planned.sender(relay);
+        let outcome = self.planned.deliver(&sender, 0).await;
         sender.close().await;
         outcome
     }
@@ -101,10 +101,10 @@ async fn a_server_without_a_login_for_us_is_named_so() {
 async fn a_login_that_we_lack_costs_the_recipient_no_attempt() {
     let office = Office::new("PLAIN").await;
     let schedule: Schedule = "1m".parse().unwrap();
-    let mut sender = office.planned.sender(office.relay.clone()).schedule(schedule.clone());
+    let sender = office.planned.sender(office.relay.clone()).schedule(schedule.clone());
     // More often than the schedule would try.
     for _ in 0..3 {
-        let error = office.planned.deliver(&mut sender, 0).await.unwrap_err();
+        let error = office.planned.deliver(&sender, 0).await.unwrap_err();
         assert!(matches!(error, SendError::LoginRequired(_)), "{error:?}");
         assert!(told(&error).contains("530"), "{error:?}");
         assert!(office.planned.evidence(0).await.is_waiting());
@@ -113,11 +113,11 @@ async fn a_login_that_we_lack_costs_the_recipient_no_attempt() {
 
     // With the login, the schedule is as good as new.
     office.endpoint.change(|rules| rules.recipient = "450 4.7.1 greylisted, come back");
-    let mut sender = office.planned.sender(office.with(PASSWORD)).schedule(schedule);
-    let outcome = office.planned.deliver(&mut sender, 0).await.unwrap();
+    let sender = office.planned.sender(office.with(PASSWORD)).schedule(schedule);
+    let outcome = office.planned.deliver(&sender, 0).await.unwrap();
     assert!(matches!(outcome, Outcome::Deferred(_)), "{outcome:?}");
     office.planned.clock.advance(TimeDelta::minutes(1));
-    assert_eq!(office.planned.deliver(&mut sender, 0).await.unwrap(), Outcome::Bounced);
+    assert_eq!(office.planned.deliver(&sender, 0).await.unwrap(), Outcome::Bounced);
     assert_eq!(office.planned.evidence(0).await.attempts(), 5);
 }
 
@@ -133,13 +133,14 @@ async fn a_recipients_own_server_that_wants_a_login_refuses_the_recipient() {
 async fn a_password_that_changes_between_messages_bounces_nobody() {
     let office = Office::new("PLAIN").await;
     office.endpoint.change(|rules| rules.hangs_up = true);
-    let mut sender = office.planned.sender(office.with(PASSWORD)).schedule("".parse().unwrap());
-    assert_eq!(office.planned.deliver(&mut sender, 0).await.unwrap(), Outcome::Sent);
+    let sender =
+        office.planned.sender(office.with(PASSWORD)).schedule("".parse::<Schedule>().unwrap());
+    assert_eq!(office.planned.deliver(&sender, 0).await.unwrap(), Outcome::Sent);
     office.endpoint.change(|rules| rules.password = "new");
-    let error = office.planned.deliver(&mut sender, 1).await.unwrap_err();
+    let error = office.planned.deliver(&sender, 1).await.unwrap_err();
     assert!(matches!(error, SendError::Login(_)), "{error:?}");
     assert!(office.planned.evidence(1).await.is_waiting());
 
-    let mut sender = office.planned.sender(office.with("new"));
-    assert_eq!(office.planned.deliver(&mut sender, 1).await.unwrap(), Outcome::Sent);
+    let sender = office.planned.sender(office.with("new"));
+    assert_eq!(office.planned.deliver(&sender, 1).await.unwrap(), Outcome::Sent);
 }

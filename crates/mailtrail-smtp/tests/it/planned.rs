@@ -8,13 +8,11 @@ use mailtrail_core::event::Row;
 use mailtrail_core::plan::{Broadcast, Contact, ContactAddress, Planner};
 use mailtrail_core::store::Filter;
 use mailtrail_core::token::{Key, Keys};
-use mailtrail_core::{
-    EmailAddress, EventStore, EventStoreExt, Evidence, Position, Status, StreamId,
-};
+use mailtrail_core::{EventStore, EventStoreExt, Evidence, Position, Status, StreamId};
 use mailtrail_memory::MemoryStore;
-use mailtrail_smtp::message::{Message, To};
+use mailtrail_smtp::message::Message;
 use mailtrail_smtp::return_path::ReturnPath;
-use mailtrail_smtp::send::{Outcome, Relay, SendError, Sender};
+use mailtrail_smtp::send::{Outcome, Route, Schedule, SendError, Sender};
 use mailtrail_testkit::VirtualClock;
 
 /// Ids of two senders never meet.
@@ -23,7 +21,7 @@ static COUNTER: AtomicU64 = AtomicU64::new(1);
 pub(crate) struct Planned {
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) clock: VirtualClock,
-    pub(crate) rows: Vec<(Row, To)>,
+    pub(crate) rows: Vec<Row>,
 }
 
 pub(crate) fn keys() -> Keys {
@@ -45,16 +43,15 @@ impl Planned {
             .read_all(&Filter::all().event_type("queued"), Position::START, 100)
             .await
             .unwrap();
-        let rows = queued.events.iter().map(|envelope| {
-            let row = envelope.fact().unwrap().event.row().unwrap().clone();
-            let address = EmailAddress::parse(&envelope.private().address.unwrap()).unwrap();
-            (row.clone(), To::new(row.delivery, address, Some("Ann".into())))
-        });
+        let rows = queued
+            .events
+            .iter()
+            .map(|envelope| envelope.fact().unwrap().event.row().unwrap().clone());
         let rows = rows.collect();
         Self { store, clock, rows }
     }
 
-    pub(crate) fn sender(&self, relay: Relay) -> Sender {
+    pub(crate) fn sender(&self, route: impl Into<Route>) -> Sender {
         let random = || {
             let mut bytes = [0; 10];
             let count = COUNTER.fetch_add(1, Ordering::Relaxed);
@@ -65,24 +62,23 @@ impl Planned {
         let classifier = Classifier::builtin().unwrap();
         let store: Arc<dyn EventStore> = Arc::clone(&self.store) as _;
         let clock = Arc::new(self.clock.clone());
-        Sender::new(store, keys(), path, relay, classifier, clock, Box::new(random))
-            .schedule("1m,5m".parse().unwrap())
+        Sender::new(store, keys(), path, route, classifier, clock, Box::new(random))
+            .schedule("1m,5m".parse::<Schedule>().unwrap())
     }
 
     pub(crate) async fn deliver(
         &self,
-        sender: &mut Sender,
+        sender: &Sender,
         number: usize,
     ) -> Result<Outcome, SendError> {
-        let (row, to) = &self.rows[number];
         let message = Message::new("office@school.example", "Closed", ".one dot\r\n..two")
             .html("<p>Closed</p>");
-        sender.deliver(row, to, &message, &|message, _| Ok(message)).await
+        sender.deliver(self.rows[number].delivery, &message).await
     }
 
     pub(crate) async fn evidence(&self, number: usize) -> Evidence {
         let mut evidence = Evidence::default();
-        let stream = StreamId::delivery(self.rows[number].0.delivery);
+        let stream = StreamId::delivery(self.rows[number].delivery);
         for envelope in self.store.stream(stream).await.unwrap() {
             evidence.add_envelope(&envelope);
         }
@@ -91,7 +87,7 @@ impl Planned {
 
     /// Nothing has happened to it but its planning.
     pub(crate) async fn is_untouched(&self, number: usize) -> bool {
-        let stream = StreamId::delivery(self.rows[number].0.delivery);
+        let stream = StreamId::delivery(self.rows[number].delivery);
         let events = self.store.stream(stream).await.unwrap().len();
         events == 1 && self.evidence(number).await.status() == Status::Unsent
     }

@@ -5,7 +5,7 @@ use mailtrail_core::Status;
 use mailtrail_core::clock::Clock;
 use mailtrail_core::evidence::OnDoubt;
 use mailtrail_core::reason::Reason;
-use mailtrail_smtp::send::{Outcome, Relay, Sender, Tls};
+use mailtrail_smtp::send::{Outcome, Relay, Schedule, Sender, Tls};
 use mailtrail_smtp::sink::{Script, Sink};
 
 use super::endpoint::{Encrypts, Endpoint, Rules};
@@ -40,10 +40,10 @@ async fn a_connection_that_ends_between_messages_costs_nobody_an_attempt() {
             (rules.ends_at, rules.last_words) = (ends_at, last_words);
             let endpoint = Endpoint::start(rules).await;
             // Whoever lost an attempt to it would have none left.
-            let mut sender =
-                planned.sender(endpoint.relay(Tls::None)).schedule("".parse().unwrap());
+            let sender =
+                planned.sender(endpoint.relay(Tls::None)).schedule("".parse::<Schedule>().unwrap());
             for number in 0..3 {
-                let outcome = planned.deliver(&mut sender, number).await.unwrap();
+                let outcome = planned.deliver(&sender, number).await.unwrap();
                 assert_eq!(outcome, Outcome::Sent, "{ends_at} {last_words:?}");
                 let evidence = planned.evidence(number).await;
                 assert_eq!((evidence.attempts(), evidence.deferrals()), (1, 0));
@@ -57,11 +57,11 @@ async fn a_connection_that_ends_between_messages_costs_nobody_an_attempt() {
 async fn a_421_defers_the_recipient_that_got_it_and_no_other() {
     let planned = Planned::new(&["ann@a.example", "busy@a.example", "eve@a.example"]).await;
     let sink = sink("busy@a.example", Script::refuse(CLOSING).unwrap()).await;
-    let mut sender = sender(&planned, &sink);
-    assert_eq!(planned.deliver(&mut sender, 0).await.unwrap(), Outcome::Sent);
+    let sender = sender(&planned, &sink);
+    assert_eq!(planned.deliver(&sender, 0).await.unwrap(), Outcome::Sent);
     // Also on a connection of its own.
-    assert!(matches!(planned.deliver(&mut sender, 1).await.unwrap(), Outcome::Deferred(_)));
-    assert_eq!(planned.deliver(&mut sender, 2).await.unwrap(), Outcome::Sent);
+    assert!(matches!(planned.deliver(&sender, 1).await.unwrap(), Outcome::Deferred(_)));
+    assert_eq!(planned.deliver(&sender, 2).await.unwrap(), Outcome::Sent);
     for (number, deferrals) in [(0, 0), (1, 1), (2, 0)] {
         let evidence = planned.evidence(number).await;
         assert_eq!((evidence.attempts(), evidence.deferrals()), (1, deferrals), "{number}");
@@ -78,23 +78,23 @@ async fn each_restart_goes_on_exactly_there_until_the_schedule_ends() {
         let sink = sink("busy@a.example", script).await;
         let mut begun = planned.clock.now();
         for (attempts, wait) in (1..).zip(WAITS) {
-            let outcome = planned.deliver(&mut sender(&planned, &sink), 0).await.unwrap();
+            let outcome = planned.deliver(&sender(&planned, &sink), 0).await.unwrap();
             assert_eq!(due(outcome), begun + wait);
             planned.clock.advance(wait - TimeDelta::seconds(1));
-            let early = planned.deliver(&mut sender(&planned, &sink), 0).await.unwrap();
+            let early = planned.deliver(&sender(&planned, &sink), 0).await.unwrap();
             assert_eq!(early, Outcome::NotDue(begun + wait));
             assert_eq!(planned.evidence(0).await.attempts(), attempts);
             planned.clock.advance(TimeDelta::seconds(1));
             begun += wait;
         }
-        let last = planned.deliver(&mut sender(&planned, &sink), 0).await.unwrap();
+        let last = planned.deliver(&sender(&planned, &sink), 0).await.unwrap();
         assert_eq!(last, Outcome::Bounced);
         let evidence = planned.evidence(0).await;
         assert_eq!((evidence.status(), evidence.attempts()), (Status::Bounced, 3));
         let why = evidence.why().unwrap();
         assert_eq!(why.reason, Some(Reason::Expired));
         assert!(why.reply_code.is_some(), "the last reply stays");
-        let settled = planned.deliver(&mut sender(&planned, &sink), 0).await.unwrap();
+        let settled = planned.deliver(&sender(&planned, &sink), 0).await.unwrap();
         assert_eq!(settled, Outcome::Settled);
     }
 }
@@ -105,10 +105,10 @@ async fn an_attempt_in_doubt_is_one_of_the_schedules() {
     let script = Script::refuse("451 4.3.0 later").unwrap().then_hang_up();
     let sink = sink("busy@a.example", script.then_refuse("451 4.3.0 later").unwrap()).await;
     let of = || sender(&planned, &sink).on_doubt(OnDoubt::Resend);
-    assert!(matches!(planned.deliver(&mut of(), 0).await.unwrap(), Outcome::Deferred(_)));
+    assert!(matches!(planned.deliver(&of(), 0).await.unwrap(), Outcome::Deferred(_)));
     planned.clock.advance(WAITS[0]);
-    assert_eq!(planned.deliver(&mut of(), 0).await.unwrap(), Outcome::InDoubt);
-    assert_eq!(planned.deliver(&mut of(), 0).await.unwrap(), Outcome::Bounced);
+    assert_eq!(planned.deliver(&of(), 0).await.unwrap(), Outcome::InDoubt);
+    assert_eq!(planned.deliver(&of(), 0).await.unwrap(), Outcome::Bounced);
     let evidence = planned.evidence(0).await;
     assert_eq!((evidence.attempts(), evidence.why().unwrap().reason), (3, Some(Reason::Expired)));
 }

@@ -25,17 +25,23 @@ pub(in crate::send) struct Failure {
 }
 
 impl Failure {
-    pub(in crate::send) fn passing(diagnosis: Diagnosis, text: String) -> Self {
-        Self { diagnosis, passing: true, text, address: None, reply: None }
+    pub(in crate::send) fn passing(diagnosis: Diagnosis, text: String) -> Box<Self> {
+        Box::new(Self { diagnosis, passing: true, text, address: None, reply: None })
     }
 
-    pub(in crate::send) fn lasting(diagnosis: Diagnosis, text: String) -> Self {
-        Self { passing: false, ..Self::passing(diagnosis, text) }
+    pub(in crate::send) fn lasting(diagnosis: Diagnosis, text: String) -> Box<Self> {
+        let mut failure = Self::passing(diagnosis, text);
+        failure.passing = false;
+        failure
     }
 
     /// That no connection to a host could be opened. Whatever it says to a connection, it may say
     /// otherwise later: only what it says to a recipient is about the recipient.
-    pub(in crate::send) fn not_open(host: &str, not: NotOpen, classifier: &Classifier) -> Self {
+    pub(in crate::send) fn not_open(
+        host: &str,
+        not: NotOpen,
+        classifier: &Classifier,
+    ) -> Box<Self> {
         let mut failure = match not.error {
             Error::UnexpectedReply(reply) => refused(host, reply, classifier),
             error @ (Error::Tls(_) | Error::MissingStartTls | Error::InvalidTLSName) => {
@@ -66,7 +72,7 @@ fn refused(
     host: &str,
     response: smtp_proto::Response<String>,
     classifier: &Classifier,
-) -> Failure {
+) -> Box<Failure> {
     let Ok(reply) = super::super::session::reply(response) else {
         let diagnosis = of_the_other_side(Reason::ConnectionFailed, "connection");
         return Failure::passing(diagnosis, "the server's greeting is none (RFC 5321 §4.2)".into());

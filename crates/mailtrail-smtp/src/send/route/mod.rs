@@ -53,7 +53,7 @@ pub(super) enum Unreachable {
     /// It is ours to mend: nobody has lost an attempt.
     Ours(SendError),
     /// It is the recipients': their attempts have failed.
-    Theirs(Failure),
+    Theirs(Box<Failure>),
 }
 
 impl Route {
@@ -72,13 +72,8 @@ impl Route {
     pub(super) fn next_hop(&self, address: &EmailAddress) -> NextHop {
         match &self.0 {
             Kind::Relays(_) => NextHop("".into()),
-            Kind::Direct { .. } => NextHop(address.domain().into()),
+            Kind::Direct { .. } => NextHop::of(address),
         }
-    }
-
-    /// Whether all messages go the same way, so that what keeps one back keeps all back.
-    pub(super) fn is_one_way(&self) -> bool {
-        matches!(self.0, Kind::Relays(_))
     }
 
     /// A new connection to a next hop.
@@ -98,6 +93,13 @@ impl Route {
                 open_direct(direct, &next_hop.0, terms, seed, classifier).await
             }
         }
+    }
+}
+
+impl NextHop {
+    /// The servers of the address's domain.
+    pub(super) fn of(address: &EmailAddress) -> Self {
+        Self(address.domain().into())
     }
 }
 

@@ -47,7 +47,7 @@ impl Relays {
                     return Ok(session);
                 }
                 Err(error) => {
-                    candidate.avoid_until(Some(Instant::now() + AVOIDED_FOR));
+                    candidate.avoid_until(Instant::now().checked_add(AVOIDED_FOR));
                     first.get_or_insert(error);
                 }
             }

@@ -1,89 +1,109 @@
 //! What is sent to whom, and what became of it: each step an event.
 
-mod attempt;
 mod conclude;
 mod record;
+mod trail;
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use mailtrail_classify::Classifier;
 use mailtrail_core::clock::Clock;
-use mailtrail_core::event::{Envelope, Private, Row, Suppressed};
+use mailtrail_core::event::{Private, Suppressed, Transcript};
 use mailtrail_core::evidence::{OnDoubt, Planned};
 use mailtrail_core::id::Identity;
 use mailtrail_core::store::{BoxError, ReadError};
 use mailtrail_core::suppression::Suppression;
 use mailtrail_core::token::Keys;
-use mailtrail_core::{EventStore, EventStoreExt, Evidence, StreamId};
+use mailtrail_core::{DeliveryId, EmailAddress, EventStore, EventStoreExt, Evidence, StreamId};
 
-use self::attempt::Attempt;
-use super::connection::{CLOSING, Connection, Transmission, Transmitted};
 use super::error::SendError;
 use super::facts;
 use super::outcome::Outcome;
-use super::relay::Relay;
-use super::schedule::Schedule;
-use crate::message::{Message, To, message_id};
+use super::pool::Pool;
+use super::relay::TalksTo;
+use super::route::{Failure, NextHop, Route, Unreachable};
+use super::schedule::Schedules;
+use super::session::{Heard, Session, Transmission, Transmitted};
+use crate::message::{Compose, Letter, message_id};
 use crate::return_path::ReturnPath;
+use trail::{Attempt, Trail};
 
-/// Sends the rows of a plan over one connection, which it opens when it needs it.
+/// Tries deliveries, each when it is due, over connections that it keeps for the next one.
+///
+/// For a whole broadcast there is [`Dispatcher`](super::Dispatcher).
 ///
 /// # Guarantees
 /// - `Attempted` is durable before the recipient's server hears of the message, and two senders never
 ///   take the same attempt.
 /// - What was settled (by planning, a block or a final bounce) is never sent.
-/// - What is wrong between us and the server (its address, encryption, our login) is an error, never a
-///   recipient's bounce.
+/// - What is wrong between us and a relay (its address, encryption, our login) is an error, never a
+///   recipient's bounce. Without a relay, what is wrong with the recipient's own server is the
+///   recipient's: the attempt has failed.
 /// - A reply that is lost after the message was handed over leaves the attempt in doubt, for
 ///   [`OnDoubt`] to decide.
+/// - The next attempt follows from events alone: another process goes on exactly there.
 pub struct Sender {
     store: Arc<dyn EventStore>,
     keys: Keys,
     return_path: ReturnPath,
-    relay: Relay,
-    schedule: Schedule,
+    route: Route,
+    schedules: Schedules,
     on_doubt: OnDoubt,
     classifier: Classifier,
     clock: Arc<dyn Clock>,
     random: Random,
-    connection: Option<Connection>,
+    pool: Pool,
 }
 
 /// Draws ten random bytes.
 pub type Random = Box<dyn Fn() -> Result<[u8; 10], BoxError> + Send + Sync>;
 
-/// Makes of the bytes of a message those that are sent.
-type Prepare<'a> = &'a (dyn Fn(Vec<u8>, &To) -> Result<Vec<u8>, BoxError> + Sync);
+/// What an attempt came to.
+#[derive(Debug)]
+pub(super) struct Tried {
+    pub(super) outcome: Outcome,
+    /// The next hop takes nothing at present: others of its recipients need not ask again.
+    pub(super) failure: Option<Box<Failure>>,
+}
+
+/// What was said to one message, and with whom.
+struct Conversation {
+    transmitted: Transmitted,
+    host: Option<Box<str>>,
+    talks_to: TalksTo,
+    transcript: Transcript,
+    texts: Vec<Box<str>>,
+}
 
 impl Sender {
-    /// A sender over a store, to a relay.
+    /// A sender over a store.
     pub fn new(
         store: Arc<dyn EventStore>,
         keys: Keys,
         return_path: ReturnPath,
-        relay: Relay,
+        route: impl Into<Route>,
         classifier: Classifier,
         clock: Arc<dyn Clock>,
         random: Random,
     ) -> Self {
-        let (schedule, on_doubt) = (Schedule::default(), OnDoubt::default());
         Self {
             store,
             keys,
             return_path,
-            relay,
-            schedule,
-            on_doubt,
+            route: route.into(),
+            schedules: Schedules::default(),
+            on_doubt: OnDoubt::default(),
             classifier,
             clock,
             random,
-            connection: None,
+            pool: Pool::default(),
         }
     }
 
     /// With these waits between attempts.
-    pub fn schedule(mut self, schedule: Schedule) -> Self {
-        self.schedule = schedule;
+    pub fn schedule(mut self, schedules: impl Into<Schedules>) -> Self {
+        self.schedules = schedules.into();
         self
     }
 
@@ -93,65 +113,171 @@ impl Sender {
         self
     }
 
-    /// Tries one delivery, if it is due. `prepare` gets the bytes of the message before the server does:
-    /// tracking goes in there.
+    /// Tries one delivery, if it is due.
     ///
     /// # Errors
-    /// [`SendError`]: what was recorded stays; call again, the delivery is still due. What `prepare` refuses
-    /// is no attempt.
+    /// [`SendError`]: what was recorded stays; call again, the delivery is still due. What cannot be
+    /// composed is no attempt.
     ///
     /// # Cancellation
     /// A dropped future may leave the attempt in doubt.
     pub async fn deliver(
-        &mut self,
-        row: &Row,
-        to: &To,
-        message: &Message,
-        prepare: Prepare<'_>,
+        &self,
+        delivery: DeliveryId,
+        compose: &dyn Compose,
     ) -> Result<Outcome, SendError> {
-        let trail = self.store.stream(StreamId::delivery(row.delivery)).await?;
-        let evidence = self.evidence(&trail).await?;
-        if let Some(outcome) = self.not_now(&evidence) {
-            return Ok(outcome);
-        }
-        if let Some(blocked) = self.blocked(row, to).await? {
-            let id = Identity::Suppressed(row.delivery).event_id(&self.store.namespace());
-            self.record(to, id, blocked.into(), Private::default()).await?;
-            return Ok(Outcome::Blocked);
-        }
-        let attempt = Attempt::next(&evidence, &trail);
-        self.connect().await?;
-        let own_id = message_id(&self.keys, row.delivery, self.return_path.domain());
-        let bytes = message
-            .to_bytes(to, &own_id, self.clock.now())
-            .map_err(|error| SendError::Message(error.into()))?;
-        let bytes = prepare(bytes, to).map_err(SendError::Message)?;
-        if !self.take_attempt(to, attempt.number, &own_id, &trail).await? {
-            return Ok(Outcome::Taken);
-        }
-        let transmitted = self.transmit(to, &bytes).await;
-        self.conclude(to, attempt, transmitted).await
+        Ok(self.attempt(delivery, compose, None).await?.outcome)
     }
 
-    /// Closes the connection.
-    pub async fn close(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            connection.close().await;
-        }
+    /// Closes the connections that wait for a next message.
+    pub async fn close(&self) {
+        self.pool.close_all().await;
     }
 
-    /// The delivery's evidence, with that of the keys that it names: a late report counts too.
-    async fn evidence(&self, trail: &[Envelope]) -> Result<Evidence, ReadError> {
-        let mut evidence = Evidence::default();
-        for envelope in trail {
-            evidence.add_envelope(envelope);
+    pub(super) fn store(&self) -> &dyn EventStore {
+        &*self.store
+    }
+
+    pub(super) fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    pub(super) fn route(&self) -> &Route {
+        &self.route
+    }
+
+    /// Closes those to a next hop.
+    pub(super) async fn release(&self, next_hop: &NextHop) {
+        self.pool.close(next_hop).await;
+    }
+
+    /// Tries one delivery. If its next hop is `known` to take nothing at present, it is not asked.
+    pub(super) async fn attempt(
+        &self,
+        delivery: DeliveryId,
+        compose: &dyn Compose,
+        known: Option<&Failure>,
+    ) -> Result<Tried, SendError> {
+        let trail = match self.due(delivery).await? {
+            ControlFlow::Continue(trail) => trail,
+            ControlFlow::Break(outcome) => return Ok(Tried { outcome, failure: None }),
+        };
+        if let Some(failure) = known {
+            let outcome = self.unreached(&trail, failure).await?;
+            return Ok(Tried { outcome, failure: None });
         }
-        for key in evidence.keys().to_vec() {
-            for envelope in self.store.stream(key).await? {
-                evidence.add_envelope(&envelope);
+        let next_hop = self.route.next_hop(&trail.address);
+        let session = match self.session(&next_hop, delivery).await {
+            Ok(session) => session,
+            Err(Unreachable::Ours(error)) => return Err(error),
+            Err(Unreachable::Theirs(failure)) => {
+                let outcome = self.unreached(&trail, &failure).await?;
+                return Ok(Tried { outcome, failure: Some(failure) });
+            }
+        };
+        self.hand_over(&trail, &next_hop, session, compose).await
+    }
+
+    async fn hand_over(
+        &self,
+        trail: &Trail,
+        next_hop: &NextHop,
+        session: Session,
+        compose: &dyn Compose,
+    ) -> Result<Tried, SendError> {
+        let own_id = message_id(&self.keys, trail.row.delivery, self.return_path.domain());
+        let Trail { row, private, address, .. } = trail;
+        let letter = Letter::new(row, private, address, &own_id, self.clock.now());
+        let message = match compose.compose(&letter) {
+            Ok(message) => message,
+            Err(cause) => {
+                self.pool.give_back(next_hop, session);
+                return Err(SendError::Message(cause));
+            }
+        };
+        let attempt = trail.next_attempt();
+        let (namespace, host) = (self.store.namespace(), Some(&*session.host));
+        let attempted = facts::attempted(&namespace, attempt.number, host, &own_id, address);
+        let attempted = self.event(self.observed()?, attempted.into(), &Private::default())?;
+        if !self.take(trail, vec![attempted]).await? {
+            self.pool.give_back(next_hop, session);
+            return Ok(Tried { outcome: Outcome::Taken, failure: None });
+        }
+        self.transmit(trail, attempt, next_hop, session, &message).await
+    }
+
+    /// A connection that was used before may have ended meanwhile: that costs the recipient nothing.
+    async fn transmit(
+        &self,
+        trail: &Trail,
+        attempt: Attempt,
+        next_hop: &NextHop,
+        session: Session,
+        message: &[u8],
+    ) -> Result<Tried, SendError> {
+        let used = session.is_used();
+        let mut said = self.transmit_once(trail, next_hop, session, message).await;
+        if used && matches!(said.transmitted, Transmitted::Broken(_)) {
+            match self.open(next_hop, trail.row.delivery).await {
+                Ok(session) => {
+                    said = self.transmit_once(trail, next_hop, session, message).await;
+                }
+                Err(Unreachable::Ours(error)) => {
+                    let outcome = self.shut_out(trail, attempt, error).await?;
+                    return Ok(Tried { outcome, failure: None });
+                }
+                Err(Unreachable::Theirs(failure)) => {
+                    let (outcome, event) = self.failed(trail, attempt, &failure)?;
+                    self.record(trail.row.delivery, event).await?;
+                    return Ok(Tried { outcome, failure: Some(failure) });
+                }
             }
         }
-        Ok(evidence)
+        let outcome = self.conclude(trail, attempt, said).await?;
+        Ok(Tried { outcome, failure: None })
+    }
+
+    async fn transmit_once(
+        &self,
+        trail: &Trail,
+        next_hop: &NextHop,
+        mut session: Session,
+        message: &[u8],
+    ) -> Conversation {
+        let recipient = on_the_wire(&trail.address);
+        let mail_from = self.return_path.address(&self.keys, trail.row.delivery);
+        let what = Transmission {
+            mail_from: &mail_from,
+            recipient: &recipient,
+            envelope_id: trail.row.delivery.to_string(),
+            message,
+        };
+        let mut heard = Heard::default();
+        let transmitted = if recipient.is_ascii() || session.takes_utf8() {
+            session.transmit(&what, &*self.clock, &mut heard).await
+        } else {
+            Transmitted::NeedsUtf8
+        };
+        let (transcript, texts) = heard.transcript(Some(session.address), session.tls.clone());
+        let (host, talks_to) = (Some(session.host.clone()), session.talks_to);
+        self.pool.give_back(next_hop, session);
+        Conversation { transmitted, host, talks_to, transcript, texts }
+    }
+
+    /// The row, if it is to be sent now; else what became of it.
+    async fn due(&self, delivery: DeliveryId) -> Result<ControlFlow<Outcome, Trail>, SendError> {
+        let Some(trail) = Trail::of(&*self.store, delivery).await? else {
+            return Ok(ControlFlow::Break(Outcome::Settled));
+        };
+        if let Some(outcome) = self.not_now(&trail.evidence) {
+            return Ok(ControlFlow::Break(outcome));
+        }
+        if let Some(blocked) = self.blocked(&trail).await? {
+            let id = Identity::Suppressed(delivery).event_id(&self.store.namespace());
+            self.record(delivery, self.event(id, blocked.into(), &Private::default())?).await?;
+            return Ok(ControlFlow::Break(Outcome::Blocked));
+        }
+        Ok(ControlFlow::Continue(trail))
     }
 
     fn not_now(&self, evidence: &Evidence) -> Option<Outcome> {
@@ -165,63 +291,40 @@ impl Sender {
         next.filter(|next| *next > self.clock.now()).map(Outcome::NotDue)
     }
 
-    async fn blocked(&self, row: &Row, to: &To) -> Result<Option<Suppressed>, ReadError> {
-        let stream = StreamId::address(&self.store.namespace(), &to.address);
+    async fn blocked(&self, trail: &Trail) -> Result<Option<Suppressed>, ReadError> {
+        let stream = StreamId::address(&self.store.namespace(), &trail.address);
         let list = Suppression::of(&self.store.stream(stream).await?);
-        Ok(facts::suppressed(&list, &row.kind))
+        Ok(facts::suppressed(&list, &trail.row.kind))
     }
 
-    async fn connect(&mut self) -> Result<(), SendError> {
-        if self.connection.is_none() {
-            self.connection = Some(Connection::open(&self.relay).await?);
-        }
-        Ok(())
-    }
-
-    /// A connection that was used before may have ended meanwhile: that costs the recipient nothing.
-    async fn transmit(&mut self, to: &To, bytes: &[u8]) -> Transmitted {
-        let used = self.connection.as_ref().is_some_and(Connection::is_used);
-        match self.transmit_once(to, bytes).await {
-            Transmitted::Broken(_) if used => match Connection::open(&self.relay).await {
-                Ok(connection) => {
-                    self.connection = Some(connection);
-                    self.transmit_once(to, bytes).await
-                }
-                Err(error) => Transmitted::ShutOut(error),
-            },
-            outcome => outcome,
+    async fn session(
+        &self,
+        next_hop: &NextHop,
+        delivery: DeliveryId,
+    ) -> Result<Session, Unreachable> {
+        match self.pool.take(next_hop) {
+            Some(session) => Ok(session),
+            None => self.open(next_hop, delivery).await,
         }
     }
 
-    async fn transmit_once(&mut self, to: &To, bytes: &[u8]) -> Transmitted {
-        let Some(connection) = &mut self.connection else {
-            return Transmitted::Broken("the connection is gone".into());
-        };
-        if !to.address.as_given().is_ascii() && !connection.takes_utf8() {
-            return Transmitted::NeedsUtf8;
-        }
-        let mail_from = self.return_path.address(&self.keys, to.delivery);
-        let what = Transmission {
-            mail_from: &mail_from,
-            recipient: to.address.as_given(),
-            envelope_id: to.delivery.to_string(),
-            message: bytes,
-        };
-        let transmitted = connection.transmit(&what).await;
-        let ended = match &transmitted {
-            Transmitted::NeedsUtf8 => false,
-            Transmitted::Broken(_) | Transmitted::ShutOut(_) | Transmitted::Unanswered => true,
-            Transmitted::Taken(reply) | Transmitted::Refused(reply) => reply.code.get() == CLOSING,
-        };
-        if ended {
-            self.connection = None;
-        }
-        transmitted
+    async fn open(&self, next_hop: &NextHop, seed: DeliveryId) -> Result<Session, Unreachable> {
+        let [first @ .., _, _, _, _, _, _, _, _] = *seed.as_bytes();
+        self.route.open(next_hop, u64::from_be_bytes(first), &self.classifier).await
+    }
+}
+
+/// A domain is written so that every server takes it (RFC 5890); only a local part needs SMTPUTF8.
+fn on_the_wire(address: &EmailAddress) -> String {
+    let given = address.as_given();
+    match given.rsplit_once('@') {
+        Some((local, _)) if local.is_ascii() => format!("{local}@{}", address.domain()),
+        Some(_) | None => given.into(),
     }
 }
 
 impl std::fmt::Debug for Sender {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sender").field("relay", &self.relay).finish_non_exhaustive()
+        f.debug_struct("Sender").field("route", &self.route).finish_non_exhaustive()
     }
 }

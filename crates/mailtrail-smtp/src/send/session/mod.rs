@@ -11,14 +11,13 @@ use chrono::{DateTime, Utc};
 use mailtrail_core::clock::Clock;
 use mailtrail_core::event::{Encryption, Said, Stage, Transcript};
 use mailtrail_core::store::BoxError;
-use smtp_proto::{
-    EXT_8BIT_MIME, EXT_DSN, EXT_PIPELINING, EXT_SIZE, EXT_SMTP_UTF8, EhloResponse,
-};
+use smtp_proto::{EXT_8BIT_MIME, EXT_DSN, EXT_PIPELINING, EXT_SIZE, EXT_SMTP_UTF8, EhloResponse};
 
 use super::facts::Reply;
 use super::relay::TalksTo;
 pub(super) use open::{NotOpen, Terms};
 use reader::Reader;
+pub(super) use reader::reply;
 use wire::{Stream, mail, rcpt, stuffed};
 
 /// What became of a message.

@@ -13,9 +13,9 @@ use tokio_rustls::rustls;
 
 use super::super::relay::{Credentials, TalksTo};
 use super::super::tls::{Authorities, Encrypter, Tls};
+use super::Session;
 use super::reader::Reader;
 use super::wire::Stream;
-use super::Session;
 
 /// How to talk to a server.
 #[derive(Debug)]
@@ -87,12 +87,7 @@ impl Session {
     }
 }
 
-async fn greet(
-    host: &str,
-    address: SocketAddr,
-    terms: &Terms,
-    tls: Tls,
-) -> Result<Session, Error> {
+async fn greet(host: &str, address: SocketAddr, terms: &Terms, tls: Tls) -> Result<Session, Error> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let mut client = SmtpClient { stream, timeout: terms.timeout };

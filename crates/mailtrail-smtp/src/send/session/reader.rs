@@ -47,7 +47,7 @@ impl Reader {
 }
 
 /// A reply of the parser's, as ours.
-pub(super) fn reply(response: Response<String>) -> Result<Reply, BoxError> {
+pub(in crate::send) fn reply(response: Response<String>) -> Result<Reply, BoxError> {
     let code = ReplyCode::new(response.code()).ok_or("the server's reply has no valid code")?;
     let [class, subject, detail] = response.esc;
     let enhanced = EnhancedCode::new(class, subject.into(), detail.into());
@@ -65,9 +65,8 @@ mod tests {
         let mut replies = Vec::new();
         for _ in 0..count {
             let reply = reader.next(&mut stream).await;
-            replies.push(
-                reply.map(|reply| (reply.code.get(), reply.text)).map_err(|e| e.to_string()),
-            );
+            replies
+                .push(reply.map(|reply| (reply.code.get(), reply.text)).map_err(|e| e.to_string()));
         }
         replies
     }

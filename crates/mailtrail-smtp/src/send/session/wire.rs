@@ -52,7 +52,8 @@ pub(super) fn mail(what: &Transmission<'_>, dsn: bool, size: bool, eight_bit: bo
         command.push_str(&what.envelope_id);
     }
     if size {
-        command.push_str(&format!(" SIZE={}", what.message.len()));
+        command.push_str(" SIZE=");
+        command.push_str(&what.message.len().to_string());
     }
     if eight_bit && !what.message.is_ascii() {
         command.push_str(" BODY=8BITMIME");
@@ -87,7 +88,7 @@ fn xtext(text: &str) -> String {
 
 /// The message with CR LF line ends, its dots doubled (RFC 5321 §4.5.2), and the final dot.
 pub(super) fn stuffed(message: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(message.len().saturating_add(message.len() / 32 + 64));
+    let mut out = Vec::with_capacity(message.len().saturating_add(SPARE));
     let text = message.strip_suffix(b"\n").unwrap_or(message);
     for line in text.split(|byte| *byte == b'\n') {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -100,3 +101,6 @@ pub(super) fn stuffed(message: &[u8]) -> Vec<u8> {
     out.extend_from_slice(b".\r\n");
     out
 }
+
+/// For dots that are doubled, and the final one.
+const SPARE: usize = 256;

@@ -1,0 +1,369 @@
+//! Which next hop is served next, by how many connections: what waits, and nothing that does.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use mailtrail_core::DeliveryId;
+use tokio::time::Instant;
+
+use super::super::route::{Failure, NextHop};
+use super::Limits;
+
+/// A row that waits for its turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Waiting {
+    pub(super) delivery: DeliveryId,
+    /// It was tried before in this run.
+    pub(super) again: bool,
+}
+
+/// The number of a next hop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Hop(usize);
+
+/// What a worker is to do next.
+#[derive(Debug)]
+pub(super) enum Turn {
+    /// This row. If its next hop is known to take nothing, it is not asked.
+    Row(Waiting, Option<Arc<Failure>>),
+    /// End: nothing waits there, or others wait longer.
+    End,
+}
+
+/// How a next hop has served a row.
+#[derive(Debug)]
+pub(super) enum Service {
+    Prompt,
+    Slow,
+    /// It takes nothing at present, until it is asked again.
+    Down(Arc<Failure>, Instant),
+    /// It wasn't asked.
+    Unknown,
+}
+
+/// All next hops with what waits for them. A hop that hasn't shown that it is prompt gets one worker, and
+/// all such together at most half of them: so the sick never hold up the healthy.
+#[derive(Debug)]
+pub(super) struct Board {
+    limits: Limits,
+    hops: Vec<State>,
+    numbers: HashMap<NextHop, usize>,
+    ready: VecDeque<usize>,
+    unproven: VecDeque<usize>,
+    waiting: usize,
+    workers: usize,
+    unproven_workers: usize,
+    stopped: bool,
+}
+
+#[derive(Debug)]
+struct State {
+    name: NextHop,
+    rows: VecDeque<Waiting>,
+    workers: usize,
+    allowed: usize,
+    prompt: bool,
+    down: Option<(Arc<Failure>, Instant)>,
+    /// It is in one of the two lines.
+    in_line: bool,
+}
+
+impl Board {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            hops: Vec::new(),
+            numbers: HashMap::new(),
+            ready: VecDeque::new(),
+            unproven: VecDeque::new(),
+            waiting: 0,
+            workers: 0,
+            unproven_workers: 0,
+            stopped: false,
+        }
+    }
+
+    /// The number of a next hop, new or old.
+    pub(super) fn hop(&mut self, name: NextHop) -> Hop {
+        if let Some(number) = self.numbers.get(&name) {
+            return Hop(*number);
+        }
+        let number = self.hops.len();
+        self.numbers.insert(name.clone(), number);
+        self.hops.push(State {
+            name,
+            rows: VecDeque::new(),
+            workers: 0,
+            allowed: 1,
+            prompt: false,
+            down: None,
+            in_line: false,
+        });
+        Hop(number)
+    }
+
+    /// A row waits.
+    pub(super) fn add(&mut self, hop: Hop, row: Waiting) {
+        let Some(state) = self.hops.get_mut(hop.0) else { return };
+        state.rows.push_back(row);
+        self.waiting = self.waiting.saturating_add(1);
+        self.line_up(hop.0);
+    }
+
+    /// How many rows wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// How many workers there are.
+    pub(super) fn workers(&self) -> usize {
+        self.workers
+    }
+
+    /// Whether rows of other next hops than those that are being served could be, if there were any.
+    pub(super) fn has_room(&self) -> bool {
+        self.ready.is_empty() && self.unproven.is_empty() && self.workers < self.limits.connections
+    }
+
+    /// No worker gets another row.
+    pub(super) fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    /// The next hop that gets one more worker now, if any does.
+    pub(super) fn start(&mut self) -> Option<(Hop, NextHop)> {
+        if self.stopped || self.workers >= self.limits.connections {
+            return None;
+        }
+        let half = self.limits.connections.div_ceil(2);
+        let number = match self.ready.pop_front() {
+            Some(number) => number,
+            None if self.unproven_workers < half => self.unproven.pop_front()?,
+            None => return None,
+        };
+        let state = self.hops.get_mut(number)?;
+        state.in_line = false;
+        state.workers = state.workers.saturating_add(1);
+        self.workers = self.workers.saturating_add(1);
+        if !state.prompt {
+            self.unproven_workers = self.unproven_workers.saturating_add(1);
+        }
+        let name = state.name.clone();
+        self.line_up(number);
+        Some((Hop(number), name))
+    }
+
+    /// What a worker that has served so many rows is to do next.
+    pub(super) fn turn(&mut self, hop: Hop, served: usize, now: Instant) -> Turn {
+        let others_wait = !self.ready.is_empty() || !self.unproven.is_empty();
+        let ends = self.stopped || (served >= self.limits.messages && others_wait);
+        let Some(state) = self.hops.get_mut(hop.0) else { return Turn::End };
+        let row = if ends { None } else { state.rows.pop_front() };
+        let Some(row) = row else {
+            self.leave(hop);
+            return Turn::End;
+        };
+        self.waiting = self.waiting.saturating_sub(1);
+        state.down.take_if(|(_, until)| *until <= now);
+        Turn::Row(row, state.down.as_ref().map(|(failure, _)| Arc::clone(failure)))
+    }
+
+    /// How a row was served there.
+    pub(super) fn served(&mut self, hop: Hop, service: Service) {
+        let most = self.limits.per_next_hop;
+        let Some(state) = self.hops.get_mut(hop.0) else { return };
+        let was_prompt = state.prompt;
+        match service {
+            Service::Prompt => {
+                (state.prompt, state.down) = (true, None);
+                state.allowed = state.allowed.saturating_add(1).min(most);
+            }
+            Service::Slow => (state.prompt, state.allowed) = (false, 1),
+            Service::Down(failure, until) => {
+                (state.prompt, state.allowed) = (false, 1);
+                state.down = Some((failure, until));
+            }
+            Service::Unknown => {}
+        }
+        let (workers, prompt) = (state.workers, state.prompt);
+        match (was_prompt, prompt) {
+            (false, true) => {
+                self.unproven_workers = self.unproven_workers.saturating_sub(workers);
+            }
+            (true, false) => {
+                self.unproven_workers = self.unproven_workers.saturating_add(workers);
+            }
+            _ => {}
+        }
+        self.line_up(hop.0);
+    }
+
+    /// A worker ends.
+    pub(super) fn leave(&mut self, hop: Hop) {
+        let Some(state) = self.hops.get_mut(hop.0) else { return };
+        state.workers = state.workers.saturating_sub(1);
+        self.workers = self.workers.saturating_sub(1);
+        if !state.prompt {
+            self.unproven_workers = self.unproven_workers.saturating_sub(1);
+        }
+        self.line_up(hop.0);
+    }
+
+    /// Puts a hop in line if one more worker would have something to do there, and may be.
+    fn line_up(&mut self, number: usize) {
+        let Some(state) = self.hops.get_mut(number) else { return };
+        let useful = !state.rows.is_empty() && state.workers < state.allowed;
+        if useful && !state.in_line {
+            state.in_line = true;
+            let line = if state.prompt { &mut self.ready } else { &mut self.unproven };
+            line.push_back(number);
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "small numbers of a test")]
+mod tests {
+    use std::time::Duration;
+
+    use mailtrail_core::EmailAddress;
+    use mailtrail_core::diagnosis::Diagnosis;
+    use mailtrail_core::reason::Reason;
+    use proptest::prelude::*;
+
+    use super::super::super::route::Route;
+    use super::*;
+
+    fn named(name: &str) -> NextHop {
+        NextHop::of(&EmailAddress::parse(&format!("a@{name}.example")).unwrap())
+    }
+
+    fn row(n: usize) -> Waiting {
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&n.to_be_bytes());
+        Waiting { delivery: DeliveryId::from_bytes(id), again: false }
+    }
+
+    fn limits(connections: usize, per_next_hop: usize) -> Limits {
+        Limits::default().connections(connections).per_next_hop(per_next_hop)
+    }
+
+    /// What happens to a board, by numbers that are folded to what is there.
+    #[derive(Debug, Clone)]
+    enum Step {
+        Add(usize),
+        Start,
+        Turn(usize),
+        Served(usize, u8),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (0_usize..6).prop_map(Step::Add),
+            Just(Step::Start),
+            (0_usize..100).prop_map(Step::Turn),
+            (0_usize..100, 0_u8..4).prop_map(|(worker, how)| Step::Served(worker, how)),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn each_row_gets_one_turn_and_no_limit_is_passed(
+            steps in proptest::collection::vec(step(), 1..400),
+            connections in 1_usize..8, per_next_hop in 1_usize..4,
+        ) {
+            let mut board = Board::new(limits(connections, per_next_hop));
+            let now = Instant::now();
+            let (mut added, mut seen) = (0, std::collections::HashSet::new());
+            let mut workers: Vec<(Hop, NextHop)> = Vec::new();
+            let turn = |board: &mut Board, workers: &mut Vec<(Hop, NextHop)>, at: usize,
+                            seen: &mut std::collections::HashSet<DeliveryId>| {
+                match board.turn(workers[at].0, 0, now) {
+                    Turn::Row(row, _) => assert!(seen.insert(row.delivery), "twice"),
+                    Turn::End => drop(workers.swap_remove(at)),
+                }
+            };
+            for step in steps {
+                match step {
+                    Step::Add(hop) => {
+                        let hop = board.hop(named(&format!("h{hop}")));
+                        board.add(hop, row(added));
+                        added += 1;
+                    }
+                    Step::Start => workers.extend(board.start()),
+                    Step::Turn(n) if !workers.is_empty() => {
+                        let at = n % workers.len();
+                        turn(&mut board, &mut workers, at, &mut seen);
+                    }
+                    Step::Served(n, how) if !workers.is_empty() => {
+                        let down = || Arc::from(Failure::passing(Diagnosis::default(), String::new()));
+                        let service = match how {
+                            0 => Service::Prompt,
+                            1 => Service::Slow,
+                            2 => Service::Down(down(), now),
+                            _ => Service::Unknown,
+                        };
+                        board.served(workers[n % workers.len()].0, service);
+                    }
+                    Step::Turn(_) | Step::Served(..) => {}
+                }
+                prop_assert!(workers.len() <= connections);
+                prop_assert_eq!(board.workers(), workers.len());
+                prop_assert_eq!(board.waiting(), added - seen.len());
+                for (hop, _) in &workers {
+                    let there = workers.iter().filter(|(other, _)| other == hop).count();
+                    prop_assert!(there <= per_next_hop);
+                }
+            }
+            // Whatever has happened, all that waits is served in the end.
+            for _ in 0..10_000 {
+                workers.extend(board.start());
+                if workers.is_empty() {
+                    break;
+                }
+                turn(&mut board, &mut workers, 0, &mut seen);
+            }
+            prop_assert_eq!(seen.len(), added);
+        }
+    }
+
+    #[test]
+    fn sick_next_hops_leave_half_of_the_workers_to_others() {
+        let mut board = Board::new(limits(10, 10));
+        for n in 0..100 {
+            let hop = board.hop(named(&format!("sick{n}")));
+            board.add(hop, row(n));
+        }
+        let sick = std::iter::from_fn(|| board.start()).count();
+        assert_eq!(sick, 5);
+        let healthy = board.hop(named("healthy"));
+        board.served(healthy, Service::Prompt);
+        for n in 0..100 {
+            board.add(healthy, row(1_000 + n));
+        }
+        board.served(healthy, Service::Prompt);
+        assert!(board.start().is_some_and(|(hop, _)| hop == healthy));
+    }
+
+    #[test]
+    fn a_next_hop_that_is_down_is_not_asked_before_its_time() {
+        let mut board = Board::new(limits(2, 2));
+        let hop = board.hop(named("down"));
+        (0..3).for_each(|n| board.add(hop, row(n)));
+        board.start().unwrap();
+        let now = Instant::now();
+        assert!(matches!(board.turn(hop, 0, now), Turn::Row(_, None)));
+        let failure = Failure::passing(Diagnosis::because(Reason::DnsError), String::new());
+        let until = now + Duration::from_secs(60);
+        board.served(hop, Service::Down(Arc::from(failure), until));
+        assert!(matches!(board.turn(hop, 1, now), Turn::Row(_, Some(_))));
+        assert!(matches!(board.turn(hop, 2, until), Turn::Row(_, None)));
+    }
+
+    #[test]
+    fn relays_are_one_next_hop_whatever_the_domain() {
+        let relay = Route::relays([]);
+        let of = |text: &str| relay.next_hop(&EmailAddress::parse(text).unwrap());
+        assert_eq!(of("a@a.example"), of("b@b.example"));
+    }
+}

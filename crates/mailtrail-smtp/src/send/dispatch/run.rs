@@ -1,0 +1,388 @@
+//! One run: rows from the store to workers, and what they came to back.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use mailtrail_core::event::Event;
+use mailtrail_core::id::Category;
+use mailtrail_core::store::{Filter, ReadError};
+use mailtrail_core::{BroadcastId, DeliveryId, EmailAddress, Envelope, Position};
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
+
+use super::super::error::SendError;
+use super::super::outcome::Outcome;
+use super::super::route::{Failure, NextHop};
+use super::super::sender::{Sender, Tried};
+use super::board::{Board, Hop, Service, Turn, Waiting};
+use super::{Dispatched, Happening, Limits};
+use crate::message::Compose;
+
+/// Rows of a page, by their next hop.
+type Page = Result<Vec<(NextHop, DeliveryId)>, ReadError>;
+
+pub(super) struct Run {
+    sender: Arc<Sender>,
+    compose: Arc<dyn Compose>,
+    limits: Limits,
+    board: Arc<Mutex<Board>>,
+    due: BinaryHeap<Reverse<(DateTime<Utc>, Hop, DeliveryId)>>,
+    pages: Option<mpsc::Receiver<Page>>,
+    workers: JoinSet<()>,
+    told: mpsc::Sender<Told>,
+    hears: mpsc::Receiver<Told>,
+    dispatched: Dispatched,
+    relay: RelayHealth,
+    failed: Option<SendError>,
+}
+
+/// What a worker tells of a row.
+struct Told {
+    hop: Hop,
+    row: Waiting,
+    tried: Result<Outcome, SendError>,
+}
+
+/// How the one relay does that all depends on.
+#[derive(Debug, Default)]
+struct RelayHealth {
+    has_served: bool,
+    failing_since: Option<Instant>,
+    paused_until: Option<Instant>,
+    pause: Duration,
+}
+
+impl Run {
+    pub(super) fn new(
+        sender: Arc<Sender>,
+        compose: Arc<dyn Compose>,
+        limits: Limits,
+        broadcast: BroadcastId,
+    ) -> Self {
+        let (told, hears) = mpsc::channel(limits.connections);
+        let mut workers = JoinSet::new();
+        let (gives, pages) = mpsc::channel(PAGES_AHEAD);
+        workers.spawn(read(Arc::clone(&sender), broadcast, gives));
+        Self {
+            sender,
+            compose,
+            limits,
+            board: Arc::new(Mutex::new(Board::new(limits))),
+            due: BinaryHeap::new(),
+            pages: Some(pages),
+            workers,
+            told,
+            hears,
+            dispatched: Dispatched::default(),
+            relay: RelayHealth::default(),
+            failed: None,
+        }
+    }
+
+    pub(super) async fn finish(
+        mut self,
+        watch: &mut impl FnMut(Happening<'_>),
+    ) -> Result<Dispatched, SendError> {
+        loop {
+            self.wake_due();
+            self.start_workers();
+            if self.is_over() {
+                break;
+            }
+            self.say_if_waiting(watch);
+            let wake = self.wakes_at();
+            tokio::select! {
+                Some(told) = self.hears.recv() => {
+                    self.hear(told, watch);
+                    while let Ok(told) = self.hears.try_recv() {
+                        self.hear(told, watch);
+                    }
+                }
+                page = next_page(&mut self.pages), if self.wants_rows() => self.take(page),
+                Some(ended) = self.workers.join_next() => self.reap(ended),
+                () = tokio::time::sleep_until(wake) => {}
+            }
+        }
+        self.workers.shutdown().await;
+        match self.failed {
+            Some(error) => Err(error),
+            None => Ok(self.dispatched),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        let nothing_left =
+            self.pages.is_none() && self.due.is_empty() && self.board().waiting() == 0;
+        let idle = self.workers.is_empty() && self.hears.is_empty();
+        idle && (self.failed.is_some() || nothing_left)
+    }
+
+    /// What makes a message is others' code, and may panic.
+    fn reap(&mut self, ended: Result<(), JoinError>) {
+        if let Err(error) = ended {
+            self.fail(SendError::Message(error.into()));
+        }
+    }
+
+    fn start_workers(&mut self) {
+        if self.relay.paused_until.is_some_and(|until| Instant::now() < until) {
+            return;
+        }
+        while let Some((hop, name)) = { self.board().start() } {
+            let worker = Worker {
+                hop,
+                name,
+                sender: Arc::clone(&self.sender),
+                compose: Arc::clone(&self.compose),
+                board: Arc::clone(&self.board),
+                told: self.told.clone(),
+            };
+            self.workers.spawn(worker.work());
+        }
+    }
+
+    /// Rows whose time has come wait for a worker.
+    fn wake_due(&mut self) {
+        let now = self.sender.clock().now();
+        while self.due.peek().is_some_and(|Reverse((at, ..))| *at <= now) {
+            let Some(Reverse((_, hop, delivery))) = self.due.pop() else { return };
+            self.board().add(hop, Waiting { delivery, again: true });
+        }
+    }
+
+    fn wakes_at(&self) -> Instant {
+        let now = Instant::now();
+        let due = self.due.peek().map(|Reverse((at, ..))| {
+            let wait = at.signed_duration_since(self.sender.clock().now());
+            in_time(now, wait.to_std().unwrap_or_default().min(LONGEST_SLEEP))
+        });
+        let paused = self.relay.paused_until.filter(|until| *until > now);
+        [due, paused].into_iter().flatten().min().unwrap_or(in_time(now, LONGEST_SLEEP))
+    }
+
+    fn say_if_waiting(&self, watch: &mut impl FnMut(Happening<'_>)) {
+        let board = self.board();
+        let nothing_to_do = board.workers() == 0 && board.waiting() == 0 && self.pages.is_none();
+        if let Some(Reverse((until, ..))) = self.due.peek().filter(|_| nothing_to_do) {
+            watch(Happening::Waits { until: *until });
+        }
+    }
+
+    /// There are always some rows ahead; more where those that wait leave workers without work.
+    fn wants_rows(&self) -> bool {
+        let board = self.board();
+        let waiting = board.waiting();
+        let wants = waiting < ROWS_AHEAD || (board.has_room() && waiting < self.limits.backlog);
+        self.pages.is_some() && self.failed.is_none() && wants
+    }
+
+    fn take(&mut self, page: Option<Page>) {
+        match page {
+            None => self.pages = None,
+            Some(Err(error)) => self.fail(error.into()),
+            Some(Ok(rows)) => {
+                let mut board = self.board();
+                for (next_hop, delivery) in rows {
+                    let hop = board.hop(next_hop);
+                    board.add(hop, Waiting { delivery, again: false });
+                }
+            }
+        }
+    }
+
+    fn hear(&mut self, told: Told, watch: &mut impl FnMut(Happening<'_>)) {
+        let Told { hop, row: Waiting { delivery, again }, tried } = told;
+        match tried {
+            Ok(outcome) => {
+                if matches!(outcome, Outcome::Sent | Outcome::Delivered) {
+                    self.relay.serves();
+                }
+                if let Outcome::Deferred(at) | Outcome::NotDue(at) = outcome {
+                    self.due.push(Reverse((at, hop, delivery)));
+                }
+                self.dispatched.count(delivery, outcome);
+                watch(Happening::Row { delivery, outcome, again });
+            }
+            Err(error @ SendError::Message(_)) => {
+                watch(Happening::Unwritten { delivery, error: &error });
+                self.dispatched.unwritten = self.dispatched.unwritten.saturating_add(1);
+                self.dispatched.first_unwritten.get_or_insert(error.into());
+            }
+            Err(error) if error.is_passing() && self.relay.is_borne(self.limits.patience) => {
+                self.board().add(hop, Waiting { delivery, again });
+                if let Some(pause) = self.relay.pauses() {
+                    watch(Happening::RelayFails { error: &error, pause });
+                }
+            }
+            Err(error) => self.fail(error),
+        }
+    }
+
+    fn fail(&mut self, error: SendError) {
+        self.board().stop();
+        self.pages = None;
+        self.failed.get_or_insert(error);
+    }
+
+    fn board(&self) -> MutexGuard<'_, Board> {
+        lock(&self.board)
+    }
+}
+
+impl Dispatched {
+    fn count(&mut self, delivery: DeliveryId, outcome: Outcome) {
+        let count = match outcome {
+            Outcome::Sent => &mut self.sent,
+            Outcome::Delivered => &mut self.delivered,
+            Outcome::Deferred(_) => &mut self.deferred,
+            Outcome::Bounced => &mut self.bounced,
+            Outcome::Blocked => &mut self.blocked,
+            Outcome::InDoubt => return self.in_doubt.push(delivery),
+            Outcome::NotDue(_) | Outcome::Settled | Outcome::Taken => return,
+        };
+        *count = count.saturating_add(1);
+    }
+}
+
+impl RelayHealth {
+    fn serves(&mut self) {
+        *self = Self { has_served: true, ..Self::default() };
+    }
+
+    /// Whether it is worth waiting for. What never worked is not: someone must mend it.
+    fn is_borne(&mut self, patience: Duration) -> bool {
+        let since = *self.failing_since.get_or_insert_with(Instant::now);
+        self.has_served && since.elapsed() < patience
+    }
+
+    /// Lets it alone for longer and longer; `None` if it is let alone already.
+    fn pauses(&mut self) -> Option<Duration> {
+        let now = Instant::now();
+        if self.paused_until.is_some_and(|until| now < until) {
+            return None;
+        }
+        self.pause = self.pause.saturating_mul(2).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+        self.paused_until = Some(in_time(now, self.pause));
+        Some(self.pause)
+    }
+}
+
+/// Serves the rows of one next hop, one after the other.
+struct Worker {
+    hop: Hop,
+    name: NextHop,
+    sender: Arc<Sender>,
+    compose: Arc<dyn Compose>,
+    board: Arc<Mutex<Board>>,
+    told: mpsc::Sender<Told>,
+}
+
+impl Worker {
+    async fn work(self) {
+        let mut served: usize = 0;
+        loop {
+            let begun = Instant::now();
+            let turn = lock(&self.board).turn(self.hop, served, begun);
+            let Turn::Row(row, known) = turn else { break };
+            let tried = self.sender.attempt(row.delivery, &*self.compose, known.as_deref()).await;
+            let service = service(&tried, known.is_some(), begun);
+            let tried = tried.map(|tried| tried.outcome);
+            // Whoever decides what that means is told first, and starts another.
+            let ends = matches!(&tried, Err(error) if !matches!(error, SendError::Message(_)));
+            lock(&self.board).served(self.hop, service);
+            let told = Told { hop: self.hop, row, tried };
+            // Nobody hears it any more when the run was dropped.
+            if self.told.send(told).await.is_err() || ends {
+                lock(&self.board).leave(self.hop);
+                break;
+            }
+            served = served.saturating_add(1);
+        }
+        self.sender.release(&self.name).await;
+    }
+}
+
+fn service(tried: &Result<Tried, SendError>, known: bool, begun: Instant) -> Service {
+    let now = Instant::now();
+    match tried {
+        Ok(Tried { failure: Some(failure), .. }) => {
+            Service::Down(Arc::new(Failure::clone(failure)), in_time(now, DOWN_FOR))
+        }
+        Ok(_) if known => Service::Unknown,
+        Ok(Tried { outcome, .. }) => match outcome {
+            Outcome::Sent | Outcome::Delivered | Outcome::Deferred(_) | Outcome::Bounced
+                if now.duration_since(begun) < PROMPT =>
+            {
+                Service::Prompt
+            }
+            Outcome::Sent | Outcome::Delivered | Outcome::Deferred(_) | Outcome::Bounced => {
+                Service::Slow
+            }
+            Outcome::InDoubt => Service::Slow,
+            _ => Service::Unknown,
+        },
+        Err(_) => Service::Unknown,
+    }
+}
+
+/// Reads the rows of a broadcast that were planned to be sent, in the order of their planning.
+async fn read(sender: Arc<Sender>, broadcast: BroadcastId, gives: mpsc::Sender<Page>) {
+    let filter = Filter::all().category(Category::DELIVERY).event_type("queued");
+    let mut next = Some(Position::START);
+    while let Some(after) = next {
+        let page = match sender.store().read_all(&filter, after, PAGE).await {
+            Ok(page) => page,
+            Err(error) => {
+                gives.send(Err(error)).await.ok();
+                return;
+            }
+        };
+        next = page.next;
+        let rows = page.events.iter().filter_map(|planned| row(planned, &broadcast));
+        let rows: Vec<_> =
+            rows.map(|(address, id)| (sender.route().next_hop(&address), id)).collect();
+        if !rows.is_empty() && gives.send(Ok(rows)).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn row(planned: &Envelope, broadcast: &BroadcastId) -> Option<(EmailAddress, DeliveryId)> {
+    let Event::Queued(queued) = planned.fact().ok()?.event else { return None };
+    let private = planned.private();
+    let address = EmailAddress::parse(private.address.as_deref()?).ok()?;
+    (queued.row.broadcast == *broadcast).then_some((address, queued.row.delivery))
+}
+
+async fn next_page(pages: &mut Option<mpsc::Receiver<Page>>) -> Option<Page> {
+    match pages {
+        Some(pages) => pages.recv().await,
+        None => None,
+    }
+}
+
+fn in_time(now: Instant, wait: Duration) -> Instant {
+    now.checked_add(wait).unwrap_or(now)
+}
+
+fn lock(board: &Mutex<Board>) -> MutexGuard<'_, Board> {
+    board.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Rows asked for at once.
+const PAGE: usize = 256;
+const PAGES_AHEAD: usize = 2;
+/// Rows that wait at least, so that no worker waits for the store.
+const ROWS_AHEAD: usize = 1_024;
+/// A next hop is prompt if it serves a message within this time.
+const PROMPT: Duration = Duration::from_secs(5);
+/// How long one that can't be reached is not asked again.
+const DOWN_FOR: Duration = Duration::from_secs(60);
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// Clocks of computers jump: nobody sleeps past one for longer than this.
+const LONGEST_SLEEP: Duration = Duration::from_secs(30);
