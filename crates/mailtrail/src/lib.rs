@@ -55,6 +55,8 @@ pub mod reclassify;
 mod refused;
 #[cfg(feature = "report")]
 mod reports;
+#[cfg(feature = "smtp")]
+mod sending;
 #[cfg(feature = "serve")]
 pub mod serve;
 mod tracker;
@@ -68,6 +70,8 @@ pub use queue::{Delivery, Queue};
 pub use refused::RefusedFolder;
 #[cfg(feature = "report")]
 pub use reports::{ReportError, Reported};
+#[cfg(feature = "smtp")]
+pub use sending::Tracked;
 pub use tracker::{Builder, RecordError, Tracker};
 
 pub use mailtrail_core as core;

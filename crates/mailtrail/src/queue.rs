@@ -77,13 +77,6 @@ impl Delivery {
     > {
         mailtrail_webhook::instrument::instrument(message, self.id(), keys, options)
     }
-
-    /// As the sender takes it.
-    #[cfg(feature = "smtp")]
-    pub fn to(&self) -> mailtrail_smtp::message::To {
-        let (address, name) = (self.address.clone(), self.name.clone());
-        mailtrail_smtp::message::To::new(self.id(), address, name)
-    }
 }
 
 /// The rows that wait, one after the other, in the order in which they were planned.

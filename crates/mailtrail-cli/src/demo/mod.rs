@@ -18,10 +18,11 @@ use mailtrail::core::{BroadcastId, EmailAddress, Position};
 use mailtrail::report::render;
 use mailtrail::report::{EmailLog, EmailLogRow, Query, Summary};
 use mailtrail::smtp::message::Message;
+use mailtrail::smtp::send::{Limits, Schedule};
 
 use crate::command;
 use crate::command::report::{current, footer};
-use crate::command::send::{Sending, relay};
+use crate::command::send::{dispatch, relay, sender, tracked};
 use crate::command::serve::{Ports, Shown};
 use crate::failure::Failure;
 use crate::http::HttpSettings;
@@ -100,9 +101,9 @@ impl Demo {
             (None, None) => return Err(Failure::other("no mail server")),
         };
         let tracking = format!("http://{}", ports.http);
-        let mut sending = Sending::new(opened, relay(&to)?, DOMAIN, Some(&tracking))?;
-        sending.sender = sending.sender.schedule("1s".parse()?);
-        let report = sending.run(opened, broadcast, &message()).await?;
+        let sender = sender(opened, relay(&to)?, DOMAIN)?.schedule("1s".parse::<Schedule>()?);
+        let compose = tracked(opened, message(), Some(&tracking))?;
+        let report = dispatch(opened, broadcast, sender, compose, Limits::default()).await?;
         say(&format!(
             "Sent: {} taken, {} deferred, {} refused, {} in doubt.",
             report.sent, report.deferred, report.bounced, report.in_doubt

@@ -1,5 +1,6 @@
 //! Sending: one message a recipient over connections that are used again, each reply recorded.
 
+mod client;
 mod dispatch;
 mod error;
 pub mod facts;
@@ -12,6 +13,7 @@ mod sender;
 mod session;
 mod tls;
 
+pub use client::{Client, ClientError};
 pub use dispatch::{Dispatched, Dispatcher, Happening, Limits};
 pub use error::SendError;
 pub use facts::Reply;

@@ -13,7 +13,7 @@ use mailtrail::core::token::{Key, Keys};
 use mailtrail::report::Query;
 use mailtrail::sled::SledStore;
 use mailtrail::smtp::intake::{Intake, LmtpIntake};
-use mailtrail::smtp::message::{Message, To};
+use mailtrail::smtp::message::Message;
 use mailtrail::smtp::return_path::ReturnPath;
 use mailtrail::smtp::send::{Relay, Sender, TalksTo};
 use mailtrail::smtp::server::{Protocol, Server};
@@ -93,7 +93,7 @@ pub(crate) async fn send(tracker: &Tracker, keys: &Keys, postfix: &Postfix, talk
         bytes.copy_from_slice(&id.as_bytes()[6..]);
         Ok(bytes)
     });
-    let mut sender = Sender::new(
+    let sender = Sender::new(
         Arc::clone(tracker.store()),
         keys.clone(),
         ReturnPath::new(DOMAIN),
@@ -105,8 +105,7 @@ pub(crate) async fn send(tracker: &Tracker, keys: &Keys, postfix: &Postfix, talk
     let message = Message::new("office@school.example", "Closed today", "Stay at home.");
     let mut queued = tracker.queued("b".parse().unwrap());
     while let Some(delivery) = queued.next().await.unwrap() {
-        let prepare = |bytes, _: &To| Ok(bytes);
-        sender.deliver(&delivery.row, &delivery.to(), &message, &prepare).await.unwrap();
+        sender.deliver(delivery.id(), &message).await.unwrap();
     }
     sender.close().await;
 }

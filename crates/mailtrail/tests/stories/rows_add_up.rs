@@ -10,7 +10,7 @@ use mailtrail::core::plan::{Broadcast, Contact, ContactAddress};
 use mailtrail::core::token::{Key, Keys};
 use mailtrail::report::Query;
 use mailtrail::sled::SledStore;
-use mailtrail::smtp::message::{Message, To};
+use mailtrail::smtp::message::Message;
 use mailtrail::smtp::return_path::ReturnPath;
 use mailtrail::smtp::send::{Relay, Sender};
 use mailtrail::smtp::sink::Sink;
@@ -29,13 +29,12 @@ async fn send_some(tracker: &Tracker, sink: &Sink, most: usize) {
     let keys = Keys::new(Key::new(1, [7; 32]));
     let path = ReturnPath::new("bounces.school.example");
     let classifier = Classifier::builtin().unwrap();
-    let mut sender = Sender::new(store, keys, path, relay, classifier, clock, random);
+    let sender = Sender::new(store, keys, path, relay, classifier, clock, random);
     let message = Message::new("office@school.example", "Closed today", "Stay at home.");
     let mut queued = tracker.queued("b".parse().unwrap());
     for _ in 0..most {
         let Some(delivery) = queued.next().await.unwrap() else { break };
-        let prepare = |bytes, _: &To| Ok(bytes);
-        sender.deliver(&delivery.row, &delivery.to(), &message, &prepare).await.unwrap();
+        sender.deliver(delivery.id(), &message).await.unwrap();
     }
 }
 

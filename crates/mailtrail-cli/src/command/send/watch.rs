@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use indicatif::{HumanCount, HumanDuration, ProgressBar};
 use mailtrail::Tracker;
-use mailtrail::core::{BroadcastId, Status};
-use mailtrail::smtp::send::Outcome;
+use mailtrail::core::{BroadcastId, DeliveryId, Status};
+use mailtrail::smtp::send::{Happening, Outcome, SendError};
 
+use crate::failure::in_full;
 use crate::output;
 
 /// A bar on a terminal; elsewhere a line now and then.
@@ -18,6 +19,7 @@ pub(super) struct Watch {
     begun: Instant,
     /// How long there was nothing to do.
     idle: Duration,
+    idle_since: Option<Instant>,
     /// How long it had worked when the last line was written.
     told: Duration,
 }
@@ -31,6 +33,7 @@ struct Rows {
     bounced: u64,
     blocked: u64,
     in_doubt: u64,
+    unwritten: u64,
     /// There was nothing to send any more, or another process has it.
     others: u64,
 }
@@ -40,30 +43,63 @@ impl Watch {
         let total = total(tracker, broadcast).await;
         let bar = output::progress(total, "sending");
         let (rows, begun) = (Rows::default(), Instant::now());
-        Self { bar, total, rows, begun, idle: Duration::ZERO, told: Duration::ZERO }
+        let zero = Duration::ZERO;
+        Self { bar, total, rows, begun, idle: zero, idle_since: None, told: zero }
     }
 
-    /// What became of a row at its first attempt in this run.
-    pub(super) fn row(&mut self, outcome: Outcome) {
+    pub(super) fn see(&mut self, happening: &Happening<'_>) {
+        match happening {
+            Happening::Row { outcome, again, .. } => self.row(*outcome, *again),
+            Happening::Unwritten { delivery, error } => self.unwritten(*delivery, error),
+            Happening::Waits { until, wait } => self.waits(*until, *wait),
+            Happening::RelayFails { error, pause } => {
+                let why = in_full(*error);
+                let after = HumanDuration(*pause);
+                self.bar.suspend(|| output::note(format!("{why}; it is asked again in {after}")));
+            }
+            _ => {}
+        }
+    }
+
+    /// One that was tried before was counted as Soft Bounced.
+    fn row(&mut self, outcome: Outcome, again: bool) {
+        self.busy();
+        if again {
+            self.rows.soft_bounced = self.rows.soft_bounced.saturating_sub(1);
+        }
         *self.rows.of(outcome) += 1;
         self.show();
     }
 
-    /// What became of one that was Soft Bounced.
-    pub(super) fn row_again(&mut self, outcome: Outcome) {
-        self.rows.soft_bounced = self.rows.soft_bounced.saturating_sub(1);
-        self.row(outcome);
+    /// Whoever has a bad template has it for all: the first is told.
+    fn unwritten(&mut self, delivery: DeliveryId, error: &SendError) {
+        self.busy();
+        if self.rows.unwritten == 0 {
+            let why = in_full(error);
+            self.bar.suspend(|| output::note(format!("delivery {delivery}: {why}")));
+        }
+        self.rows.unwritten += 1;
+        self.show();
     }
 
-    /// There is nothing to do before this time, for so long.
-    pub(super) fn waits(&mut self, until: DateTime<Utc>, wait: Duration) {
+    /// There is nothing to do before this time.
+    fn waits(&mut self, until: DateTime<Utc>, wait: Duration) {
+        if self.idle_since.is_some() {
+            return;
+        }
+        self.idle_since = Some(Instant::now());
         let text =
             format!("{}; next attempt at {}", self.rows.text(), until.format("%H:%M:%S UTC"));
         if self.bar.is_hidden() && wait >= TELL_AGAIN {
             output::note(&text);
         }
         self.bar.set_message(text);
-        self.idle += wait;
+    }
+
+    fn busy(&mut self) {
+        if let Some(since) = self.idle_since.take() {
+            self.idle += since.elapsed();
+        }
     }
 
     pub(super) fn end(self) {
@@ -96,7 +132,8 @@ impl Rows {
 
     /// Those that this run is done with.
     fn done(&self) -> u64 {
-        self.sent + self.delivered + self.bounced + self.blocked + self.in_doubt + self.others
+        let settled = self.sent + self.delivered + self.bounced + self.blocked;
+        settled + self.in_doubt + self.unwritten + self.others
     }
 
     fn text(&self) -> String {
@@ -107,6 +144,7 @@ impl Rows {
             (self.bounced, "bounced or failed"),
             (self.blocked, "blocked"),
             (self.in_doubt, "in doubt"),
+            (self.unwritten, "not written"),
         ];
         let some = counts.iter().filter(|(count, _)| *count > 0);
         let texts: Vec<_> =
@@ -166,12 +204,13 @@ mod tests {
     fn a_row_that_is_tried_again_is_counted_once() {
         let rows = Rows::default();
         let (bar, begun, zero) = (ProgressBar::hidden(), Instant::now(), Duration::ZERO);
-        let mut watch = Watch { bar, total: Some(2), rows, begun, idle: zero, told: zero };
-        watch.row(Outcome::Deferred(DateTime::UNIX_EPOCH));
-        watch.row(Outcome::Sent);
+        let mut watch =
+            Watch { bar, total: Some(2), rows, begun, idle: zero, idle_since: None, told: zero };
+        watch.row(Outcome::Deferred(DateTime::UNIX_EPOCH), false);
+        watch.row(Outcome::Sent, false);
         assert_eq!((watch.rows.done(), watch.rows.text()), (1, "1 sent, 1 soft bounced".into()));
-        watch.row_again(Outcome::Deferred(DateTime::UNIX_EPOCH));
-        watch.row_again(Outcome::Bounced);
+        watch.row(Outcome::Deferred(DateTime::UNIX_EPOCH), true);
+        watch.row(Outcome::Bounced, true);
         assert_eq!((watch.rows.done(), watch.rows.soft_bounced), (2, 0));
     }
 }

@@ -108,6 +108,8 @@ pub enum Happening<'a> {
     Waits {
         /// The next attempt.
         until: DateTime<Utc>,
+        /// How long that is from now.
+        wait: Duration,
     },
     /// The relay fails: it is asked again after this time.
     RelayFails {

@@ -168,7 +168,8 @@ impl Run {
         let board = self.board();
         let nothing_to_do = board.workers() == 0 && board.waiting() == 0 && self.pages.is_none();
         if let Some(Reverse((until, ..))) = self.due.peek().filter(|_| nothing_to_do) {
-            watch(Happening::Waits { until: *until });
+            let wait = until.signed_duration_since(self.sender.clock().now());
+            watch(Happening::Waits { until: *until, wait: wait.to_std().unwrap_or_default() });
         }
     }
 

@@ -2,15 +2,15 @@
 
 use std::net::IpAddr;
 
-use chrono::{DateTime, Utc};
 use mail_send::Error;
 use mailtrail_classify::Classifier;
+use mailtrail_core::clock::Clock;
 use mailtrail_core::diagnosis::{Diagnosis, Fault};
 use mailtrail_core::event::Stage;
 use mailtrail_core::reason::Reason;
 
 use super::super::facts::Reply;
-use super::super::session::{Heard, NotOpen};
+use super::super::session::{Heard, NotOpen, reply};
 
 /// Why no message reaches a next hop: the same for each of its recipients.
 #[derive(Debug, Clone)]
@@ -37,13 +37,9 @@ impl Failure {
 
     /// That no connection to a host could be opened. Whatever it says to a connection, it may say
     /// otherwise later: only what it says to a recipient is about the recipient.
-    pub(in crate::send) fn not_open(
-        host: &str,
-        not: NotOpen,
-        classifier: &Classifier,
-    ) -> Box<Self> {
+    pub(in crate::send) fn not_open(host: &str, not: NotOpen) -> Box<Self> {
         let mut failure = match not.error {
-            Error::UnexpectedReply(reply) => refused(host, reply, classifier),
+            Error::UnexpectedReply(reply) => refused(reply),
             error @ (Error::Tls(_) | Error::MissingStartTls | Error::InvalidTLSName) => {
                 let diagnosis = of_the_other_side(Reason::TlsRequired, "tls_policy");
                 Self::passing(diagnosis, format!("no encryption as required: {error}"))
@@ -58,26 +54,29 @@ impl Failure {
         failure
     }
 
+    /// What is wrong; of a refusal as the rules read it.
+    pub(in crate::send) fn diagnosis(&self, classifier: &Classifier) -> Diagnosis {
+        match &self.reply {
+            Some(reply) => reply.diagnosis(self.diagnosis.remote_host.as_deref(), classifier),
+            None => self.diagnosis.clone(),
+        }
+    }
+
     /// What was said, as it is stored.
-    pub(in crate::send) fn heard(&self, at: DateTime<Utc>) -> Heard {
-        let mut heard = Heard::default();
+    pub(in crate::send) fn heard<'a>(&self, clock: &'a dyn Clock) -> Heard<'a> {
+        let mut heard = Heard::by(clock);
         if let Some(reply) = &self.reply {
-            heard.add(Stage::Connect, at, reply.clone());
+            heard.add(Stage::Connect, reply);
         }
         heard
     }
 }
 
-fn refused(
-    host: &str,
-    response: smtp_proto::Response<String>,
-    classifier: &Classifier,
-) -> Box<Failure> {
-    let Ok(reply) = super::super::session::reply(response) else {
-        let diagnosis = of_the_other_side(Reason::ConnectionFailed, "connection");
+fn refused(response: smtp_proto::Response<String>) -> Box<Failure> {
+    let diagnosis = of_the_other_side(Reason::ConnectionFailed, "connection");
+    let Ok(reply) = reply(response) else {
         return Failure::passing(diagnosis, "the server's greeting is none (RFC 5321 §4.2)".into());
     };
-    let diagnosis = reply.diagnosis(Some(host), classifier);
     let mut failure = Failure::passing(diagnosis, reply.text.clone());
     failure.reply = Some(reply);
     failure

@@ -10,7 +10,6 @@ mod resolver;
 
 use std::collections::HashMap;
 
-use mailtrail_classify::Classifier;
 use mailtrail_core::EmailAddress;
 
 use super::error::SendError;
@@ -77,12 +76,7 @@ impl Route {
     }
 
     /// A new connection to a next hop.
-    pub(super) async fn open(
-        &self,
-        next_hop: &NextHop,
-        seed: u64,
-        classifier: &Classifier,
-    ) -> Result<Session, Unreachable> {
+    pub(super) async fn open(&self, next_hop: &NextHop, seed: u64) -> Result<Session, Unreachable> {
         match &self.0 {
             Kind::Relays(relays) => relays.open().await.map_err(Unreachable::Ours),
             Kind::Direct { direct, terms } => {
@@ -90,7 +84,7 @@ impl Route {
                 let Some(terms) = terms.get(&tls) else {
                     return Err(Unreachable::Ours(SendError::NoRoute));
                 };
-                open_direct(direct, &next_hop.0, terms, seed, classifier).await
+                open_direct(direct, &next_hop.0, terms, seed).await
             }
         }
     }
@@ -114,14 +108,13 @@ async fn open_direct(
     domain: &str,
     terms: &Terms,
     seed: u64,
-    classifier: &Classifier,
 ) -> Result<Session, Unreachable> {
     let hosts = mx::hosts(&*direct.resolver, domain, direct.port, seed).await;
     let mut last = None;
     for host in hosts.map_err(Unreachable::Theirs)? {
         match Session::open(&host.name, &host.addresses, terms).await {
             Ok(session) => return Ok(session),
-            Err(not) => last = Some(Failure::not_open(&host.name, not, classifier)),
+            Err(not) => last = Some(Failure::not_open(&host.name, not)),
         }
     }
     Err(last.map_or(Unreachable::Ours(SendError::NoRoute), Unreachable::Theirs))

@@ -4,14 +4,15 @@ use mailtrail_core::diagnosis::Diagnosis;
 use mailtrail_core::event::{Bounced, Deferred, Event, NewEvent, Private, Transcript};
 use mailtrail_core::reason::Reason;
 
+use super::super::client::Conversation;
 use super::super::error::SendError;
 use super::super::facts::{self, Reply};
 use super::super::outcome::Outcome;
 use super::super::relay::TalksTo;
 use super::super::route::Failure;
 use super::super::session::Transmitted;
+use super::Sender;
 use super::trail::{Attempt, Trail};
-use super::{Conversation, Sender};
 
 /// What it came to, the event that says so, and the words of others.
 type Concluded = (Outcome, Event, String);
@@ -94,9 +95,9 @@ impl Sender {
         attempt: Attempt,
         failure: &Failure,
     ) -> Result<(Outcome, NewEvent), SendError> {
-        let (diagnosis, text) = (failure.diagnosis.clone(), failure.text.clone());
+        let (diagnosis, text) = (failure.diagnosis(&self.classifier), failure.text.clone());
         let (outcome, event, text) = self.refused(trail, attempt, diagnosis, failure.passing, text);
-        let heard = failure.heard(self.clock.now());
+        let heard = failure.heard(&*self.clock);
         let (transcript, texts) = heard.transcript(failure.address, None);
         Ok((outcome, self.outcome_event(event, text, transcript, texts)?))
     }

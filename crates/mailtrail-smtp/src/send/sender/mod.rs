@@ -9,19 +9,18 @@ use std::sync::Arc;
 
 use mailtrail_classify::Classifier;
 use mailtrail_core::clock::Clock;
-use mailtrail_core::event::{Private, Suppressed, Transcript};
+use mailtrail_core::event::{Private, Suppressed};
 use mailtrail_core::evidence::{OnDoubt, Planned};
 use mailtrail_core::id::Identity;
 use mailtrail_core::store::{BoxError, ReadError};
 use mailtrail_core::suppression::Suppression;
 use mailtrail_core::token::Keys;
-use mailtrail_core::{DeliveryId, EmailAddress, EventStore, EventStoreExt, Evidence, StreamId};
+use mailtrail_core::{DeliveryId, EventStore, EventStoreExt, Evidence, StreamId};
 
+use super::client::{Client, Conversation, on_the_wire, seed};
 use super::error::SendError;
 use super::facts;
 use super::outcome::Outcome;
-use super::pool::Pool;
-use super::relay::TalksTo;
 use super::route::{Failure, NextHop, Route, Unreachable};
 use super::schedule::Schedules;
 use super::session::{Heard, Session, Transmission, Transmitted};
@@ -47,13 +46,12 @@ pub struct Sender {
     store: Arc<dyn EventStore>,
     keys: Keys,
     return_path: ReturnPath,
-    route: Route,
+    client: Client,
     schedules: Schedules,
     on_doubt: OnDoubt,
     classifier: Classifier,
     clock: Arc<dyn Clock>,
     random: Random,
-    pool: Pool,
 }
 
 /// Draws ten random bytes.
@@ -65,15 +63,6 @@ pub(super) struct Tried {
     pub(super) outcome: Outcome,
     /// The next hop takes nothing at present: others of its recipients need not ask again.
     pub(super) failure: Option<Box<Failure>>,
-}
-
-/// What was said to one message, and with whom.
-struct Conversation {
-    transmitted: Transmitted,
-    host: Option<Box<str>>,
-    talks_to: TalksTo,
-    transcript: Transcript,
-    texts: Vec<Box<str>>,
 }
 
 impl Sender {
@@ -91,13 +80,12 @@ impl Sender {
             store,
             keys,
             return_path,
-            route: route.into(),
+            client: Client::new(route),
             schedules: Schedules::default(),
             on_doubt: OnDoubt::default(),
             classifier,
             clock,
             random,
-            pool: Pool::default(),
         }
     }
 
@@ -131,7 +119,7 @@ impl Sender {
 
     /// Closes the connections that wait for a next message.
     pub async fn close(&self) {
-        self.pool.close_all().await;
+        self.client.close().await;
     }
 
     pub(super) fn store(&self) -> &dyn EventStore {
@@ -143,12 +131,12 @@ impl Sender {
     }
 
     pub(super) fn route(&self) -> &Route {
-        &self.route
+        &self.client.route
     }
 
     /// Closes those to a next hop.
     pub(super) async fn release(&self, next_hop: &NextHop) {
-        self.pool.close(next_hop).await;
+        self.client.release(next_hop).await;
     }
 
     /// Tries one delivery. If its next hop is `known` to take nothing at present, it is not asked.
@@ -166,8 +154,8 @@ impl Sender {
             let outcome = self.unreached(&trail, failure).await?;
             return Ok(Tried { outcome, failure: None });
         }
-        let next_hop = self.route.next_hop(&trail.address);
-        let session = match self.session(&next_hop, delivery).await {
+        let next_hop = self.client.route.next_hop(&trail.address);
+        let session = match self.client.session(&next_hop, seed(delivery)).await {
             Ok(session) => session,
             Err(Unreachable::Ours(error)) => return Err(error),
             Err(Unreachable::Theirs(failure)) => {
@@ -191,7 +179,7 @@ impl Sender {
         let message = match compose.compose(&letter) {
             Ok(message) => message,
             Err(cause) => {
-                self.pool.give_back(next_hop, session);
+                self.client.give_back(next_hop, session);
                 return Err(SendError::Message(cause));
             }
         };
@@ -200,7 +188,7 @@ impl Sender {
         let attempted = facts::attempted(&namespace, attempt.number, host, &own_id, address);
         let attempted = self.event(self.observed()?, attempted.into(), &Private::default())?;
         if !self.take(trail, vec![attempted]).await? {
-            self.pool.give_back(next_hop, session);
+            self.client.give_back(next_hop, session);
             return Ok(Tried { outcome: Outcome::Taken, failure: None });
         }
         self.transmit(trail, attempt, next_hop, session, &message).await
@@ -218,7 +206,7 @@ impl Sender {
         let used = session.is_used();
         let mut said = self.transmit_once(trail, next_hop, session, message).await;
         if used && matches!(said.transmitted, Transmitted::Broken(_)) {
-            match self.open(next_hop, trail.row.delivery).await {
+            match self.client.open(next_hop, seed(trail.row.delivery)).await {
                 Ok(session) => {
                     said = self.transmit_once(trail, next_hop, session, message).await;
                 }
@@ -241,7 +229,7 @@ impl Sender {
         &self,
         trail: &Trail,
         next_hop: &NextHop,
-        mut session: Session,
+        session: Session,
         message: &[u8],
     ) -> Conversation {
         let recipient = on_the_wire(&trail.address);
@@ -249,19 +237,10 @@ impl Sender {
         let what = Transmission {
             mail_from: &mail_from,
             recipient: &recipient,
-            envelope_id: trail.row.delivery.to_string(),
+            envelope_id: Some(trail.row.delivery),
             message,
         };
-        let mut heard = Heard::default();
-        let transmitted = if recipient.is_ascii() || session.takes_utf8() {
-            session.transmit(&what, &*self.clock, &mut heard).await
-        } else {
-            Transmitted::NeedsUtf8
-        };
-        let (transcript, texts) = heard.transcript(Some(session.address), session.tls.clone());
-        let (host, talks_to) = (Some(session.host.clone()), session.talks_to);
-        self.pool.give_back(next_hop, session);
-        Conversation { transmitted, host, talks_to, transcript, texts }
+        self.client.transmit(next_hop, session, &what, Heard::by(&*self.clock)).await
     }
 
     /// The row, if it is to be sent now; else what became of it.
@@ -296,35 +275,10 @@ impl Sender {
         let list = Suppression::of(&self.store.stream(stream).await?);
         Ok(facts::suppressed(&list, &trail.row.kind))
     }
-
-    async fn session(
-        &self,
-        next_hop: &NextHop,
-        delivery: DeliveryId,
-    ) -> Result<Session, Unreachable> {
-        match self.pool.take(next_hop) {
-            Some(session) => Ok(session),
-            None => self.open(next_hop, delivery).await,
-        }
-    }
-
-    async fn open(&self, next_hop: &NextHop, seed: DeliveryId) -> Result<Session, Unreachable> {
-        let [first @ .., _, _, _, _, _, _, _, _] = *seed.as_bytes();
-        self.route.open(next_hop, u64::from_be_bytes(first), &self.classifier).await
-    }
-}
-
-/// A domain is written so that every server takes it (RFC 5890); only a local part needs SMTPUTF8.
-fn on_the_wire(address: &EmailAddress) -> String {
-    let given = address.as_given();
-    match given.rsplit_once('@') {
-        Some((local, _)) if local.is_ascii() => format!("{local}@{}", address.domain()),
-        Some(_) | None => given.into(),
-    }
 }
 
 impl std::fmt::Debug for Sender {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sender").field("route", &self.route).finish_non_exhaustive()
+        f.debug_struct("Sender").field("route", &self.client.route).finish_non_exhaustive()
     }
 }

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use mailtrail_core::DeliveryId;
 use mailtrail_core::clock::Clock;
 use mailtrail_core::event::{Encryption, Said, Stage, Transcript};
 use mailtrail_core::store::BoxError;
@@ -40,17 +41,27 @@ pub(super) enum Transmitted {
 pub(super) struct Transmission<'a> {
     pub(super) mail_from: &'a str,
     pub(super) recipient: &'a str,
-    pub(super) envelope_id: String,
+    /// What delivery reports are to name.
+    pub(super) envelope_id: Option<DeliveryId>,
     pub(super) message: &'a [u8],
 }
 
-/// Each reply with its stage and time, in order.
-#[derive(Debug, Default)]
-pub(super) struct Heard(Vec<(Stage, DateTime<Utc>, Reply)>);
+/// Each reply with its stage and time, in order; without a clock none is kept.
+#[derive(Default)]
+pub(super) struct Heard<'a> {
+    clock: Option<&'a dyn Clock>,
+    replies: Vec<(Stage, DateTime<Utc>, Reply)>,
+}
 
-impl Heard {
-    pub(super) fn add(&mut self, stage: Stage, at: DateTime<Utc>, reply: Reply) {
-        self.0.push((stage, at, reply));
+impl<'a> Heard<'a> {
+    pub(super) fn by(clock: &'a dyn Clock) -> Self {
+        Self { clock: Some(clock), replies: Vec::new() }
+    }
+
+    pub(super) fn add(&mut self, stage: Stage, reply: &Reply) {
+        if let Some(clock) = self.clock {
+            self.replies.push((stage, clock.now(), reply.clone()));
+        }
     }
 
     /// As it is stored: what was said, and in which words.
@@ -61,8 +72,8 @@ impl Heard {
     ) -> (Transcript, Vec<Box<str>>) {
         let mut transcript = Transcript::default();
         (transcript.address, transcript.tls) = (address, tls);
-        let mut texts = Vec::with_capacity(self.0.len());
-        for (stage, at, reply) in self.0 {
+        let mut texts = Vec::with_capacity(self.replies.len());
+        for (stage, at, reply) in self.replies {
             let mut said = Said::default();
             (said.stage, said.at) = (stage, Some(at));
             (said.reply_code, said.enhanced_code) = (Some(reply.code), reply.enhanced);
@@ -110,11 +121,10 @@ impl Session {
     pub(super) async fn transmit(
         &mut self,
         what: &Transmission<'_>,
-        clock: &dyn Clock,
-        heard: &mut Heard,
+        heard: &mut Heard<'_>,
     ) -> Transmitted {
-        let outcome = match self.envelope(what, clock, heard).await {
-            Ok(None) => self.message(what, clock, heard).await,
+        let outcome = match self.envelope(what, heard).await {
+            Ok(None) => self.message(what, heard).await,
             Ok(Some(refusal)) => Transmitted::Refused(refusal),
             Err(cause) => Transmitted::Broken(cause),
         };
@@ -139,8 +149,7 @@ impl Session {
     async fn envelope(
         &mut self,
         what: &Transmission<'_>,
-        clock: &dyn Clock,
-        heard: &mut Heard,
+        heard: &mut Heard<'_>,
     ) -> Result<Option<Reply>, BoxError> {
         let at_once = self.offers(EXT_PIPELINING);
         let commands = self.commands(what);
@@ -173,7 +182,7 @@ impl Session {
             };
             match &refusal {
                 None => {
-                    heard.add(stage, clock.now(), reply.clone());
+                    heard.add(stage, &reply);
                     refusal = (!goes_on).then_some(reply);
                     if refusal.is_some() && !at_once {
                         break;
@@ -189,17 +198,12 @@ impl Session {
         Ok(refusal)
     }
 
-    async fn message(
-        &mut self,
-        what: &Transmission<'_>,
-        clock: &dyn Clock,
-        heard: &mut Heard,
-    ) -> Transmitted {
+    async fn message(&mut self, what: &Transmission<'_>, heard: &mut Heard<'_>) -> Transmitted {
         let Ok(reply) = self.ask(&stuffed(what.message)).await else {
             return Transmitted::Unanswered;
         };
         self.in_transaction = false;
-        heard.add(Stage::Message, clock.now(), reply.clone());
+        heard.add(Stage::Message, &reply);
         if reply.code.is_positive() {
             Transmitted::Taken(reply)
         } else {
@@ -209,13 +213,13 @@ impl Session {
 
     /// The commands of an envelope. What a RSET is answered concerns nobody.
     fn commands(&self, what: &Transmission<'_>) -> Vec<(Option<Stage>, String)> {
-        let dsn = self.offers(EXT_DSN);
+        let dsn = self.offers(EXT_DSN).then_some(what.envelope_id).flatten();
         let size = self.offers(EXT_SIZE);
         let eight_bit = self.offers(EXT_8BIT_MIME);
         let reset = self.in_transaction.then(|| (None, "RSET\r\n".to_owned()));
         let envelope = [
             (Some(Stage::Mail), mail(what, dsn, size, eight_bit)),
-            (Some(Stage::Rcpt), rcpt(what, dsn)),
+            (Some(Stage::Rcpt), rcpt(what, dsn.is_some())),
             (Some(Stage::Data), "DATA\r\n".to_owned()),
         ];
         reset.into_iter().chain(envelope).collect()

@@ -4,6 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use mailtrail_core::DeliveryId;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -45,11 +46,16 @@ impl AsyncRead for Stream {
     }
 }
 
-pub(super) fn mail(what: &Transmission<'_>, dsn: bool, size: bool, eight_bit: bool) -> String {
+pub(super) fn mail(
+    what: &Transmission<'_>,
+    dsn: Option<DeliveryId>,
+    size: bool,
+    eight_bit: bool,
+) -> String {
     let mut command = format!("MAIL FROM:<{}>", what.mail_from);
-    if dsn {
+    if let Some(envelope_id) = dsn {
         command.push_str(" RET=HDRS ENVID=");
-        command.push_str(&what.envelope_id);
+        command.push_str(&envelope_id.to_string());
     }
     if size {
         command.push_str(" SIZE=");
