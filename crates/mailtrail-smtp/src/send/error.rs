@@ -65,9 +65,23 @@ pub enum SendError {
 }
 
 impl SendError {
-    /// Whether it may go by itself: the relay doesn't answer, or not now.
-    pub(super) fn is_passing(&self) -> bool {
-        matches!(self, Self::Connect(_))
+    /// Whether it is the relay's doing: one that has served us may do so again.
+    pub(super) fn is_the_relays(&self) -> bool {
+        match self {
+            Self::Connect(_)
+            | Self::StartTlsNotOffered
+            | Self::Untrusted(_)
+            | Self::Encryption(_)
+            | Self::Login(_)
+            | Self::LoginNotOffered
+            | Self::LoginRequired(_) => true,
+            Self::NoRoute
+            | Self::Append(_)
+            | Self::Read(_)
+            | Self::Encode(_)
+            | Self::Message(_)
+            | Self::Random(_) => false,
+        }
     }
 }
 

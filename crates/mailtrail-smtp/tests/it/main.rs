@@ -1,10 +1,18 @@
 //! Sending to a real server in process.
 #![cfg(test)]
 
+#[cfg(all(feature = "dns", feature = "sink"))]
+mod direct;
+#[cfg(feature = "sink")]
+mod dispatching;
 mod encryption;
 mod endpoint;
 mod login;
+#[cfg(all(feature = "dns", feature = "sink"))]
+mod name_server;
+mod pipelining;
 mod planned;
+mod policy;
 #[cfg(feature = "sink")]
 mod retrying;
 #[cfg(feature = "sink")]

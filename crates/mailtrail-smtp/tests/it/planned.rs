@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use mailtrail_classify::Classifier;
+use mailtrail_core::clock::Clock;
 use mailtrail_core::event::Row;
 use mailtrail_core::plan::{Broadcast, Contact, ContactAddress, Planner};
 use mailtrail_core::store::Filter;
@@ -40,7 +41,7 @@ impl Planned {
         }
         planner.finish().await.unwrap();
         let queued = store
-            .read_all(&Filter::all().event_type("queued"), Position::START, 100)
+            .read_all(&Filter::all().event_type("queued"), Position::START, 10_000)
             .await
             .unwrap();
         let rows = queued
@@ -52,6 +53,10 @@ impl Planned {
     }
 
     pub(crate) fn sender(&self, route: impl Into<Route>) -> Sender {
+        self.sender_by(Arc::new(self.clock.clone()), route)
+    }
+
+    pub(crate) fn sender_by(&self, clock: Arc<dyn Clock>, route: impl Into<Route>) -> Sender {
         let random = || {
             let mut bytes = [0; 10];
             let count = COUNTER.fetch_add(1, Ordering::Relaxed);
@@ -61,7 +66,6 @@ impl Planned {
         let path = ReturnPath::new("bounces.school.example");
         let classifier = Classifier::builtin().unwrap();
         let store: Arc<dyn EventStore> = Arc::clone(&self.store) as _;
-        let clock = Arc::new(self.clock.clone());
         Sender::new(store, keys(), path, route, classifier, clock, Box::new(random))
             .schedule("1m,5m".parse::<Schedule>().unwrap())
     }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use mailtrail::smtp::send::{
@@ -103,7 +104,7 @@ impl Way {
         let dns = if self.name_server.is_empty() {
             Dns::system()
         } else {
-            Dns::servers(self.name_server.iter().copied())
+            Dns::servers(self.name_server.iter().copied(), NAME_SERVER_PATIENCE)
         };
         let mut direct = Direct::new(dns.map_err(Failure::other)?, &*self.helo).port(self.mx_port);
         if let Some(mode) = self.tls {
@@ -181,3 +182,6 @@ where
         Ok(Self { domain: domain.trim().to_ascii_lowercase(), value })
     }
 }
+
+/// How long an answer may take before it is asked for again: that of the system's resolvers.
+const NAME_SERVER_PATIENCE: Duration = Duration::from_secs(5);

@@ -1,7 +1,8 @@
 //! Which next hop is served next, by how many connections: what waits, and nothing that does.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use mailtrail_core::DeliveryId;
 use tokio::time::Instant;
@@ -41,19 +42,39 @@ pub(super) enum Service {
     Unknown,
 }
 
-/// All next hops with what waits for them. A hop that hasn't shown that it is prompt gets one worker, and
-/// all such together at most half of them: so the sick never hold up the healthy.
+/// All next hops with what waits for them.
+///
+/// A hop that hasn't shown that it is prompt gets one worker, and all such together at most half of the
+/// connections. One that has said nothing for a while is stuck: what waits for its word takes no
+/// connection from others, up to twice as many again. So the sick never hold up the healthy.
 #[derive(Debug)]
 pub(super) struct Board {
     limits: Limits,
     hops: Vec<State>,
     numbers: HashMap<NextHop, usize>,
+    /// Those with workers.
+    active: BTreeSet<usize>,
     ready: VecDeque<usize>,
     unproven: VecDeque<usize>,
     waiting: usize,
-    workers: usize,
-    unproven_workers: usize,
+    workers: Workers,
     stopped: bool,
+}
+
+/// How many workers there are, by how their next hop does.
+#[derive(Debug, Default)]
+struct Workers {
+    prompt: usize,
+    unproven: usize,
+    stuck: usize,
+}
+
+/// How a next hop does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Health {
+    Prompt,
+    Unproven,
+    Stuck,
 }
 
 #[derive(Debug)]
@@ -62,8 +83,10 @@ struct State {
     rows: VecDeque<Waiting>,
     workers: usize,
     allowed: usize,
-    prompt: bool,
+    health: Health,
     down: Option<(Arc<Failure>, Instant)>,
+    /// When it last said something, or was asked.
+    news: Instant,
     /// It is in one of the two lines.
     in_line: bool,
 }
@@ -74,11 +97,11 @@ impl Board {
             limits,
             hops: Vec::new(),
             numbers: HashMap::new(),
+            active: BTreeSet::new(),
             ready: VecDeque::new(),
             unproven: VecDeque::new(),
             waiting: 0,
-            workers: 0,
-            unproven_workers: 0,
+            workers: Workers::default(),
             stopped: false,
         }
     }
@@ -95,8 +118,9 @@ impl Board {
             rows: VecDeque::new(),
             workers: 0,
             allowed: 1,
-            prompt: false,
+            health: Health::Unproven,
             down: None,
+            news: Instant::now(),
             in_line: false,
         });
         Hop(number)
@@ -117,12 +141,17 @@ impl Board {
 
     /// How many workers there are.
     pub(super) fn workers(&self) -> usize {
-        self.workers
+        self.workers.busy().saturating_add(self.workers.stuck)
     }
 
     /// Whether rows of other next hops than those that are being served could be, if there were any.
     pub(super) fn has_room(&self) -> bool {
-        self.ready.is_empty() && self.unproven.is_empty() && self.workers < self.limits.connections
+        !self.lines_wait() && self.workers.busy() < self.limits.connections
+    }
+
+    /// Whether a next hop waits for a worker.
+    pub(super) fn lines_wait(&self) -> bool {
+        !self.ready.is_empty() || !self.unproven.is_empty()
     }
 
     /// No worker gets another row.
@@ -130,33 +159,50 @@ impl Board {
         self.stopped = true;
     }
 
+    /// Sets those aside that have said nothing for so long.
+    pub(super) fn set_aside(&mut self, now: Instant, silence: Duration) {
+        let most = self.limits.connections.saturating_mul(2);
+        let is_silent = |number: &usize| {
+            self.hops.get(*number).is_some_and(|state| {
+                state.health != Health::Stuck && now.duration_since(state.news) >= silence
+            })
+        };
+        let silent: Vec<_> = self.active.iter().copied().filter(is_silent).collect();
+        for number in silent {
+            let Some(state) = self.hops.get(number) else { continue };
+            if self.workers.stuck.saturating_add(state.workers) <= most {
+                self.change(number, |state| (state.health, state.allowed) = (Health::Stuck, 1));
+            }
+        }
+    }
+
     /// The next hop that gets one more worker now, if any does.
-    pub(super) fn start(&mut self) -> Option<(Hop, NextHop)> {
-        if self.stopped || self.workers >= self.limits.connections {
+    pub(super) fn start(&mut self, now: Instant) -> Option<(Hop, NextHop)> {
+        // Those that were set aside may all speak again at once.
+        let all = self.workers() >= self.limits.connections.saturating_mul(3);
+        if self.stopped || all || self.workers.busy() >= self.limits.connections {
             return None;
         }
         let half = self.limits.connections.div_ceil(2);
         let number = match self.ready.pop_front() {
             Some(number) => number,
-            None if self.unproven_workers < half => self.unproven.pop_front()?,
+            None if self.workers.unproven < half => self.unproven.pop_front()?,
             None => return None,
         };
-        let state = self.hops.get_mut(number)?;
-        state.in_line = false;
-        state.workers = state.workers.saturating_add(1);
-        self.workers = self.workers.saturating_add(1);
-        if !state.prompt {
-            self.unproven_workers = self.unproven_workers.saturating_add(1);
-        }
-        let name = state.name.clone();
+        self.active.insert(number);
+        self.change(number, |state| {
+            state.in_line = false;
+            state.workers = state.workers.saturating_add(1);
+            state.news = now;
+        });
         self.line_up(number);
+        let name = self.hops.get(number)?.name.clone();
         Some((Hop(number), name))
     }
 
     /// What a worker that has served so many rows is to do next.
     pub(super) fn turn(&mut self, hop: Hop, served: usize, now: Instant) -> Turn {
-        let others_wait = !self.ready.is_empty() || !self.unproven.is_empty();
-        let ends = self.stopped || (served >= self.limits.messages && others_wait);
+        let ends = self.stopped || (served >= self.limits.messages && self.lines_wait());
         let Some(state) = self.hops.get_mut(hop.0) else { return Turn::End };
         let row = if ends { None } else { state.rows.pop_front() };
         let Some(row) = row else {
@@ -169,44 +215,46 @@ impl Board {
     }
 
     /// How a row was served there.
-    pub(super) fn served(&mut self, hop: Hop, service: Service) {
+    pub(super) fn served(&mut self, hop: Hop, service: Service, now: Instant) {
         let most = self.limits.per_next_hop;
-        let Some(state) = self.hops.get_mut(hop.0) else { return };
-        let was_prompt = state.prompt;
-        match service {
-            Service::Prompt => {
-                (state.prompt, state.down) = (true, None);
-                state.allowed = state.allowed.saturating_add(1).min(most);
+        self.change(hop.0, |state| {
+            state.news = now;
+            match service {
+                Service::Prompt => {
+                    (state.health, state.down) = (Health::Prompt, None);
+                    state.allowed = state.allowed.saturating_add(1).min(most);
+                }
+                Service::Slow => (state.health, state.allowed) = (Health::Unproven, 1),
+                Service::Down(failure, until) => {
+                    (state.health, state.allowed) = (Health::Unproven, 1);
+                    state.down = Some((failure, until));
+                }
+                Service::Unknown if state.health == Health::Stuck => {
+                    state.health = Health::Unproven;
+                }
+                Service::Unknown => {}
             }
-            Service::Slow => (state.prompt, state.allowed) = (false, 1),
-            Service::Down(failure, until) => {
-                (state.prompt, state.allowed) = (false, 1);
-                state.down = Some((failure, until));
-            }
-            Service::Unknown => {}
-        }
-        let (workers, prompt) = (state.workers, state.prompt);
-        match (was_prompt, prompt) {
-            (false, true) => {
-                self.unproven_workers = self.unproven_workers.saturating_sub(workers);
-            }
-            (true, false) => {
-                self.unproven_workers = self.unproven_workers.saturating_add(workers);
-            }
-            _ => {}
-        }
+        });
         self.line_up(hop.0);
     }
 
     /// A worker ends.
     pub(super) fn leave(&mut self, hop: Hop) {
-        let Some(state) = self.hops.get_mut(hop.0) else { return };
-        state.workers = state.workers.saturating_sub(1);
-        self.workers = self.workers.saturating_sub(1);
-        if !state.prompt {
-            self.unproven_workers = self.unproven_workers.saturating_sub(1);
+        self.change(hop.0, |state| state.workers = state.workers.saturating_sub(1));
+        if self.hops.get(hop.0).is_some_and(|state| state.workers == 0) {
+            self.active.remove(&hop.0);
         }
         self.line_up(hop.0);
+    }
+
+    /// Changes a hop, and counts its workers where they belong.
+    fn change(&mut self, number: usize, change: impl FnOnce(&mut State)) {
+        let Some(state) = self.hops.get_mut(number) else { return };
+        let before = self.workers.of(state.health);
+        *before = before.saturating_sub(state.workers);
+        change(state);
+        let after = self.workers.of(state.health);
+        *after = after.saturating_add(state.workers);
     }
 
     /// Puts a hop in line if one more worker would have something to do there, and may be.
@@ -215,8 +263,26 @@ impl Board {
         let useful = !state.rows.is_empty() && state.workers < state.allowed;
         if useful && !state.in_line {
             state.in_line = true;
-            let line = if state.prompt { &mut self.ready } else { &mut self.unproven };
+            let line = match state.health {
+                Health::Prompt => &mut self.ready,
+                Health::Unproven | Health::Stuck => &mut self.unproven,
+            };
             line.push_back(number);
+        }
+    }
+}
+
+impl Workers {
+    /// Those that take a connection from others.
+    fn busy(&self) -> usize {
+        self.prompt.saturating_add(self.unproven)
+    }
+
+    fn of(&mut self, health: Health) -> &mut usize {
+        match health {
+            Health::Prompt => &mut self.prompt,
+            Health::Unproven => &mut self.unproven,
+            Health::Stuck => &mut self.stuck,
         }
     }
 }
@@ -224,8 +290,6 @@ impl Board {
 #[cfg(test)]
 #[expect(clippy::arithmetic_side_effects, reason = "small numbers of a test")]
 mod tests {
-    use std::time::Duration;
-
     use mailtrail_core::EmailAddress;
     use mailtrail_core::diagnosis::Diagnosis;
     use mailtrail_core::reason::Reason;
@@ -255,6 +319,7 @@ mod tests {
         Start,
         Turn(usize),
         Served(usize, u8),
+        SetAside,
     }
 
     fn step() -> impl Strategy<Value = Step> {
@@ -263,6 +328,7 @@ mod tests {
             Just(Step::Start),
             (0_usize..100).prop_map(Step::Turn),
             (0_usize..100, 0_u8..4).prop_map(|(worker, how)| Step::Served(worker, how)),
+            Just(Step::SetAside),
         ]
     }
 
@@ -290,7 +356,7 @@ mod tests {
                         board.add(hop, row(added));
                         added += 1;
                     }
-                    Step::Start => workers.extend(board.start()),
+                    Step::Start => workers.extend(board.start(Instant::now())),
                     Step::Turn(n) if !workers.is_empty() => {
                         let at = n % workers.len();
                         turn(&mut board, &mut workers, at, &mut seen);
@@ -303,11 +369,12 @@ mod tests {
                             2 => Service::Down(down(), now),
                             _ => Service::Unknown,
                         };
-                        board.served(workers[n % workers.len()].0, service);
+                        board.served(workers[n % workers.len()].0, service, now);
                     }
+                    Step::SetAside => board.set_aside(now, Duration::ZERO),
                     Step::Turn(_) | Step::Served(..) => {}
                 }
-                prop_assert!(workers.len() <= connections);
+                prop_assert!(workers.len() <= connections * 3);
                 prop_assert_eq!(board.workers(), workers.len());
                 prop_assert_eq!(board.waiting(), added - seen.len());
                 for (hop, _) in &workers {
@@ -317,7 +384,7 @@ mod tests {
             }
             // Whatever has happened, all that waits is served in the end.
             for _ in 0..10_000 {
-                workers.extend(board.start());
+                workers.extend(board.start(Instant::now()));
                 if workers.is_empty() {
                     break;
                 }
@@ -327,22 +394,40 @@ mod tests {
         }
     }
 
-    #[test]
-    fn sick_next_hops_leave_half_of_the_workers_to_others() {
-        let mut board = Board::new(limits(10, 10));
-        for n in 0..100 {
-            let hop = board.hop(named(&format!("sick{n}")));
+    /// So many hops with a row each.
+    fn many(board: &mut Board, name: &str, count: usize) {
+        for n in 0..count {
+            let hop = board.hop(named(&format!("{name}{n}")));
             board.add(hop, row(n));
         }
-        let sick = std::iter::from_fn(|| board.start()).count();
-        assert_eq!(sick, 5);
-        let healthy = board.hop(named("healthy"));
-        board.served(healthy, Service::Prompt);
-        for n in 0..100 {
-            board.add(healthy, row(1_000 + n));
+    }
+
+    #[test]
+    fn new_next_hops_leave_half_of_the_connections_to_those_that_are_prompt() {
+        let mut board = Board::new(limits(10, 10));
+        many(&mut board, "new", 100);
+        let now = Instant::now();
+        assert_eq!(std::iter::from_fn(|| board.start(now)).count(), 5);
+        let prompt = board.hop(named("prompt"));
+        board.served(prompt, Service::Prompt, now);
+        (0..100).for_each(|n| board.add(prompt, row(1_000 + n)));
+        assert!(board.start(now).is_some_and(|(hop, _)| hop == prompt));
+    }
+
+    #[test]
+    fn those_that_say_nothing_make_room_for_others() {
+        let mut board = Board::new(limits(10, 10));
+        many(&mut board, "mute", 100);
+        let (mut now, silence) = (Instant::now(), Duration::from_secs(1));
+        let mut started = 0;
+        for _ in 0..10 {
+            started += std::iter::from_fn(|| board.start(now)).count();
+            board.set_aside(now, silence);
+            now += silence;
+            board.set_aside(now, silence);
         }
-        board.served(healthy, Service::Prompt);
-        assert!(board.start().is_some_and(|(hop, _)| hop == healthy));
+        assert_eq!(started, 25, "half of the connections, and twice as many as there are");
+        assert_eq!(board.workers.stuck, 20);
     }
 
     #[test]
@@ -350,12 +435,12 @@ mod tests {
         let mut board = Board::new(limits(2, 2));
         let hop = board.hop(named("down"));
         (0..3).for_each(|n| board.add(hop, row(n)));
-        board.start().unwrap();
         let now = Instant::now();
+        board.start(now).unwrap();
         assert!(matches!(board.turn(hop, 0, now), Turn::Row(_, None)));
         let failure = Failure::passing(Diagnosis::because(Reason::DnsError), String::new());
         let until = now + Duration::from_secs(60);
-        board.served(hop, Service::Down(Arc::from(failure), until));
+        board.served(hop, Service::Down(Arc::from(failure), until), now);
         assert!(matches!(board.turn(hop, 1, now), Turn::Row(_, Some(_))));
         assert!(matches!(board.turn(hop, 2, until), Turn::Row(_, None)));
     }

@@ -26,8 +26,8 @@ use run::Run;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Connections in all: 200 by default. At most as many messages are in flight, and so in doubt after a
-    /// crash.
+    /// Connections in all: 200 by default. Those to servers that have said nothing for a second don't count,
+    /// up to twice as many again. A message is in flight on each at most, and so in doubt after a crash.
     pub connections: usize,
     /// Connections to one next hop (a relay, or the servers of one domain): 10 by default. A next hop
     /// begins with one, and gets one more with each message that it takes promptly.
@@ -148,7 +148,7 @@ pub struct Dispatched {
 /// Those of [`Sender`], and:
 /// - After a crash, run it again: nobody is skipped, and who may get the message twice is in doubt by the
 ///   trail, at most one for each connection.
-/// - A next hop that is slow or dead keeps one connection, and all such at most half of them.
+/// - A next hop that is slow or dead keeps one connection, and takes none from others.
 /// - A row whose next hop can't be reached has had its attempt, also where another row's connection has
 ///   shown it: the next hop is not asked again for each.
 /// - Memory: 17 bytes for each row that waits, whatever the size of the broadcast.

@@ -132,7 +132,9 @@ impl Run {
         if self.relay.paused_until.is_some_and(|until| Instant::now() < until) {
             return;
         }
-        while let Some((hop, name)) = { self.board().start() } {
+        let now = Instant::now();
+        self.board().set_aside(now, SILENCE);
+        while let Some((hop, name)) = { self.board().start(now) } {
             let worker = Worker {
                 hop,
                 name,
@@ -161,7 +163,8 @@ impl Run {
             in_time(now, wait.to_std().unwrap_or_default().min(LONGEST_SLEEP))
         });
         let paused = self.relay.paused_until.filter(|until| *until > now);
-        [due, paused].into_iter().flatten().min().unwrap_or(in_time(now, LONGEST_SLEEP))
+        let held_up = self.board().lines_wait().then(|| in_time(now, LOOK_AGAIN));
+        [due, paused, held_up].into_iter().flatten().min().unwrap_or(in_time(now, LONGEST_SLEEP))
     }
 
     fn say_if_waiting(&self, watch: &mut impl FnMut(Happening<'_>)) {
@@ -213,7 +216,7 @@ impl Run {
                 self.dispatched.unwritten = self.dispatched.unwritten.saturating_add(1);
                 self.dispatched.first_unwritten.get_or_insert(error.into());
             }
-            Err(error) if error.is_passing() && self.relay.is_borne(self.limits.patience) => {
+            Err(error) if error.is_the_relays() && self.relay.is_borne(self.limits.patience) => {
                 self.board().add(hop, Waiting { delivery, again });
                 if let Some(pause) = self.relay.pauses() {
                     watch(Happening::RelayFails { error: &error, pause });
@@ -294,7 +297,7 @@ impl Worker {
             let tried = tried.map(|tried| tried.outcome);
             // Whoever decides what that means is told first, and starts another.
             let ends = matches!(&tried, Err(error) if !matches!(error, SendError::Message(_)));
-            lock(&self.board).served(self.hop, service);
+            lock(&self.board).served(self.hop, service, Instant::now());
             let told = Told { hop: self.hop, row, tried };
             // Nobody hears it any more when the run was dropped.
             if self.told.send(told).await.is_err() || ends {
@@ -381,6 +384,10 @@ const PAGES_AHEAD: usize = 2;
 const ROWS_AHEAD: usize = 1_024;
 /// A next hop is prompt if it serves a message within this time.
 const PROMPT: Duration = Duration::from_secs(5);
+/// One that says nothing for so long takes no connection from others.
+const SILENCE: Duration = Duration::from_secs(1);
+/// How often it is looked whether one says nothing, while others wait.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// How long one that can't be reached is not asked again.
 const DOWN_FOR: Duration = Duration::from_secs(60);
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);

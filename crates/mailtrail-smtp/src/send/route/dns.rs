@@ -1,6 +1,7 @@
 //! The system's name servers, asked by hickory.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use hickory_resolver::TokioResolver;
@@ -37,11 +38,14 @@ impl Dns {
         Ok(Self(builder.build()?))
     }
 
-    /// These name servers, and no others.
+    /// These name servers, and no others, each asked again when it gives no answer for so long.
     ///
     /// # Errors
     /// If no resolver can be made of them.
-    pub fn servers(servers: impl IntoIterator<Item = SocketAddr>) -> Result<Self, BoxError> {
+    pub fn servers(
+        servers: impl IntoIterator<Item = SocketAddr>,
+        patience: Duration,
+    ) -> Result<Self, BoxError> {
         let servers = servers.into_iter().map(|address| {
             let mut ways = [ConnectionConfig::udp(), ConnectionConfig::tcp()];
             for way in &mut ways {
@@ -52,6 +56,7 @@ impl Dns {
         let config = ResolverConfig::from_parts(None, Vec::new(), servers.collect());
         let provider = TokioRuntimeProvider::default();
         let mut builder = TokioResolver::builder_with_config(config, provider);
+        builder.options_mut().timeout = patience;
         settle(builder.options_mut());
         Ok(Self(builder.build()?))
     }

@@ -125,7 +125,7 @@ async fn encrypted(
     greets: bool,
 ) -> Result<Session, Error> {
     let encrypter = terms.encrypter()?;
-    let mut client = client.into_tls(encrypter.connector(), host).await?;
+    let mut client = client.into_tls(encrypter.connector(), host).await.map_err(no_handshake)?;
     let tls = encrypter.describe(client.tls_connection(), host);
     let capabilities = introduce(&mut client, terms, greets).await?;
     log_in(&mut client, terms, &capabilities).await?;
@@ -191,6 +191,14 @@ async fn log_in<S: AsyncRead + AsyncWrite + Unpin>(
     capabilities.auth_mechanisms &= AUTH_PLAIN | AUTH_LOGIN;
     let credentials = mail_send::Credentials::new(username.as_str(), password.as_str());
     client.authenticate(&credentials, &capabilities).await.map(drop)
+}
+
+/// Who ends the connection there can't, or won't, encrypt.
+fn no_handshake(error: Error) -> Error {
+    match error {
+        Error::Io(error) => Error::Tls(Box::new(rustls::Error::General(error.to_string()))),
+        error => error,
+    }
 }
 
 fn unreachable_host() -> std::io::Error {

@@ -65,7 +65,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Dialogue<'a, S> {
     }
 
     async fn capabilities(&mut self) {
-        if !self.encrypted && matches!(self.rules.encrypts, Encrypts::AfterStartTls(_)) {
+        let offers = matches!(self.rules.encrypts, Encrypts::AfterStartTls(_) | Encrypts::Breaks);
+        if !self.encrypted && offers {
             return self.say("250-mx.example\r\n250 STARTTLS").await;
         }
         match self.rules.logins {

@@ -25,6 +25,8 @@ pub(crate) const PASSWORD: &str = "correct horse";
 pub(crate) enum Encrypts {
     Never,
     AfterStartTls(TlsAcceptor),
+    /// It offers STARTTLS, and then says what is no handshake.
+    Breaks,
     Always(TlsAcceptor),
 }
 
@@ -97,6 +99,10 @@ impl Endpoint {
             }
         });
         Self { addr, rules, heard, _connections: connections }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.addr.port()
     }
 
     pub(crate) fn relay(&self, tls: Tls) -> Relay {
