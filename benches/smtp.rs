@@ -3,25 +3,32 @@
 //! Beside it, in the same run: the same client without a trail, lettre's pooled transport, and Postfix's
 //! `smtp-source` where it is installed. The recipients' side is a process of its own.
 
+mod sick;
 mod sink;
 
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use chrono::DateTime;
+use lettre::transport::smtp::PoolConfig;
+use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use mailtrail::Tracker;
 use mailtrail::classify::Classifier;
+use mailtrail::core::event::{Private, Row};
 use mailtrail::core::plan::{Broadcast, Contact, ContactAddress};
 use mailtrail::core::token::{Key, Keys};
-use mailtrail::core::{EmailAddress, EventStore};
+use mailtrail::core::{BroadcastId, EmailAddress};
 use mailtrail::sled::SledStore;
-use mailtrail::smtp::message::{Compose, Message};
+use mailtrail::smtp::message::{Compose, Letter, Message, message_id};
 use mailtrail::smtp::return_path::ReturnPath;
-use mailtrail::smtp::send::{Client, Dispatcher, Limits, Relay};
+use mailtrail::smtp::send::{Client, Dispatcher, Limits, Relay, Route, Sender};
 use mailtrail_benches::{Figure, Wanted};
 
 const MESSAGES: usize = 20_000;
 const CONNECTIONS: usize = 50;
+const RUNS: usize = 3;
 
 fn main() {
     if std::env::args().nth(1).as_deref() == Some("sink") {
@@ -31,91 +38,176 @@ fn main() {
     if wanted.has("smtp.trail") {
         trail();
     }
+    if wanted.has("smtp.sick_domains") {
+        sick::domains();
+    }
+    if wanted.has("smtp.million_bytes") {
+        sick::million();
+    }
+}
+
+/// Messages a second of each, the best of some runs.
+#[derive(Debug, Default)]
+struct Best {
+    trail: f64,
+    without: f64,
+    lettre: f64,
+    source: Option<f64>,
 }
 
 fn trail() {
     let sink = sink::Sink::start();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let mut best = (0.0_f64, 0.0_f64);
-    for _ in 0..3 {
-        let without = runtime.block_on(plain(sink.port));
-        let with = runtime.block_on(tracked(sink.port));
-        eprintln!("without {without:.0}/s, with {with:.0}/s: {:.2}", with / without);
-        best = (best.0.max(with), best.1.max(without));
+    let mut best = Best::default();
+    for _ in 0..RUNS {
+        let (folder, tracker) = runtime.block_on(planned((0..MESSAGES).map(|n| format!("p{n}@a.example"))));
+        let rows = runtime.block_on(rows(&tracker));
+        best.without = best.without.max(runtime.block_on(plain(sink.port, &rows)));
+        best.lettre = best.lettre.max(runtime.block_on(lettre(sink.port, &rows)));
+        best.trail = best.trail.max(runtime.block_on(tracked(sink.port, &tracker)));
+        best.source = best.source.max(smtp_source(sink.port));
+        drop(folder);
     }
-    Figure::new("smtp.trail", best.0, "messages/s")
-        .against("the same client without a trail", best.1)
+    Figure::new("smtp.trail", best.trail, "messages/s")
+        .against("the same client without a trail", best.without)
         .at_least(0.8)
         .print();
+    Figure::new("smtp.trail.lettre", best.trail, "messages/s")
+        .against("lettre's pooled transport", best.lettre)
+        .print();
+    match best.source {
+        Some(source) => Figure::new("smtp.trail.smtp_source", best.trail, "messages/s")
+            .against("Postfix's smtp-source", source)
+            .print(),
+        None => println!("skipped: smtp.trail.smtp_source (no smtp-source here)"),
+    }
 }
 
-fn relay(port: u16) -> Relay {
-    Relay::new("127.0.0.1", port)
-}
-
-fn keys() -> Keys {
+pub(crate) fn keys() -> Keys {
     Keys::new(Key::new(1, [7; 32]))
 }
 
+pub(crate) fn return_path() -> ReturnPath {
+    ReturnPath::new("bounces.school.example")
+}
+
+pub(crate) fn broadcast() -> BroadcastId {
+    "b".parse().unwrap()
+}
+
+pub(crate) fn sender(tracker: &Tracker, route: impl Into<Route>) -> Sender {
+    tracker.sender(keys(), return_path(), route, Classifier::builtin().unwrap())
+}
+
 /// Ten kilobytes.
-fn message() -> Message {
+pub(crate) fn message() -> Message {
     let line = "The school stays closed today because of the snow; please stay at home.\r\n";
     Message::new("office@school.example", "Closed today", line.repeat(10_000 / line.len()))
 }
 
-async fn planned() -> (tempfile::TempDir, Tracker) {
+pub(crate) async fn planned(
+    addresses: impl Iterator<Item = String>,
+) -> (tempfile::TempDir, Tracker) {
     let folder = tempfile::tempdir().unwrap();
     let tracker = Tracker::builder(SledStore::open(folder.path()).unwrap()).open();
-    let contacts = (0..MESSAGES).map(|n| {
+    let contacts = addresses.enumerate().map(|(n, address)| {
         let contact = Contact::new(format!("c{n}").parse().unwrap());
-        contact.address(ContactAddress::new(format!("p{n}@a.example")))
+        contact.address(ContactAddress::new(address))
     });
-    let plan = Broadcast::new("b".parse().unwrap(), "general".parse().unwrap());
+    let plan = Broadcast::new(broadcast(), "general".parse().unwrap());
     tracker.plan(plan, contacts).await.unwrap();
     (folder, tracker)
 }
 
-async fn tracked(port: u16) -> f64 {
-    let (_folder, tracker) = planned().await;
-    let path = ReturnPath::new("bounces.school.example");
-    let sender = tracker.sender(keys(), path, relay(port), Classifier::builtin().unwrap());
+async fn rows(tracker: &Tracker) -> Arc<Vec<(Row, EmailAddress)>> {
+    let mut rows = Vec::new();
+    let mut queued = tracker.queued(broadcast());
+    while let Some(delivery) = queued.next().await.unwrap() {
+        rows.push((delivery.row, delivery.address));
+    }
+    Arc::new(rows)
+}
+
+async fn tracked(port: u16, tracker: &Tracker) -> f64 {
     let limits = Limits::default().per_next_hop(CONNECTIONS);
-    let dispatcher = Dispatcher::new(sender, message()).limits(limits);
+    let relay = Relay::new("127.0.0.1", port);
+    let dispatcher = Dispatcher::new(sender(tracker, relay), message()).limits(limits);
     let begun = Instant::now();
-    let dispatched = dispatcher.run(&"b".parse().unwrap(), |_| {}).await.unwrap();
+    let dispatched = dispatcher.run(&broadcast(), |_| {}).await.unwrap();
     assert_eq!(dispatched.sent as usize, MESSAGES);
     MESSAGES as f64 / begun.elapsed().as_secs_f64()
 }
 
-async fn plain(port: u16) -> f64 {
-    let (_folder, tracker) = planned().await;
-    let mut rows = Vec::new();
-    let mut queued = tracker.queued("b".parse().unwrap());
-    while let Some(delivery) = queued.next().await.unwrap() {
-        rows.push((delivery.row, delivery.address));
-    }
-    let rows = Arc::new(rows);
-    let client = Arc::new(Client::new(relay(port)));
+fn composed(message: &Message, row: &Row, address: &EmailAddress) -> Vec<u8> {
+    let (private, id) = (Private::default(), message_id(&keys(), row.delivery, "a.example"));
+    let letter = Letter::new(row, &private, address, &id, DateTime::UNIX_EPOCH);
+    message.compose(&letter).unwrap()
+}
+
+async fn plain(port: u16, rows: &Arc<Vec<(Row, EmailAddress)>>) -> f64 {
+    let client = Arc::new(Client::new(Relay::new("127.0.0.1", port)));
+    together(rows, move |row, address, bytes| {
+        let client = Arc::clone(&client);
+        async move {
+            let mail_from = return_path().address(&keys(), row.delivery);
+            client.send(&mail_from, &address, &bytes).await.unwrap();
+        }
+    })
+    .await
+}
+
+async fn lettre(port: u16, rows: &Arc<Vec<(Row, EmailAddress)>>) -> f64 {
+    let pool = PoolConfig::new().max_size(CONNECTIONS as u32);
+    let transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous("127.0.0.1")
+        .port(port)
+        .pool_config(pool)
+        .build();
+    together(rows, move |row, address, bytes| {
+        let transport = transport.clone();
+        async move {
+            let mail_from = return_path().address(&keys(), row.delivery).parse().unwrap();
+            let to = vec![address.as_given().parse().unwrap()];
+            let envelope = lettre::address::Envelope::new(Some(mail_from), to).unwrap();
+            transport.send_raw(&envelope, &bytes).await.unwrap();
+        }
+    })
+    .await
+}
+
+/// Each row by one of as many tasks as there are connections.
+async fn together<F: Future<Output = ()> + Send>(
+    rows: &Arc<Vec<(Row, EmailAddress)>>,
+    send: impl Fn(Row, EmailAddress, Vec<u8>) -> F + Clone + Send + 'static,
+) -> f64 {
     let next = Arc::new(AtomicUsize::new(0));
     let begun = Instant::now();
-    let mut tasks = Vec::new();
-    for _ in 0..CONNECTIONS {
-        let (rows, client, next) = (Arc::clone(&rows), Arc::clone(&client), Arc::clone(&next));
-        tasks.push(tokio::spawn(async move {
-            let (message, keys) = (message(), keys());
-            let path = ReturnPath::new("bounces.school.example");
-            let private = mailtrail::core::event::Private::default();
-            loop {
-                let Some((row, address)) = rows.get(next.fetch_add(1, Ordering::Relaxed)) else { return };
-                let id = mailtrail::smtp::message::message_id(&keys, row.delivery, path.domain());
-                let letter = mailtrail::smtp::message::Letter::new(row, &private, address, &id, chrono::Utc::now());
-                let bytes = message.compose(&letter).unwrap();
-                client.send(&path.address(&keys, row.delivery), address, &bytes).await.unwrap();
-            }
-        }));
-    }
+    let tasks: Vec<_> = (0..CONNECTIONS)
+        .map(|_| {
+            let (rows, next, send) = (Arc::clone(rows), Arc::clone(&next), send.clone());
+            tokio::spawn(async move {
+                let message = message();
+                while let Some((row, address)) = rows.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let bytes = composed(&message, row, address);
+                    send(row.clone(), address.clone(), bytes).await;
+                }
+            })
+        })
+        .collect();
     for task in tasks {
         task.await.unwrap();
     }
-    MESSAGES as f64 / begun.elapsed().as_secs_f64()
+    rows.len() as f64 / begun.elapsed().as_secs_f64()
+}
+
+/// `None` where it isn't installed.
+fn smtp_source(port: u16) -> Option<f64> {
+    let begun = Instant::now();
+    let ended = Command::new("/usr/sbin/smtp-source")
+        .args(["-s", &CONNECTIONS.to_string(), "-m", &MESSAGES.to_string(), "-l", "10000", "-d"])
+        .args(["-f", "b@bounces.school.example", "-t", "p@a.example"])
+        .arg(format!("inet:127.0.0.1:{port}"))
+        .stdout(Stdio::null())
+        .status();
+    let rate = MESSAGES as f64 / begun.elapsed().as_secs_f64();
+    ended.ok().filter(std::process::ExitStatus::success).map(|_| rate)
 }

@@ -6,6 +6,7 @@ mod bad_days;
 mod damage;
 mod following;
 mod keys;
+mod killed;
 mod large;
 mod log;
 mod older;
