@@ -1,6 +1,15 @@
 //! What is sent: one message to one recipient.
 
 mod compose;
+#[cfg(feature = "dkim")]
+pub mod dkim;
+mod fields;
+mod headers;
+mod prepared;
+#[cfg(feature = "template")]
+pub mod template;
+#[cfg(test)]
+mod tests;
 
 use chrono::{DateTime, Utc};
 use mail_builder::MessageBuilder;
@@ -10,6 +19,8 @@ use mailtrail_core::token::{Keys, Purpose};
 use mailtrail_core::{DeliveryId, EmailAddress};
 
 pub use compose::{Compose, Letter};
+pub use headers::{Headers, HeadersError};
+pub use prepared::{Prepared, PreparedError};
 
 /// A message before it gets its recipient.
 ///
@@ -80,11 +91,10 @@ impl Message {
         message_id: &str,
         date: DateTime<Utc>,
     ) -> std::io::Result<Vec<u8>> {
-        let recipient = Address::new_address(to.name.as_deref(), to.address.as_given());
         let mut builder = MessageBuilder::new()
-            .from(Address::new_address(self.from_name.as_deref(), self.from.as_str()))
-            .to(recipient)
-            .subject(self.subject.as_str())
+            .from(mailbox(self.from_name.as_deref(), &self.from))
+            .to(mailbox(to.name.as_deref(), to.address.as_given()))
+            .subject(fields::one_line(&self.subject))
             .date(date.timestamp())
             .message_id(message_id)
             .text_body(self.text.as_str());
@@ -101,6 +111,11 @@ impl Compose for Message {
         let to = To::new(letter.row.delivery, letter.address.clone(), name);
         Ok(self.to_bytes(&to, letter.message_id, letter.date)?)
     }
+}
+
+/// An address with the name beside it, on one line.
+fn mailbox<'a>(name: Option<&str>, address: &'a str) -> Address<'a> {
+    Address::new_address(name.map(fields::one_line).filter(|name| !name.is_empty()), address)
 }
 
 /// The Message-ID of a delivery, without angle brackets: it names the delivery, and proves nothing.
