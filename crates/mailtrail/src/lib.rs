@@ -16,6 +16,7 @@
 //! | `webhook` | [`webhook`]: provider webhooks, the pixel; [`RefusedFolder`] |
 //! | `bounce` and `report` | [`reclassify`]: old facts, read again by newer rules |
 //! | `smtp` | [`smtp`]: sending, bounce intake |
+//! | `template`, `dkim` | messages from a template, and signed: [`smtp::message`] |
 //! | `lettre` | [`lettre`]: a trail for what a service sends with lettre |
 //! | `outbound` | [`outbound`]: changes of statuses and events to subscribers |
 //! | `serve` | [`serve`]: the HTTP server, its limits, TLS, trusted proxies |
@@ -124,6 +125,9 @@ mod guide {
     #[cfg(feature = "webhook")]
     #[doc = include_str!("../../../docs/instrument.md")]
     struct Instrument;
+    #[cfg(all(feature = "dkim", feature = "template"))]
+    #[doc = include_str!("../../../docs/sending.md")]
+    struct Sending;
     #[cfg(feature = "lettre")]
     #[doc = include_str!("../../../docs/lettre.md")]
     struct Lettre;

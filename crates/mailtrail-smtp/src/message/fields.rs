@@ -104,10 +104,12 @@ pub(super) fn line_end(message: &[u8]) -> &'static [u8] {
     }
 }
 
-/// Text on one line: what controls it would break the header, or hide in it.
+/// Text as a header can hold it: on one line, and nowhere like an encoded word (RFC 2047), which many readers
+/// decode even between quotes.
 pub(super) fn one_line(text: &str) -> String {
     let words = text.split(|c: char| c.is_control() || c.is_whitespace());
-    words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+    let line = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    line.replace("=?", "= ?")
 }
 
 /// The field `To` of a letter, with CR LF.
@@ -141,11 +143,12 @@ pub(super) fn with_line_end(bytes: Vec<u8>, line_end: &[u8]) -> Vec<u8> {
     bytes.into_iter().filter(|byte| *byte != b'\r').collect()
 }
 
-/// Whether a line has neither a CR in it, which some readers take for its end, nor a NUL (RFC 5322 §4).
+/// Whether a line has none of what readers differ on: a CR within, which some take for its end, a NUL, and
+/// the tabs and feeds that are blanks to some, also to some of those who verify a signature.
 fn is_text(line: &[u8]) -> bool {
     let text = line.strip_suffix(b"\n").unwrap_or(line);
     let text = text.strip_suffix(b"\r").unwrap_or(text);
-    !text.iter().any(|byte| matches!(byte, b'\r' | b'\0'))
+    !text.iter().any(|byte| matches!(byte, b'\r' | b'\0' | b'\x0b' | b'\x0c'))
 }
 
 /// The lines of a message, each with what ends it.
@@ -178,7 +181,9 @@ mod tests {
         assert_eq!(Fields::read(b"A: 1\nno field\n\n").unwrap_err(), NoField(2));
         assert_eq!(Fields::read(b" x").unwrap_err(), NoField(1));
         assert_eq!(Fields::read(b"A: 1\r2\r\n").unwrap_err(), NoField(1));
-        assert_eq!(Fields::read(b"A: 1\n \0\n").unwrap_err(), NoField(2));
+        for control in [b"A: 1\n \0\n", b"A: 1\n \x0b\n", b"A: 1\n \x0c\n"] {
+            assert_eq!(Fields::read(control).unwrap_err(), NoField(2));
+        }
     }
 
     #[test]
@@ -190,6 +195,7 @@ mod tests {
 
     #[test]
     fn text_on_one_line_has_no_controls() {
+        assert_eq!(one_line("=?utf-8?Q?Ann?="), "= ?utf-8?Q?Ann?=");
         assert_eq!(one_line(" Ann\r\nBcc: x@y.example\t\0"), "Ann Bcc: x@y.example");
     }
 }

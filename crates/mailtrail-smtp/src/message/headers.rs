@@ -24,6 +24,9 @@ use mailtrail_core::store::BoxError;
 /// - Pure, and doing it twice is doing it once. The body stays as it is, to the byte.
 /// - No value can add a line: what a field may not hold is written `=XX`.
 ///
+/// # Limits
+/// A value of more than 255 bytes is not added (RFC 2919 §6): keep names of kinds and broadcasts short.
+///
 /// # Example
 /// ```
 /// # use mailtrail_core::event::{Private, Row};
@@ -66,8 +69,7 @@ impl Headers {
         Self::default()
     }
 
-    /// A `List-Id` of the broadcast's type under this domain. A kind with which it would be longer than
-    /// 255 bytes (RFC 2919 §6) gets none.
+    /// A `List-Id` of the broadcast's type under this domain.
     pub fn list_id(mut self, domain: impl Into<String>) -> Self {
         self.list_domain = Some(domain.into());
         self
@@ -130,8 +132,7 @@ impl Headers {
         let mut values = vec![("MIME-Version", "1.0".to_owned())];
         let kind = atoms(letter.row.kind.as_str());
         if let Some(domain) = &self.list_domain {
-            let id = format!("{kind}.{}", atoms(domain));
-            values.extend((id.len() <= LIST_ID).then(|| ("List-Id", format!("<{id}>"))));
+            values.push(("List-Id", format!("<{kind}.{}>", atoms(domain))));
         }
         if self.is_bulk {
             values.push(("Precedence", "bulk".to_owned()));
@@ -143,6 +144,7 @@ impl Headers {
             let broadcast = atoms(letter.row.broadcast.as_str());
             values.push(("Feedback-ID", format!("{broadcast}:{kind}:{}", atoms(sender))));
         }
+        values.retain(|(_, value)| value.len() <= VALUE);
         values
     }
 }
@@ -189,4 +191,5 @@ const OF_THE_LETTER: [(&str, Write); 3] =
     [("To", fields::to), ("Date", fields::date), ("Message-ID", fields::message_id)];
 /// How long a line should be at most (RFC 5322 §2.1.1), without the colon and the blank.
 const LINE: usize = 76;
-const LIST_ID: usize = 255;
+/// The longest value (RFC 2919 §6 says so of `List-Id`, with its brackets or without).
+const VALUE: usize = 255;

@@ -8,12 +8,12 @@ mod headers;
 mod prepared;
 #[cfg(feature = "template")]
 pub mod template;
-#[cfg(test)]
-mod tests;
 
 use chrono::{DateTime, Utc};
 use mail_builder::MessageBuilder;
 use mail_builder::headers::address::Address;
+use mail_builder::headers::content_type::ContentType;
+use mail_builder::mime::MimePart;
 use mailtrail_core::store::BoxError;
 use mailtrail_core::token::{Keys, Purpose};
 use mailtrail_core::{DeliveryId, EmailAddress};
@@ -81,7 +81,10 @@ impl Message {
         self
     }
 
-    /// The bytes of the message to one recipient (RFC 5322, MIME), with this Message-ID.
+    /// The bytes of the message to one recipient (RFC 5322, MIME), with this Message-ID: the same each time.
+    ///
+    /// Subject and names go on one line, and `=?`, by which an encoded word begins (RFC 2047), is taken apart:
+    /// many a reader would decode it, also where it is no such word.
     ///
     /// # Errors
     /// That of writing to memory: none in practice.
@@ -91,17 +94,28 @@ impl Message {
         message_id: &str,
         date: DateTime<Utc>,
     ) -> std::io::Result<Vec<u8>> {
-        let mut builder = MessageBuilder::new()
+        let builder = MessageBuilder::new()
             .from(mailbox(self.from_name.as_deref(), &self.from))
             .to(mailbox(to.name.as_deref(), to.address.as_given()))
             .subject(fields::one_line(&self.subject))
             .date(date.timestamp())
-            .message_id(message_id)
-            .text_body(self.text.as_str());
-        if let Some(html) = &self.html {
-            builder = builder.html_body(html.as_str());
-        }
-        builder.write_to_vec()
+            .message_id(message_id);
+        builder.body(self.body()).write_to_vec()
+    }
+
+    /// The parts. Their boundary is the same each time, and stands in none of them.
+    fn body(&self) -> MimePart<'_> {
+        let text = MimePart::new("text/plain", self.text.as_str());
+        let Some(html) = &self.html else {
+            return text;
+        };
+        // No encoding of a part writes `=_`: it has to be in the plain text to be in the way.
+        let is_in_the_way =
+            |boundary: &String| self.text.contains(boundary) || html.contains(boundary);
+        let mut boundaries = (0_u64..).map(|number| format!("=_{number}"));
+        let boundary = boundaries.find(|boundary| !is_in_the_way(boundary)).unwrap_or_default();
+        let alternative = ContentType::new("multipart/alternative").attribute("boundary", boundary);
+        MimePart::new(alternative, vec![text, MimePart::new("text/html", html.as_str())])
     }
 }
 

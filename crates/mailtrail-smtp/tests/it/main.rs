@@ -5,6 +5,7 @@
 mod direct;
 #[cfg(feature = "sink")]
 mod dispatching;
+mod composing;
 mod encryption;
 mod endpoint;
 mod login;
@@ -17,3 +18,5 @@ mod policy;
 mod retrying;
 #[cfg(feature = "sink")]
 mod sending;
+#[cfg(feature = "dkim")]
+mod signing;

@@ -26,7 +26,6 @@ use super::ParseKeyError;
 /// ```
 pub struct DkimKey(Kind);
 
-#[expect(clippy::large_enum_variant, reason = "there are two of them in a program")]
 enum Kind {
     Rsa(RsaKey<Sha256>),
     Ed25519(Ed25519Key),
@@ -89,7 +88,7 @@ impl fmt::Debug for DkimKey {
     }
 }
 
-/// An RSA public key (PKCS#1) as SubjectPublicKeyInfo, which is what DNS holds in practice.
+/// An RSA public key (PKCS#1) as `SubjectPublicKeyInfo`, which is what DNS holds in practice.
 fn info(key: &[u8]) -> Vec<u8> {
     let bits = der(BIT_STRING, &[&[0], key]);
     der(SEQUENCE, &[RSA_ENCRYPTION, &bits])
@@ -112,6 +111,6 @@ fn der(tag: u8, content: &[&[u8]]) -> Vec<u8> {
 
 const SEQUENCE: u8 = 0x30;
 const BIT_STRING: u8 = 0x03;
-/// AlgorithmIdentifier of rsaEncryption (RFC 8017 §A.1), with the NULL that belongs to it.
+/// `AlgorithmIdentifier` of rsaEncryption (RFC 8017 §A.1), with the NULL that belongs to it.
 const RSA_ENCRYPTION: &[u8] =
     &[0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00];
