@@ -2,9 +2,10 @@
 //!
 //! `cargo run -p mailtrail --features dkim,template --example template_dkim`
 
-use std::error::Error;
+use std::error::Error as _;
 
 use mailtrail::core::event::{Private, Row};
+use mailtrail::core::store::BoxError;
 use mailtrail::core::token::{Key, Keys};
 use mailtrail::core::{DeliveryId, EmailAddress};
 use mailtrail::smtp::message::dkim::{Dkim, DkimKey};
@@ -26,7 +27,7 @@ Bus {{ labels.bus }} does not run.
 https://school.example/snow
 ";
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), BoxError> {
     let template = Template::new("office@school.example", "No lessons: {{ labels.class }}", TEXT)?;
     let headers = Headers::new().list_id("school.example").bulk();
     let dkim = Dkim::new("school.example", "2026a", DkimKey::from_pem(KEY)?)?;
@@ -66,7 +67,7 @@ fn person(
     name: &str,
     address: &str,
     labels: &[(&str, &str)],
-) -> Result<(Row, Private, EmailAddress), Box<dyn Error>> {
+) -> Result<(Row, Private, EmailAddress), BoxError> {
     let delivery = DeliveryId::from_bytes([u8::try_from(name.len())?; 16]);
     let row = Row::new(delivery, "snow-day".parse()?, name.parse()?, "emergency".parse()?);
     let mut private = Private::default();

@@ -32,7 +32,10 @@ pub enum TemplateError {
         name: String,
     },
     /// It can't be filled in for this row: mostly, because the row has not what it asks for.
-    #[error("line {line} of the {part} can't be filled in for delivery {delivery}")]
+    #[error(
+        "line {line} of the {part} can't be filled in for delivery {delivery}{}",
+        lacking(lacks)
+    )]
     Fill {
         /// `subject`, `text` or `html`.
         part: &'static str,
@@ -40,6 +43,8 @@ pub enum TemplateError {
         line: usize,
         /// The row.
         delivery: DeliveryId,
+        /// The names on that line that the row has no value for.
+        lacks: Vec<String>,
         /// What is wrong there.
         #[source]
         cause: BoxError,
@@ -53,4 +58,8 @@ pub enum TemplateError {
         /// The row.
         delivery: DeliveryId,
     },
+}
+
+fn lacking(names: &[String]) -> String {
+    if names.is_empty() { String::new() } else { format!(": it lacks {}", names.join(", ")) }
 }

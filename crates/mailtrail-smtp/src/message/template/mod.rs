@@ -183,9 +183,27 @@ impl Template {
                 Err(TemplateError::TooMuch { part, delivery })
             }
             Err(error) => {
-                Err(TemplateError::Fill { part, line: line(&error), delivery, cause: error.into() })
+                let line = line(&error);
+                let lacks = self.lacking(part, line, context).unwrap_or_default();
+                Err(TemplateError::Fill { part, line, delivery, lacks, cause: error.into() })
             }
         }
+    }
+
+    /// The names on a line that have no value.
+    fn lacking(&self, part: &str, line: usize, context: &Value) -> Option<Vec<String>> {
+        let template = self.parts.get_template(part).ok()?;
+        let line = template.source().lines().nth(line.saturating_sub(1))?;
+        let has_value = |name: &str| {
+            let find = |value: Value, key| value.get_attr(key).ok();
+            name.split('.')
+                .try_fold(context.clone(), find)
+                .is_some_and(|value| !value.is_undefined())
+        };
+        let mut names: Vec<_> = template.undeclared_variables(true).into_iter().collect();
+        names.retain(|name| line.contains(name) && !has_value(name));
+        names.sort_unstable();
+        Some(names)
     }
 }
 

@@ -85,6 +85,8 @@ fn what_the_row_lacks_is_an_error_unless_the_template_says_what_else() {
             .unwrap_err();
         assert!(matches!(error, TemplateError::Fill { part: "text", line: 2, .. }), "{lacking}");
         assert!(error.to_string().contains(&ann.row.delivery.to_string()), "{error}");
+        let name = lacking.trim_matches(['{', '}', ' ', '\n']).trim_start_matches("'Dear ' ~ ");
+        assert!(error.to_string().ends_with(&format!(": it lacks {name}")), "{error}");
         assert!(error.source().is_some());
     }
     let both = "{{ name or 'all' }} {{ labels.class | default('?') }}{% if name %}!{% endif %}";
