@@ -1,6 +1,7 @@
 //! One letter for many: a template, tried on every row, then composed, instrumented and signed for each.
 //!
 //! `cargo run -p mailtrail --features dkim,template --example template_dkim`
+#![expect(clippy::print_stdout, reason = "it shows what is sent")]
 
 use std::error::Error as _;
 

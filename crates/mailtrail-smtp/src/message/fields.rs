@@ -146,8 +146,8 @@ pub(super) fn with_line_end(bytes: Vec<u8>, line_end: &[u8]) -> Vec<u8> {
 /// Whether a line has none of what readers differ on: a CR within, which some take for its end, a NUL, and
 /// the tabs and feeds that are blanks to some, also to some of those who verify a signature.
 fn is_text(line: &[u8]) -> bool {
-    let text = line.strip_suffix(b"\n").unwrap_or(line);
-    let text = text.strip_suffix(b"\r").unwrap_or(text);
+    let end = line.strip_suffix(b"\r\n").or_else(|| line.strip_suffix(b"\n"));
+    let text = end.unwrap_or(line);
     !text.iter().any(|byte| matches!(byte, b'\r' | b'\0' | b'\x0b' | b'\x0c'))
 }
 
@@ -180,7 +180,9 @@ mod tests {
     fn what_is_no_field_is_told_by_its_line() {
         assert_eq!(Fields::read(b"A: 1\nno field\n\n").unwrap_err(), NoField(2));
         assert_eq!(Fields::read(b" x").unwrap_err(), NoField(1));
-        assert_eq!(Fields::read(b"A: 1\r2\r\n").unwrap_err(), NoField(1));
+        for bare in [&b"A: 1\r2\r\n"[..], b"A: 1\r"] {
+            assert_eq!(Fields::read(bare).unwrap_err(), NoField(1));
+        }
         for control in [b"A: 1\n \0\n", b"A: 1\n \x0b\n", b"A: 1\n \x0c\n"] {
             assert_eq!(Fields::read(control).unwrap_err(), NoField(2));
         }
