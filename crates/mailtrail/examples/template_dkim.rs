@@ -5,6 +5,7 @@
 
 use std::error::Error as _;
 
+use mailtrail::Outgoing;
 use mailtrail::core::event::{Private, Row};
 use mailtrail::core::store::BoxError;
 use mailtrail::core::token::{Key, Keys};
@@ -12,7 +13,7 @@ use mailtrail::core::{DeliveryId, EmailAddress};
 use mailtrail::smtp::message::dkim::{Dkim, DkimKey};
 use mailtrail::smtp::message::template::Template;
 use mailtrail::smtp::message::{Compose, Headers, Letter, message_id};
-use mailtrail::webhook::instrument::{InstrumentOptions, instrument};
+use mailtrail::webhook::instrument::InstrumentOptions;
 
 /// For the example alone: yours is a file that only you can read, from `openssl genpkey -algorithm ed25519`.
 const KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
@@ -55,11 +56,9 @@ fn main() -> Result<(), BoxError> {
     assert_eq!(errors.len(), 1);
     println!("{}: {:?}", errors[0], errors[0].source().map(ToString::to_string));
 
+    let outgoing = Outgoing::new(template).headers(headers).tracked(keys, tracking).signed(dkim);
     for letter in letters.take(2) {
-        let message = headers.add_to(template.compose(&letter)?, &letter)?;
-        let message = instrument(&message, letter.row.delivery, &keys, &tracking)?.message;
-        let message = dkim.sign(message, now)?;
-        println!("\n{}", String::from_utf8(message)?);
+        println!("\n{}", String::from_utf8(outgoing.compose(&letter)?)?);
     }
     Ok(())
 }

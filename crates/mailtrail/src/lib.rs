@@ -72,7 +72,7 @@ pub use refused::RefusedFolder;
 #[cfg(feature = "report")]
 pub use reports::{ReportError, Reported};
 #[cfg(feature = "smtp")]
-pub use sending::Tracked;
+pub use sending::Outgoing;
 pub use tracker::{Builder, RecordError, Tracker};
 
 pub use mailtrail_core as core;

@@ -1,11 +1,11 @@
-//! A tracker's own sender, and tracking in what it sends.
+//! A tracker's own sender, and what goes out beside the text.
 
 use std::sync::Arc;
 
 use mailtrail_classify::Classifier;
 use mailtrail_core::store::BoxError;
 use mailtrail_core::token::Keys;
-use mailtrail_smtp::message::{Compose, Letter};
+use mailtrail_smtp::message::{Compose, Headers, Letter};
 use mailtrail_smtp::return_path::ReturnPath;
 use mailtrail_smtp::send::{Route, Sender};
 use mailtrail_webhook::instrument::{InstrumentOptions, instrument};
@@ -32,7 +32,8 @@ impl Tracker {
     ///
     /// let message = Message::new("office@school.example", "Closed today", "Stay at home.");
     /// let options = InstrumentOptions::new("https://mail.school.example")?;
-    /// let dispatcher = Dispatcher::new(sender, mailtrail::Tracked::new(message, keys, options));
+    /// let outgoing = mailtrail::Outgoing::new(message).tracked(keys, options);
+    /// let dispatcher = Dispatcher::new(sender, outgoing);
     /// let dispatched = dispatcher.run(&"snow-day".parse()?, |_| {}).await?;
     /// println!("{} sent, {} bounced", dispatched.sent, dispatched.bounced);
     /// # Ok(()) }
@@ -54,26 +55,72 @@ impl Tracker {
     }
 }
 
-/// What is composed, with tracking in it: links, pixel, unsubscribing, and the header that names the row.
+/// A message with all that goes out beside it, in the one order in which none breaks another: composed,
+/// its headers completed, tracked, signed.
 ///
-/// What signs the message comes after it.
-#[derive(Debug, Clone)]
-pub struct Tracked<C> {
+/// # Example
+/// ```
+/// use mailtrail::Outgoing;
+/// use mailtrail::smtp::message::{Headers, Message};
+/// use mailtrail::webhook::instrument::InstrumentOptions;
+/// # let keys = mailtrail::core::token::Keys::new(mailtrail::core::token::Key::new(1, [7; 32]));
+/// let message = Message::new("office@school.example", "Closed today", "Stay at home.");
+/// let outgoing = Outgoing::new(message)
+///     .headers(Headers::new().list_id("school.example").bulk())
+///     .tracked(keys, InstrumentOptions::new("https://mail.school.example")?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Outgoing<C> {
     compose: C,
-    keys: Keys,
-    options: InstrumentOptions,
+    headers: Headers,
+    tracking: Option<(Keys, InstrumentOptions)>,
+    #[cfg(feature = "dkim")]
+    dkim: Option<mailtrail_smtp::message::dkim::Dkim>,
 }
 
-impl<C> Tracked<C> {
-    /// Of these messages, with tokens of these keys.
-    pub fn new(compose: C, keys: Keys, options: InstrumentOptions) -> Self {
-        Self { compose, keys, options }
+impl<C: Compose> Outgoing<C> {
+    /// Of these messages, with the headers that none goes without.
+    pub fn new(compose: C) -> Self {
+        Self {
+            compose,
+            headers: Headers::new(),
+            tracking: None,
+            #[cfg(feature = "dkim")]
+            dkim: None,
+        }
+    }
+
+    /// With these headers, where a message lacks them.
+    pub fn headers(mut self, headers: Headers) -> Self {
+        self.headers = headers;
+        self
+    }
+
+    /// With links, pixel, unsubscribing, and the header that names the row.
+    pub fn tracked(mut self, keys: Keys, options: InstrumentOptions) -> Self {
+        self.tracking = Some((keys, options));
+        self
+    }
+
+    /// Signed (RFC 6376).
+    #[cfg(feature = "dkim")]
+    pub fn signed(mut self, dkim: mailtrail_smtp::message::dkim::Dkim) -> Self {
+        self.dkim = Some(dkim);
+        self
     }
 }
 
-impl<C: Compose> Compose for Tracked<C> {
+impl<C: Compose> Compose for Outgoing<C> {
     fn compose(&self, letter: &Letter<'_>) -> Result<Vec<u8>, BoxError> {
-        let message = self.compose.compose(letter)?;
-        Ok(instrument(&message, letter.row.delivery, &self.keys, &self.options)?.message)
+        let mut message = self.headers.add_to(self.compose.compose(letter)?, letter)?;
+        if let Some((keys, options)) = &self.tracking {
+            message = instrument(&message, letter.row.delivery, keys, options)?.message;
+        }
+        #[cfg(feature = "dkim")]
+        if let Some(dkim) = &self.dkim {
+            message = dkim.sign(message, letter.date)?;
+        }
+        Ok(message)
     }
 }

@@ -22,7 +22,7 @@ use mailtrail::smtp::send::{Limits, Schedule};
 
 use crate::command;
 use crate::command::report::{current, footer};
-use crate::command::send::{dispatch, relay, sender, tracked};
+use crate::command::send::{dispatch, outgoing, relay, sender};
 use crate::command::serve::{Ports, Shown};
 use crate::failure::Failure;
 use crate::http::HttpSettings;
@@ -102,7 +102,7 @@ impl Demo {
         };
         let tracking = format!("http://{}", ports.http);
         let sender = sender(opened, relay(&to)?, DOMAIN)?.schedule("1s".parse::<Schedule>()?);
-        let compose = tracked(opened, message(), Some(&tracking))?;
+        let compose = outgoing(opened, message(), Some(&tracking))?;
         let report = dispatch(opened, broadcast, sender, compose, Limits::default()).await?;
         say(&format!(
             "Sent: {} taken, {} deferred, {} refused, {} in doubt.",

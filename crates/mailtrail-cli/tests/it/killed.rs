@@ -94,7 +94,8 @@ struct Draws(u64);
 
 impl Draws {
     fn below(&mut self, most: u64) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from((self.0 >> 33) % most).unwrap()
     }
 }
@@ -105,7 +106,8 @@ async fn soak_killed_anywhere_a_sender_loses_nobody_and_mails_nobody_twice_unnam
     let folder = tempfile::tempdir().unwrap();
     let sink = Sink::builder().start().await.unwrap();
     let contacts: String = (0..people).map(|n| format!("c{n},p{n}@a.example\n")).collect();
-    let broadcast = Broadcast::plan(folder.path(), &sink, &format!("contact_id,address\n{contacts}"));
+    let broadcast =
+        Broadcast::plan(folder.path(), &sink, &format!("contact_id,address\n{contacts}"));
     let seed = u64::from(std::process::id());
     println!("seed {seed}");
     let (mut draws, mut killed) = (Draws(seed), 0);

@@ -1,11 +1,11 @@
 //! Sending to a real server in process.
 #![cfg(test)]
 
+mod composing;
 #[cfg(all(feature = "dns", feature = "sink"))]
 mod direct;
 #[cfg(feature = "sink")]
 mod dispatching;
-mod composing;
 mod encryption;
 mod endpoint;
 mod login;

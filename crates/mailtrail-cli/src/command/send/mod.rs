@@ -2,16 +2,13 @@
 
 mod watch;
 mod way;
-
-use std::path::PathBuf;
+mod what;
 
 use clap::Args;
-use mailtrail::Tracked;
 use mailtrail::core::{BroadcastId, DeliveryId};
-use mailtrail::smtp::message::{Compose, Message};
+use mailtrail::smtp::message::Compose;
 use mailtrail::smtp::return_path::ReturnPath;
 use mailtrail::smtp::send::{Dispatched, Dispatcher, Limits, Route, Sender};
-use mailtrail::webhook::instrument::InstrumentOptions;
 use serde::Serialize;
 
 use super::Doubt;
@@ -21,24 +18,16 @@ use crate::setup::{Opened, Setup};
 use watch::Watch;
 use way::Way;
 pub(crate) use way::relay;
+use what::What;
+pub(crate) use what::outgoing;
 
 /// Sends a planned broadcast.
 #[derive(Debug, Args)]
 pub(crate) struct Send {
     /// The broadcast.
     broadcast: BroadcastId,
-    /// The plain text of the message.
-    #[arg(long, value_name = "FILE")]
-    text: PathBuf,
-    /// Its HTML.
-    #[arg(long, value_name = "FILE")]
-    html: Option<PathBuf>,
-    /// The From address.
-    #[arg(long)]
-    from: String,
-    /// The subject line.
-    #[arg(long)]
-    subject: String,
+    #[command(flatten)]
+    what: What,
     /// The domain of the return paths, whose mail must come to the intake.
     #[arg(long, env = "MAILTRAIL_RETURN_PATH_DOMAIN")]
     return_path_domain: Option<String>,
@@ -93,24 +82,14 @@ impl Send {
         let opened = setup.open().await?;
         let share = opened.share()?;
         let _lease = opened.lease(share.as_ref(), &format!("broadcast/{}", self.broadcast)).await?;
-        let message = self.message()?;
         let tracking = self.tracking_url.clone().or(config.tracking_url);
-        let compose = tracked(&opened, message, tracking.as_deref())?;
+        let compose = self.what.outgoing(&opened, tracking.as_deref())?;
         let sender = sender(&opened, self.way.route()?, &domain)?
             .schedule(self.way.schedules())
             .on_doubt(self.on_doubt.into());
         let limits = self.way.limits();
         let report = dispatch(&opened, &self.broadcast, sender, compose, limits).await?;
         print(&report, setup.json)
-    }
-
-    fn message(&self) -> Result<Message, Failure> {
-        let text = std::fs::read_to_string(&self.text).map_err(Failure::input)?;
-        let message = Message::new(self.from.as_str(), self.subject.as_str(), text);
-        Ok(match &self.html {
-            Some(html) => message.html(std::fs::read_to_string(html).map_err(Failure::input)?),
-            None => message,
-        })
     }
 }
 
@@ -137,19 +116,6 @@ pub(crate) fn sender(
 ) -> Result<Sender, Failure> {
     let path = ReturnPath::new(domain);
     Ok(opened.tracker.sender(opened.keys.clone(), path, route, opened.classifier()?))
-}
-
-/// What is composed, with what tracks it: nothing without an address where hits are served.
-pub(crate) fn tracked<C: Compose>(
-    opened: &Opened,
-    compose: C,
-    tracking_url: Option<&str>,
-) -> Result<Tracked<C>, Failure> {
-    let options = match tracking_url {
-        Some(base) => InstrumentOptions::new(base).map_err(Failure::data)?,
-        None => InstrumentOptions::untracked(),
-    };
-    Ok(Tracked::new(compose, opened.keys.clone(), options))
 }
 
 fn print(report: &SendReport, json: bool) -> Result<(), Failure> {
