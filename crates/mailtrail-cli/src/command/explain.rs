@@ -1,7 +1,7 @@
 //! `explain`: the trail of a delivery, event by event.
 
 use clap::Args;
-use mailtrail::core::event::Agent;
+use mailtrail::core::event::{Agent, Transcript};
 use mailtrail::core::evidence::{Explanation, Step};
 use mailtrail::core::{DeliveryId, EmailAddress};
 use mailtrail::report::render::safe;
@@ -59,7 +59,9 @@ fn print(delivery: DeliveryId, explanation: &Explanation) -> Result<(), Failure>
         if let Some(read) = reading(step) {
             output::line(read)?;
         }
-        if let Some(text) = &step.text {
+        if let Some(transcript) = &step.transcript {
+            conversation(transcript, &step.replies)?;
+        } else if let Some(text) = &step.text {
             output::line(format!("        “{}”", safe(text)))?;
         }
     }
@@ -100,6 +102,25 @@ fn line(step: &Step, explanation: &Explanation) -> String {
     };
     let (position, name, source) = (step.position, &step.event_type, &step.source);
     format!("  {mark} {position:>6} {when} {name:<12} by {source} ({how}){moved}")
+}
+
+/// With whom an attempt talked, and each reply to it.
+fn conversation(transcript: &Transcript, texts: &[Box<str>]) -> Result<(), Failure> {
+    let address = transcript.address.map(|address| format!("with {address}"));
+    let tls = transcript.tls.as_ref().map_or("in clear".to_owned(), |tls| {
+        let whose = if tls.verified { "certificate good" } else { "certificate not good" };
+        format!("{} ({whose})", safe(&tls.version))
+    });
+    if let Some(address) = address {
+        output::line(format!("        {address}, {tls}"))?;
+    }
+    for (n, said) in transcript.replies.iter().enumerate() {
+        let code = said.reply_code.map_or_else(String::new, |code| format!(" {code}"));
+        let enhanced = said.enhanced_code.map_or_else(String::new, |code| format!(" {code}"));
+        let text = texts.get(n).map_or("", |text| text);
+        output::line(format!("        {}:{code}{enhanced} “{}”", said.stage.name(), safe(text)))?;
+    }
+    Ok(())
 }
 
 /// How it was read, and by which rule of which version.

@@ -39,7 +39,7 @@ pub(crate) enum Command {
     /// Plan a broadcast to the contacts of a CSV file, or to rows of an earlier broadcast. Planning again only adds rows.
     Plan(plan::Plan),
     /// Send what is planned, and try again what is due.
-    Send(send::Send),
+    Send(Box<send::Send>),
     /// Take in what came back.
     #[command(subcommand)]
     Ingest(ingest::Ingest),
