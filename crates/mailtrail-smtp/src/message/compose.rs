@@ -1,5 +1,7 @@
 //! The message to one recipient, made from its row.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use mailtrail_core::EmailAddress;
 use mailtrail_core::event::{Private, Row};
@@ -68,5 +70,17 @@ where
 {
     fn compose(&self, letter: &Letter<'_>) -> Result<Vec<u8>, BoxError> {
         self(letter)
+    }
+}
+
+impl Compose for Box<dyn Compose> {
+    fn compose(&self, letter: &Letter<'_>) -> Result<Vec<u8>, BoxError> {
+        (**self).compose(letter)
+    }
+}
+
+impl Compose for Arc<dyn Compose> {
+    fn compose(&self, letter: &Letter<'_>) -> Result<Vec<u8>, BoxError> {
+        (**self).compose(letter)
     }
 }
