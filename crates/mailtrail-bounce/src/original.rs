@@ -76,7 +76,8 @@ fn recipients(header: &Fields) -> Vec<String> {
     hops.last().into_iter().collect()
 }
 
-/// The first valid token: in the envelope recipient, else in one of these texts.
+/// The first valid token: in the envelope recipient, else in one of these texts. That of a Reply-To is
+/// known to whoever saw the message, wherever it stands.
 pub(crate) fn token(
     keys: &Keys,
     envelope_recipient: Option<&str>,
@@ -86,8 +87,12 @@ pub(crate) fn token(
     if let Some(verified) = proven {
         return Some((verified, SeenIn::ReturnPath));
     }
+    let answered = envelope_recipient.and_then(|text| keys.find(Purpose::Reply, text));
+    if let Some(verified) = answered {
+        return Some((verified, SeenIn::Quoted));
+    }
     texts.into_iter().flat_map(candidates).find_map(|word| {
-        let purposes = [Purpose::ReturnPath, Purpose::MessageId];
+        let purposes = [Purpose::ReturnPath, Purpose::MessageId, Purpose::Reply];
         let verified = purposes.iter().find_map(|purpose| keys.verify(*purpose, word).ok())?;
         Some((verified, SeenIn::Quoted))
     })

@@ -23,6 +23,9 @@ use crate::id::DeliveryId;
 pub enum Purpose {
     /// The local part of the envelope sender.
     ReturnPath,
+    /// The local part of a Reply-To: whoever sees the message sees it, so it names a delivery and proves
+    /// nothing.
+    Reply,
     /// The metadata that a provider gives back.
     Metadata,
     /// The Message-ID.
@@ -36,8 +39,9 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::ReturnPath,
+        Self::Reply,
         Self::Metadata,
         Self::MessageId,
         Self::Open,
@@ -48,6 +52,7 @@ impl Purpose {
     fn info(self) -> &'static [u8] {
         match self {
             Self::ReturnPath => b"mailtrail/return_path",
+            Self::Reply => b"mailtrail/reply",
             Self::Metadata => b"mailtrail/metadata",
             Self::MessageId => b"mailtrail/message_id",
             Self::Open => b"mailtrail/open",
