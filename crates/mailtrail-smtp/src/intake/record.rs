@@ -13,7 +13,8 @@ use mailtrail_core::store::{AppendError, Appended, RawError, RawStore};
 use mailtrail_core::token::{Keys, Purpose, SeenIn, TokenError, Verified};
 use mailtrail_core::{EventId, EventStore, EventStoreExt, Feedback};
 
-use crate::return_path::ReturnPath;
+use super::counts::{Counters, Counts};
+use crate::return_path::{ReturnPath, ReturnPathError};
 
 /// Reads mails and records what they say. The same mail again changes nothing.
 pub struct Intake {
@@ -24,6 +25,7 @@ pub struct Intake {
     classifier: Classifier,
     clock: Arc<dyn Clock>,
     require_token: bool,
+    counters: Counters,
 }
 
 /// What a mail came to.
@@ -32,15 +34,17 @@ pub struct Intake {
 pub enum Recorded {
     /// Feedback: its facts, and which of them were new.
     Feedback(Appended),
-    /// A mail to a delivery's return path that is no feedback: kept unread.
+    /// A mail to a delivery's return path, or to the address of its Reply-To, that is no feedback: kept
+    /// unread. Answers of people are such mails.
     Unread(Appended),
-    /// Feedback without the token that this intake [requires](Intake::require_token): no evidence.
+    /// It came to a return path that is not valid, or lacks the token that this intake
+    /// [requires](Intake::require_token): no evidence.
     Refused(Unproven),
     /// Neither feedback nor addressed to a delivery: nothing to keep.
     NotFeedback,
 }
 
-/// Why nothing proves that feedback follows from a message of ours.
+/// Why nothing proves that a mail follows from a message of ours.
 ///
 /// ```
 /// use mailtrail_smtp::intake::Unproven;
@@ -72,7 +76,31 @@ pub enum Unproven {
     Quoted,
 }
 
-/// Why a mail was not recorded: keep it, and bring it again.
+impl Unproven {
+    /// A name for counting.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::NoToken => "no_token",
+            Self::UnknownKey { .. } => "unknown_key",
+            Self::RetiredKey { .. } => "retired_key",
+            Self::Forged => "forged",
+            Self::Quoted => "quoted",
+        }
+    }
+
+    fn of(error: TokenError) -> Option<Self> {
+        match error {
+            TokenError::UnknownKey { key_id } => Some(Self::UnknownKey { key_id }),
+            TokenError::RetiredKey { key_id } => Some(Self::RetiredKey { key_id }),
+            TokenError::Forged => Some(Self::Forged),
+            // Without the form of a token it claims nothing.
+            _ => None,
+        }
+    }
+}
+
+/// Why a mail was not recorded: keep it, and bring it again, unless it [is the mail's
+/// fault](IntakeError::is_of_the_mail).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IntakeError {
@@ -90,6 +118,18 @@ pub enum IntakeError {
     Encode(#[from] EncodeError),
 }
 
+impl IntakeError {
+    /// Whether another try would fail too, as the mail itself is no mail, or too large for the store.
+    /// Everything else passes, or is mended: bring the mail again.
+    pub fn is_of_the_mail(&self) -> bool {
+        match self {
+            Self::Read(_) | Self::Encode(_) => true,
+            Self::Raw(_) => false,
+            Self::Append(error) => matches!(error, AppendError::TooLarge { .. }),
+        }
+    }
+}
+
 impl Intake {
     /// An intake that records into a store.
     pub fn new(
@@ -99,7 +139,17 @@ impl Intake {
         classifier: Classifier,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { store, raw: None, keys, return_path, classifier, clock, require_token: false }
+        let counters = Counters::default();
+        Self {
+            store,
+            raw: None,
+            keys,
+            return_path,
+            classifier,
+            clock,
+            require_token: false,
+            counters,
+        }
     }
 
     /// That takes only feedback that came to a signed return path. What is correlated by quoted text
@@ -125,7 +175,37 @@ impl Intake {
         &self.keys
     }
 
-    /// Reads a mail and records what it says. `envelope_recipient` is where it was delivered to.
+    /// What came so far.
+    pub fn counts(&self) -> Counts {
+        self.counters.read()
+    }
+
+    pub(super) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Whether this is an address of a delivery: its return path, or that of its Reply-To.
+    ///
+    /// # Errors
+    /// [`ReturnPathError`]: it is none of ours.
+    pub fn names_a_delivery(&self, recipient: &str) -> Result<(), ReturnPathError> {
+        self.addressed(recipient).map(|_| ())
+    }
+
+    fn addressed(&self, recipient: &str) -> Result<(Verified, SeenIn), ReturnPathError> {
+        match self.return_path.read(&self.keys, recipient) {
+            Ok(verified) => Ok((verified, SeenIn::ReturnPath)),
+            Err(ReturnPathError::NotOurs) => {
+                let reply = self.return_path.read_reply(&self.keys, recipient)?;
+                Ok((reply, SeenIn::Quoted))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads a mail and records what it says. `envelope_recipient` is where it was delivered to. A mail
+    /// to a return path that is forged, or signed by a key that is not there or retired, is refused
+    /// whatever it says.
     ///
     /// # Guarantees
     /// On `Ok` everything is as durable as the store promises: the mail may be taken off its source.
@@ -137,6 +217,22 @@ impl Intake {
         mail: Bytes,
         envelope_recipient: Option<&str>,
     ) -> Result<Recorded, IntakeError> {
+        let result = self.read_and_record(mail, envelope_recipient).await;
+        self.counters.count(&result);
+        result
+    }
+
+    async fn read_and_record(
+        &self,
+        mail: Bytes,
+        envelope_recipient: Option<&str>,
+    ) -> Result<Recorded, IntakeError> {
+        let addressed = envelope_recipient.map(|to| self.addressed(to));
+        if let Some(Err(ReturnPathError::Token(error))) = addressed
+            && let Some(why) = Unproven::of(error)
+        {
+            return Ok(Recorded::Refused(why));
+        }
         let now = self.clock.now();
         let reader = Reader::new(&self.classifier, &self.keys);
         let mut reading = reader.read(&mail, envelope_recipient, now)?;
@@ -155,13 +251,12 @@ impl Intake {
             }
             return Ok(Recorded::Feedback(self.append(reading.feedback).await?));
         }
-        let token = envelope_recipient.and_then(|to| self.return_path.read(&self.keys, to).ok());
-        let Some(Verified { delivery, key_id, .. }) = token else {
+        let Some(Ok((Verified { delivery, key_id, .. }, seen_in))) = addressed else {
             return Ok(Recorded::NotFeedback);
         };
         let hash = RawHash::of(&mail);
         let raw = self.keep(mail).await?;
-        let correlation = Correlation::Token { delivery, key_id, seen_in: SeenIn::ReturnPath };
+        let correlation = Correlation::Token { delivery, key_id, seen_in };
         let mut custom = Custom::default();
         custom.custom_type = "unread_mail".into();
         let mut feedback =
@@ -175,13 +270,12 @@ impl Intake {
     fn unproven(&self, envelope_recipient: Option<&str>, seen_in: Option<SeenIn>) -> Unproven {
         let local = envelope_recipient.and_then(|to| to.rsplit_once('@')).map(|(local, _)| local);
         let word = local.and_then(|local| local.rsplit(['+', '=', '-']).next());
-        match word.map(|word| self.keys.verify(Purpose::ReturnPath, word)) {
-            Some(Err(TokenError::UnknownKey { key_id })) => Unproven::UnknownKey { key_id },
-            Some(Err(TokenError::RetiredKey { key_id })) => Unproven::RetiredKey { key_id },
-            Some(Err(TokenError::Forged)) => Unproven::Forged,
-            Some(Ok(_) | Err(_)) | None if seen_in.is_some() => Unproven::Quoted,
-            Some(Ok(_) | Err(_)) | None => Unproven::NoToken,
-        }
+        let error = word.and_then(|word| self.keys.verify(Purpose::ReturnPath, word).err());
+        error.and_then(Unproven::of).unwrap_or(if seen_in.is_some() {
+            Unproven::Quoted
+        } else {
+            Unproven::NoToken
+        })
     }
 
     async fn keep(&self, mail: Bytes) -> Result<Option<RawHash>, RawError> {

@@ -15,8 +15,10 @@ use tokio::time::{sleep, timeout};
 use super::envelope::{Envelope, Protocol, Recipient};
 use super::handler::{Answer, Handler};
 use super::limits::Limits;
+use super::peers::Peers;
 use super::reply::Reply;
 use super::session::{Session, Shared, stopped};
+use super::tally::{Connections, Tally, one};
 
 /// A server that is not listening yet: what it speaks, to whom it gives the mail, and its limits.
 ///
@@ -36,6 +38,7 @@ impl Server {
                 limits: Limits::default(),
                 hostname,
                 handler: Box::new(handler),
+                tally: Tally::default(),
             },
         }
     }
@@ -64,8 +67,9 @@ impl Server {
         let listener = TcpListener::bind(addr).await.map_err(listen)?;
         let local_addr = listener.local_addr().map_err(listen)?;
         let (stop, stopping) = watch::channel(false);
-        let task = tokio::spawn(serve(listener, Arc::new(self.shared), stopping));
-        Ok(Running { local_addr, stop, task })
+        let shared = Arc::new(self.shared);
+        let task = tokio::spawn(serve(listener, Arc::clone(&shared), stopping));
+        Ok(Running { local_addr, shared, stop, task })
     }
 }
 
@@ -73,6 +77,7 @@ impl Server {
 #[derive(Debug)]
 pub struct Running {
     local_addr: SocketAddr,
+    shared: Arc<Shared>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -81,6 +86,17 @@ impl Running {
     /// Where it listens.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// What became of the connections so far.
+    pub fn connections(&self) -> Connections {
+        self.shared.tally.read()
+    }
+
+    /// The same, for who looks again and again; it goes on after the server has stopped.
+    pub fn watch(&self) -> impl Fn() -> Connections + Send + Sync + use<> {
+        let shared = Arc::clone(&self.shared);
+        move || shared.tally.read()
     }
 
     /// Takes no more clients, tells those who are idle to go (421), and waits for messages under way,
@@ -130,16 +146,30 @@ impl fmt::Debug for Shared {
 
 async fn serve(listener: TcpListener, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     let mut sessions = JoinSet::new();
+    let (peers, tally, limits) = (Peers::default(), &shared.tally, &shared.limits);
     loop {
         tokio::select! {
             biased;
             () = stopped(&mut stop) => break,
             Some(_) = sessions.join_next() => {}
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) if sessions.len() >= shared.limits.connections => refuse(stream).await,
+                Ok((stream, _)) if sessions.len() >= limits.connections => {
+                    one(&tally.too_many);
+                    refuse(stream, TOO_MANY).await;
+                }
                 Ok((stream, peer)) => {
+                    let Some(place) = peers.admit(peer.ip(), limits.connections_per_peer) else {
+                        one(&tally.too_many_of_peer);
+                        refuse(stream, TOO_MANY_OF_PEER).await;
+                        continue;
+                    };
+                    one(&tally.served);
                     let session = Session::new(Arc::clone(&shared), stream, peer, stop.clone());
-                    sessions.spawn(session.run());
+                    sessions.spawn(async move {
+                        let ended = session.run().await;
+                        drop(place);
+                        ended
+                    });
                 }
                 // Out of descriptors, for one: wait for some to be closed instead of spinning.
                 Err(_) => sleep(ACCEPT_PAUSE).await,
@@ -148,16 +178,18 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>, mut stop: watch::Rece
     }
     drop(listener);
     let ended = async { while sessions.join_next().await.is_some() {} };
-    if timeout(shared.limits.stop_grace, ended).await.is_err() {
+    if timeout(limits.stop_grace, ended).await.is_err() {
         sessions.shutdown().await;
     }
 }
 
 /// A new connection's buffer is empty, so this doesn't wait for the client.
-async fn refuse(mut stream: TcpStream) {
-    let reply = b"421 4.3.2 too many clients, come again\r\n";
-    drop(timeout(ACCEPT_PAUSE, stream.write_all(reply)).await);
+async fn refuse(mut stream: TcpStream, reply: &str) {
+    drop(timeout(ACCEPT_PAUSE, stream.write_all(reply.as_bytes())).await);
 }
+
+const TOO_MANY: &str = "421 4.3.2 too many clients, come again\r\n";
+const TOO_MANY_OF_PEER: &str = "421 4.7.0 too many connections of yours, come again\r\n";
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 

@@ -15,7 +15,8 @@
 //!   as it is and neither ends it nor makes a dot special, so that no second message can be smuggled
 //!   in. A command that ends in a bare LF is refused.
 //! - **Bounded**: every byte stream gives replies or a closed connection; what a session keeps in
-//!   memory is at most what [`Limits`] says.
+//!   memory is at most what [`Limits`] says. A client may be slow, silent, endless or gone: it gets a
+//!   last 421, and its place is free again.
 //!
 //! `smtp-proto` reads the same grammar, but refuses `ORCPT=utf-8;…` (RFC 6533), takes a bare LF as a
 //! line's end and misses the dot on a message's first line; hence the parser here.
@@ -72,8 +73,10 @@ mod handler;
 mod limits;
 mod line;
 mod listener;
+mod peers;
 mod reply;
 mod session;
+mod tally;
 mod wire;
 mod xtext;
 
@@ -82,3 +85,4 @@ pub use handler::{Answer, Handler};
 pub use limits::Limits;
 pub use listener::{BindError, Running, Server};
 pub use reply::{Reply, ReplyError};
+pub use tally::Connections;

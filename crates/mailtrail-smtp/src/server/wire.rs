@@ -53,6 +53,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         self.stream.flush().await
     }
 
+    /// Reads to the end, or so many bytes, and throws it away.
+    pub(super) async fn drain(&mut self, most: usize) -> io::Result<()> {
+        let mut bytes: usize = 0;
+        while bytes < most && self.fill().await? {
+            bytes = bytes.saturating_add(self.end);
+        }
+        Ok(())
+    }
+
     pub(super) async fn close(&mut self) -> io::Result<()> {
         self.flush().await?;
         self.stream.shutdown().await

@@ -8,6 +8,7 @@ mod direct;
 mod dispatching;
 mod encryption;
 mod endpoint;
+mod intake;
 mod login;
 #[cfg(all(feature = "dns", feature = "sink"))]
 mod name_server;

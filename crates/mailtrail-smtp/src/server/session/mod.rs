@@ -3,11 +3,12 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::server::command::{Command, Hello, Mail, NEEDS_SMTPUTF8};
 use crate::server::data::Undotter;
@@ -16,6 +17,7 @@ use crate::server::handler::{Answer, Handler};
 use crate::server::limits::Limits;
 use crate::server::line::{Line, LineReader};
 use crate::server::reply::Reply;
+use crate::server::tally::{Tally, one};
 use crate::server::wire::Wire;
 
 /// What all sessions of a server share.
@@ -24,6 +26,7 @@ pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) hostname: String,
     pub(super) handler: Box<dyn Handler>,
+    pub(super) tally: Tally,
 }
 
 pub(super) struct Session<S> {
@@ -34,6 +37,10 @@ pub(super) struct Session<S> {
     helo: Option<String>,
     transaction: Option<Envelope>,
     junk: usize,
+    refused: usize,
+    began: Instant,
+    /// Whether the client may be sending still when it is told to go.
+    is_cut: bool,
 }
 
 /// Whether the session goes on.
@@ -41,6 +48,12 @@ pub(super) struct Session<S> {
 enum Flow {
     Next,
     End,
+}
+
+enum Data {
+    Whole(Undotter),
+    TooSlow,
+    Gone,
 }
 
 enum Incoming {
@@ -56,8 +69,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         peer: SocketAddr,
         stop: watch::Receiver<bool>,
     ) -> Self {
-        let wire = Wire::new(stream);
-        Self { shared, wire, peer, stop, helo: None, transaction: None, junk: 0 }
+        Self {
+            shared,
+            wire: Wire::new(stream),
+            peer,
+            stop,
+            helo: None,
+            transaction: None,
+            junk: 0,
+            refused: 0,
+            began: Instant::now(),
+            is_cut: false,
+        }
     }
 
     /// Serves the client until one of the two ends it.
@@ -66,18 +89,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         let greeting = format!("{} {protocol} Mailtrail", self.shared.hostname);
         self.wire.reply(&Reply::plain(220, greeting));
         while self.step().await? == Flow::Next {}
-        timeout(self.shared.limits.command_timeout, self.wire.close()).await?
+        timeout(self.shared.limits.command_timeout, self.wire.close()).await??;
+        if self.is_cut {
+            // To close with bytes unread would take the last reply away from the client (RFC 1122 §4.2.2.13).
+            drop(timeout(LINGER, self.wire.drain(LINGER_BYTES)).await);
+        }
+        Ok(())
     }
 
     async fn step(&mut self) -> io::Result<Flow> {
-        let limit = self.shared.limits.command_timeout;
+        let limits = &self.shared.limits;
+        let left = limits.session_timeout.saturating_sub(self.began.elapsed());
+        if left.is_zero() {
+            return Ok(self.too_slow());
+        }
+        let limit = limits.command_timeout.min(left);
         let Ok(incoming) = timeout(limit, self.next_line()).await else {
-            return Ok(self.last_words(&TOO_SLOW));
+            return Ok(self.too_slow());
         };
         match incoming? {
             Incoming::Gone => Ok(Flow::End),
             Incoming::Stop => Ok(self.last_words(&STOPPING)),
-            Incoming::Line(Line::Endless) => Ok(self.last_words(&TOO_LONG)),
+            Incoming::Line(Line::Endless) => Ok(self.cut_off(&TOO_LONG)),
             Incoming::Line(Line::TooLong) => Ok(self.junk(&TOO_LONG)),
             Incoming::Line(Line::BareLf) => Ok(self.junk(&BARE_LF)),
             Incoming::Line(Line::Whole(line)) => match Command::parse(&line) {
@@ -189,8 +222,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         let reply = shared.handler.recipient(envelope, &recipient).await;
         if reply.is_positive() {
             envelope.recipients.push(recipient);
+            return self.say(&reply);
         }
-        self.say(&reply)
+        self.refused = self.refused.saturating_add(1);
+        let flow = self.say(&reply);
+        if self.refused > shared.limits.refused_recipients {
+            return self.cut_off(&TOO_MANY_REFUSED);
+        }
+        flow
     }
 
     async fn data(&mut self) -> io::Result<Flow> {
@@ -199,11 +238,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             return Ok(self.junk(&RECIPIENT_FIRST));
         };
         self.wire.reply(&Reply::plain(354, "end with a dot on a line of its own"));
-        let Ok(read) = timeout(self.shared.limits.data_timeout, self.read_data()).await else {
-            return Ok(self.last_words(&TOO_SLOW));
-        };
-        let Some(undotter) = read? else {
-            return Ok(Flow::End);
+        let undotter = match self.read_data().await? {
+            Data::Whole(undotter) => undotter,
+            Data::TooSlow => return Ok(self.too_slow()),
+            Data::Gone => return Ok(Flow::End),
         };
         let recipients = envelope.recipients.len();
         let answer = match undotter.finish() {
@@ -224,20 +262,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         Ok(flow)
     }
 
-    /// Reads to the end of the data; `None` if the client leaves before.
-    async fn read_data(&mut self) -> io::Result<Option<Undotter>> {
-        let mut undotter = Undotter::new(self.shared.limits.message_bytes);
-        self.wire.flush().await?;
+    /// Reads to the end of the data, as fast as the limits ask for.
+    async fn read_data(&mut self) -> io::Result<Data> {
+        let (shared, began) = (Arc::clone(&self.shared), Instant::now());
+        let mut undotter = Undotter::new(shared.limits.message_bytes);
+        let mut bytes: usize = 0;
+        timeout(shared.limits.command_timeout, self.wire.flush()).await??;
         loop {
             let buffered = self.wire.buffered();
             let end = undotter.feed(buffered);
             let used = end.unwrap_or(buffered.len());
             self.wire.consume(used);
             if end.is_some() {
-                return Ok(Some(undotter));
+                return Ok(Data::Whole(undotter));
             }
-            if !self.wire.fill().await? {
-                return Ok(None);
+            bytes = bytes.saturating_add(used);
+            let deadline = shared.limits.data_deadline(began, bytes);
+            tokio::select! {
+                more = self.wire.fill() => if !more? {
+                    return Ok(Data::Gone);
+                },
+                () = passed(deadline) => return Ok(Data::TooSlow),
             }
         }
     }
@@ -252,9 +297,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     fn junk(&mut self, reply: &Reply) -> Flow {
         self.junk = self.junk.saturating_add(1);
         if self.junk > self.shared.limits.junk_commands {
-            return self.last_words(&TOO_MUCH_JUNK);
+            return self.cut_off(&TOO_MUCH_JUNK);
         }
         self.say(reply)
+    }
+
+    fn too_slow(&mut self) -> Flow {
+        one(&self.shared.tally.too_slow);
+        self.is_cut = true;
+        self.last_words(&TOO_SLOW)
+    }
+
+    fn cut_off(&mut self, reply: &Reply) -> Flow {
+        one(&self.shared.tally.cut_off);
+        self.is_cut = true;
+        self.last_words(reply)
     }
 
     fn last_words(&mut self, reply: &Reply) -> Flow {
@@ -272,6 +329,17 @@ pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
     drop(stop.wait_for(|stop| *stop).await);
 }
 
+async fn passed(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// How long what a client still sends is read after its last reply, and how much.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 1024 * 1024;
+
 const GOODBYE: Reply = Reply::fixed(221, (2, 0, 0), "goodbye");
 const RESET: Reply = Reply::fixed(250, (2, 0, 0), "forgotten");
 const SENDER_TAKEN: Reply = Reply::fixed(250, (2, 1, 0), "sender taken");
@@ -280,6 +348,8 @@ const HELP: Reply = Reply::fixed(214, (2, 0, 0), "see RFC 5321");
 const STOPPING: Reply = Reply::fixed(421, (4, 3, 2), "stopping, come again");
 const TOO_SLOW: Reply = Reply::fixed(421, (4, 4, 2), "that took too long");
 const TOO_MUCH_JUNK: Reply = Reply::fixed(421, (4, 7, 0), "too many commands without a message");
+const TOO_MANY_REFUSED: Reply =
+    Reply::fixed(421, (4, 7, 0), "too many recipients that are not here");
 const TOO_MANY: Reply = Reply::fixed(452, (4, 5, 3), "too many recipients");
 const TOO_LONG: Reply = Reply::fixed(500, (5, 5, 2), "line too long");
 const BARE_LF: Reply = Reply::fixed(500, (5, 5, 2), "a line ends in CR LF");

@@ -53,7 +53,8 @@ fn session(
     let (client, server) = duplex(64);
     let (stop, stopping) = watch::channel(false);
     let hostname = "mx.example".to_owned();
-    let shared = Shared { protocol, limits, hostname, handler: Box::new(handler) };
+    let (handler, tally) = (Box::new(handler), Tally::default());
+    let shared = Shared { protocol, limits, hostname, handler, tally };
     let peer = ([127, 0, 0, 1], 2525).into();
     let session = Session::new(Arc::new(shared), server, peer, stopping);
     (client, tokio::spawn(session.run()), stop)
@@ -237,7 +238,7 @@ async fn the_yes_waits_for_the_handler_and_stopping_waits_for_the_yes() {
         replies.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
     }
     stop.send_replace(true);
-    let early = timeout(std::time::Duration::from_secs(60), client.read(&mut buffer)).await;
+    let early = timeout(Duration::from_secs(60), client.read(&mut buffer)).await;
     assert!(early.is_err(), "an answer before the handler's: {early:?}");
     gate.notify_one();
     client.read_to_string(&mut replies).await.unwrap();
