@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::failure::{Failure, in_full};
 use crate::http::Http;
+use crate::intake::IntakeSettings;
 use crate::output;
 use crate::setup::{Config, Setup};
 use crate::subscriber;
@@ -37,12 +38,13 @@ enum Level {
 
 impl Findings {
     /// Looks at all that `serve` will need, and changes nothing.
-    pub(crate) fn of(setup: &Setup, config: &Config, http: &Http, lmtp: SocketAddr) -> Self {
+    pub(crate) fn of(setup: &Setup, config: &Config, http: &Http, intake: &IntakeSettings) -> Self {
         let mut findings = Self::default();
         findings.store(setup);
         findings.keys(setup);
         findings.result("rules", setup.classifier().map(|_| "the rules can be read".into()));
-        findings.http(http, lmtp);
+        findings.http(http);
+        findings.intake(intake);
         findings.page(config, http);
         findings.mail(config);
         findings.webhooks(config);
@@ -120,13 +122,12 @@ impl Findings {
         }
     }
 
-    fn http(&mut self, http: &Http, lmtp: SocketAddr) {
+    fn http(&mut self, http: &Http) {
         let settings = match http.settings() {
             Ok(settings) => settings,
             Err(failure) => return self.say(Level::Wrong, "http", failure.text()),
         };
         self.port("http", settings.listen);
-        self.port("lmtp", lmtp);
         let open = !settings.listen.ip().is_loopback();
         match (&settings.tls, settings.proxies.is_empty()) {
             (Some(_), _) => self.say(Level::Good, "tls", "certificate and key belong together"),
@@ -138,6 +139,24 @@ impl Findings {
             (None, true) => {
                 let text = "none, on this host only: a proxy in front must be in trusted_proxies";
                 self.say(Level::Doubtful, "tls", text);
+            }
+        }
+    }
+
+    fn intake(&mut self, intake: &IntakeSettings) {
+        self.port("lmtp", intake.lmtp);
+        if let Some(smtp) = intake.smtp {
+            self.port("smtp", smtp);
+            if intake.domain.is_empty() {
+                self.say(Level::Wrong, "smtp", "no return_path_domain: every recipient is refused");
+            }
+        }
+        for folder in &intake.maildirs {
+            let (what, shown) = ("maildir", folder.display());
+            if folder.join("new").is_dir() && folder.join("cur").is_dir() {
+                self.say(Level::Good, what, format!("{shown} is watched"));
+            } else {
+                self.say(Level::Wrong, what, format!("{shown} is no Maildir: it lacks new or cur"));
             }
         }
     }

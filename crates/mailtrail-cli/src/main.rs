@@ -8,6 +8,7 @@ mod demo;
 mod failure;
 mod http;
 mod https;
+mod intake;
 mod lines;
 mod output;
 mod page;

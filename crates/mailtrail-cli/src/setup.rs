@@ -19,6 +19,7 @@ use serde::Deserialize;
 
 use crate::failure::Failure;
 use crate::http::Http;
+use crate::intake::Intake;
 use crate::page::PageConfig;
 use crate::provider::Webhook;
 use crate::subscriber::SubscriberText;
@@ -60,6 +61,7 @@ pub(crate) struct Config {
     pub(crate) return_path_domain: Option<String>,
     pub(crate) tracking_url: Option<String>,
     pub(crate) http: Http,
+    pub(crate) intake: Intake,
     pub(crate) page: PageConfig,
     pub(crate) webhook: Vec<Webhook>,
     pub(crate) subscriber: Vec<SubscriberText>,

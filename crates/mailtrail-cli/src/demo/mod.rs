@@ -26,6 +26,7 @@ use crate::command::send::{dispatch, outgoing, relay, sender};
 use crate::command::serve::{Ports, Shown};
 use crate::failure::Failure;
 use crate::http::HttpSettings;
+use crate::intake::IntakeSettings;
 use crate::output;
 use crate::provider::Webhook;
 use crate::setup::{Opened, Setup};
@@ -84,8 +85,8 @@ impl Demo {
     ) -> Result<(), Failure> {
         let webhooks =
             [Webhook { basic_auth: vec![people::BASIC_AUTH.into()], ..Webhook::of("postmark") }];
-        let (http, any) = (HttpSettings::loopback(), ([127, 0, 0, 1], 0).into());
-        let ports = Ports::open(opened, &webhooks, DOMAIN, http, any, Shown::default()).await?;
+        let (http, mail) = (HttpSettings::loopback(), IntakeSettings::loopback(DOMAIN));
+        let ports = Ports::open(opened, &webhooks, http, &mail, Shown::default()).await?;
         let people = match &self.relay {
             Some(_) => None,
             None => Some(People::start().await?),

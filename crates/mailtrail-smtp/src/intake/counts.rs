@@ -40,18 +40,17 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// What became of mails: names and numbers, those that are refused without their causes.
+    /// What became of mails, by name: each mail once. Refused ones go by their causes.
     pub fn outcomes(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        [
+        let taken = [
             ("feedback", self.feedback.saturating_sub(self.repeated)),
             ("repeated", self.repeated),
             ("unread", self.unread),
             ("not_feedback", self.not_feedback),
             ("unreadable", self.unreadable),
             ("failed", self.failed),
-            ("refused", self.refused.values().sum()),
-        ]
-        .into_iter()
+        ];
+        taken.into_iter().chain(self.refused.iter().map(|(cause, count)| (*cause, *count)))
     }
 }
 

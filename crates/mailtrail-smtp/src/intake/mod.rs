@@ -12,12 +12,17 @@
 //!   one, adds nothing.
 
 mod counts;
+mod delivered;
 mod listener;
 mod lmtp;
+mod maildir;
+mod mbox;
 mod record;
 mod smtp;
 
 pub use counts::Counts;
 pub use lmtp::LmtpIntake;
+pub use maildir::{Maildir, MaildirError, Standing, TakeError, Watching};
+pub use mbox::{Mbox, MboxMail, without_from_line};
 pub use record::{Intake, IntakeError, Recorded, Unproven};
 pub use smtp::SmtpIntake;

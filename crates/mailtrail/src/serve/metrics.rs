@@ -44,6 +44,11 @@ use crate::projection::Progress;
 /// | `mailtrail_projection_lag_positions`, `mailtrail_projection_paused` | `projection` |
 /// | `mailtrail_subscriber_attempts_total` | `subscriber`, `outcome`: `taken`, `failed` |
 /// | `mailtrail_subscriber_lag_positions`, `mailtrail_subscriber_waiting_messages`, `mailtrail_subscriber_dead_letters`, `mailtrail_subscriber_paused` | `subscriber` |
+/// | `mailtrail_mails_total` | `source`, `outcome`: `feedback`, `repeated`, `unread`, `not_feedback`, `unreadable`, `failed`, or why it was refused |
+/// | `mailtrail_mail_events_total` | `source`, `outcome`: `new`, `known` |
+/// | `mailtrail_refused_recipients_total` | `source`, `cause`: `foreign`, `forged`, `malformed`, `unknown_key`, `retired_key`, `sender` |
+/// | `mailtrail_mail_connections_total` | `source`, `outcome`: `served`, `too_many`, `too_many_of_peer`, `too_slow`, `cut_off` |
+/// | `mailtrail_maildir_stuck` | `source` |
 /// | `mailtrail_request_duration_seconds` | `route`, `status` |
 ///
 /// ```
@@ -63,6 +68,8 @@ pub struct Metrics {
     projections: Vec<(Box<str>, HowFar)>,
     #[cfg(feature = "outbound")]
     subscribers: Vec<(Box<str>, HowItStands)>,
+    #[cfg(feature = "smtp")]
+    mails: super::mails::Mails,
     durations: Family<Labels, Histogram, fn() -> Histogram>,
     shown_to: Networks,
 }
@@ -71,7 +78,7 @@ pub struct Metrics {
 type HowItStands = Box<dyn Fn() -> Standing + Send + Sync>;
 type HowFar = Box<dyn Fn() -> Progress + Send + Sync>;
 /// Names and values.
-type Labels = Vec<(&'static str, String)>;
+pub(super) type Labels = Vec<(&'static str, String)>;
 
 impl Metrics {
     /// Of a store.
@@ -83,6 +90,8 @@ impl Metrics {
             projections: Vec::new(),
             #[cfg(feature = "outbound")]
             subscribers: Vec::new(),
+            #[cfg(feature = "smtp")]
+            mails: super::mails::Mails::default(),
             durations,
             shown_to: Networks::none(),
         }
@@ -115,6 +124,39 @@ impl Metrics {
         self
     }
 
+    /// With the mails of a source, as `lmtp`.
+    #[cfg(feature = "smtp")]
+    pub fn mail_intake(
+        mut self,
+        source: &str,
+        intake: Arc<mailtrail_smtp::intake::Intake>,
+    ) -> Self {
+        self.mails.intakes.push((source.into(), intake));
+        self
+    }
+
+    /// With the connections of a source.
+    #[cfg(feature = "smtp")]
+    pub fn mail_listener(
+        mut self,
+        source: &str,
+        connections: impl Fn() -> mailtrail_smtp::server::Connections + Send + Sync + 'static,
+    ) -> Self {
+        self.mails.listeners.push((source.into(), Box::new(connections)));
+        self
+    }
+
+    /// With a source that is a Maildir, and how it stands.
+    #[cfg(feature = "smtp")]
+    pub fn maildir(
+        mut self,
+        source: &str,
+        standing: impl Fn() -> mailtrail_smtp::intake::Standing + Send + Sync + 'static,
+    ) -> Self {
+        self.mails.maildirs.push((source.into(), Box::new(standing)));
+        self
+    }
+
     /// Shown to these networks, too.
     pub fn shown_to(mut self, networks: Networks) -> Self {
         self.shown_to = networks;
@@ -135,6 +177,8 @@ impl Metrics {
         self.put_projections(&mut registry);
         #[cfg(feature = "outbound")]
         self.put_subscribers(&mut registry);
+        #[cfg(feature = "smtp")]
+        self.mails.put(&mut registry);
         // Nobody can tell how far the log is while the store doesn't answer.
         if let Ok(head) = self.store.head().await {
             gauge(
@@ -235,10 +279,14 @@ impl Metrics {
     }
 }
 
-type Counters = Family<Labels, Counter>;
-type Gauges = Family<Labels, Gauge<u64, AtomicU64>>;
+pub(super) type Counters = Family<Labels, Counter>;
+pub(super) type Gauges = Family<Labels, Gauge<u64, AtomicU64>>;
 
-fn add<const N: usize>(family: &Counters, labels: [(&'static str, &str); N], count: u64) {
+pub(super) fn add<const N: usize>(
+    family: &Counters,
+    labels: [(&'static str, &str); N],
+    count: u64,
+) {
     let labels = labels.map(|(name, value)| (name, value.to_owned()));
     family.get_or_create(&labels.into()).inc_by(count);
 }

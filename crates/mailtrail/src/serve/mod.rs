@@ -6,6 +6,8 @@
 mod client;
 mod health;
 mod limits;
+#[cfg(feature = "smtp")]
+mod mails;
 mod metrics;
 mod networks;
 mod server;

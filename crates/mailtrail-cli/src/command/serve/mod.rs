@@ -2,13 +2,13 @@
 
 mod background;
 mod links;
+mod mail;
 mod ports;
 mod reports;
 mod subscribers;
 mod told;
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use clap::Args;
@@ -18,10 +18,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use self::links::Links;
 use self::reports::Reports;
 use self::subscribers::Subscribers;
-use self::told::{taken_no_more, tell_what_stands_still, tell_who_is_paused};
+use self::told::{
+    taken_no_more, tell_what_stands_still, tell_which_maildir_is_stuck, tell_who_is_paused,
+};
 use crate::check::Findings;
 use crate::failure::Failure;
 use crate::http::Http;
+use crate::intake::Intake;
 use crate::output;
 use crate::setup::Setup;
 
@@ -32,9 +35,8 @@ pub(crate) use self::ports::{Ports, Shown, webhook_intake};
 pub(crate) struct Serve {
     #[command(flatten)]
     http: Http,
-    /// Where bounce mails are taken, by LMTP.
-    #[arg(long, env = "MAILTRAIL_LMTP", default_value = "127.0.0.1:8024")]
-    lmtp: SocketAddr,
+    #[command(flatten)]
+    intake: Intake,
     /// The domain of the return paths.
     #[arg(long, env = "MAILTRAIL_RETURN_PATH_DOMAIN")]
     return_path_domain: Option<String>,
@@ -48,11 +50,12 @@ impl Serve {
         let mut config = setup.config()?;
         let http = self.http.or(config.http.clone());
         config.return_path_domain = self.return_path_domain.or(config.return_path_domain);
+        let domain = config.return_path_domain.clone().unwrap_or_default();
+        let intake = self.intake.or(config.intake.clone()).settings(&domain);
         if self.check {
-            return Findings::of(setup, &config, &http, self.lmtp).print(setup.json);
+            return Findings::of(setup, &config, &http, &intake).print(setup.json);
         }
         let http = http.settings()?;
-        let domain = config.return_path_domain.unwrap_or_default();
         let (mut stop, mut links) = (Stop::listen()?, Links::listen()?);
         let opened = setup.open().await?.require_ownership()?;
         let share = opened.share()?;
@@ -75,17 +78,24 @@ impl Serve {
             subscribers: subscribers.watched(),
             page: is_served.then(|| page.clone()),
         };
-        let ports = Ports::open(&opened, &config.webhook, &domain, http, self.lmtp, shown).await?;
+        let ports = Ports::open(&opened, &config.webhook, http, &intake, shown).await?;
         output::note(format!("webhooks and pixel on {scheme}://{}", ports.http));
-        output::note(format!("bounce mails by LMTP on {}", ports.lmtp.local_addr()));
+        output::note(format!("bounce mails by LMTP on {}", ports.mail.lmtp.local_addr()));
+        if let Some(smtp) = &ports.mail.smtp {
+            output::note(format!("bounce mails by SMTP on {}", smtp.local_addr()));
+        }
+        for folder in &intake.maildirs {
+            output::note(format!("bounce mails in {}", folder.display()));
+        }
         let base = is_here.then(|| format!("{scheme}://{}", ports.http));
-        let watched = reports.watched();
+        let (watched, maildirs) = (reports.watched(), ports.mail.watched());
         let ended = tokio::select! {
             () = stop.asked() => Ok(()),
             error = taken_no_more(&**opened.tracker.store()) => Err(error.into()),
             failure = links.tell(&page, base.as_deref()) => Err(failure),
             never = tell_what_stands_still(&watched) => match never {},
             never = tell_who_is_paused(&subscribers) => match never {},
+            never = tell_which_maildir_is_stuck(&maildirs) => match never {},
         };
         output::note("stopping: what was accepted is recorded");
         subscribers.stop();

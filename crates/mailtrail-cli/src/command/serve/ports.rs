@@ -8,17 +8,16 @@ use mailtrail::outbound::Standing;
 use mailtrail::page::OpenPage;
 use mailtrail::projection::Progress;
 use mailtrail::serve::{self, Metrics, health};
-use mailtrail::smtp::intake::LmtpIntake;
-use mailtrail::smtp::server::{Protocol, Running, Server};
 use mailtrail::webhook::track::Hits;
 use mailtrail::webhook::{Intake, router};
 use tokio::task::JoinHandle;
 
 use super::background::{block, expire, judge, tell_of_lost_hits, waiting};
-use crate::command::ingest::intake;
+use super::mail::Mail;
 use crate::failure::Failure;
 use crate::http::HttpSettings;
 use crate::https::Https;
+use crate::intake::IntakeSettings;
 use crate::output;
 use crate::provider::Webhook;
 use crate::setup::{Opened, random};
@@ -40,7 +39,7 @@ pub(crate) struct Shown {
 /// Everything that listens.
 pub(crate) struct Ports {
     pub(crate) http: SocketAddr,
-    pub(crate) lmtp: Running,
+    pub(crate) mail: Mail,
     server: serve::Running,
     hits: Arc<Hits>,
     alarm: JoinHandle<()>,
@@ -53,11 +52,11 @@ impl Ports {
     pub(crate) async fn open(
         opened: &Opened,
         webhooks: &[Webhook],
-        domain: &str,
         http: HttpSettings,
-        lmtp: SocketAddr,
+        mail: &IntakeSettings,
         shown: Shown,
     ) -> Result<Self, Failure> {
+        let mail = Mail::open(opened, mail).await?;
         let webhooks = Arc::new(webhook_intake(opened, webhooks)?);
         let hits = Arc::clone(webhooks.hits());
         let alarm = tokio::spawn(tell_of_lost_hits(Arc::clone(&hits)));
@@ -65,6 +64,7 @@ impl Ports {
         let mut metrics = Metrics::new(Arc::clone(store))
             .intake(Arc::clone(&webhooks))
             .shown_to(http.metrics_for);
+        metrics = mail.show(metrics);
         for (name, progress) in shown.projections {
             metrics = metrics.projection(&name, progress);
         }
@@ -78,13 +78,11 @@ impl Ports {
             .limits(http.limits)
             .tls(http.tls)
             .bind(http.listen)?;
-        let handler = LmtpIntake::new(Arc::new(intake(opened, domain)?));
-        let lmtp = Server::new(Protocol::Lmtp, handler).bind(lmtp).await?;
         let judge = tokio::spawn(judge(opened.clone()));
         let block = tokio::spawn(block(opened.clone()));
         let expire = tokio::spawn(expire(opened.clone()));
         let http = server.local_addr();
-        Ok(Self { http, lmtp, server, hits, alarm, judge, block, expire })
+        Ok(Self { http, mail, server, hits, alarm, judge, block, expire })
     }
 
     /// Whether no hit that was answered waits for the store.
@@ -108,7 +106,7 @@ impl Ports {
         self.judge.abort();
         self.block.abort();
         self.expire.abort();
-        self.lmtp.stop().await;
+        self.mail.close().await;
     }
 }
 

@@ -6,6 +6,7 @@ use mailtrail::core::store::AppendError;
 use mailtrail::core::{AppendBatch, EventStore};
 
 use super::background::LOOK_EVERY;
+use super::mail::Stands;
 use super::ports::Progressing;
 use super::subscribers::Subscribers;
 use crate::output;
@@ -60,6 +61,24 @@ pub(super) async fn tell_who_is_paused(subscribers: &Subscribers) -> Infallible 
                              `mailtrail subscriber resume {name}`"
                         )
                     },
+                ));
+                *told = now;
+            }
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Says in which Maildir mails wait that can't be taken, when that begins and when it ends.
+pub(super) async fn tell_which_maildir_is_stuck(maildirs: &[Stands]) -> Infallible {
+    let mut told = vec![None; maildirs.len()];
+    loop {
+        for (told, (name, standing)) in told.iter_mut().zip(maildirs) {
+            let now = standing().stuck;
+            if *told != now {
+                output::note(now.as_ref().map_or_else(
+                    || format!("{name} goes on"),
+                    |why| format!("mails wait in {name}, and are tried again: {why}"),
                 ));
                 *told = now;
             }

@@ -1,6 +1,7 @@
-//! Bounces on their way in: listeners and what misbehaves at them.
+//! Bounces on their way in: listeners, what misbehaves at them, and Maildirs.
 
 mod listeners;
+mod maildir;
 mod misbehaving;
 
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use mailtrail_classify::Classifier;
-use mailtrail_core::store::{AppendBatch, AppendError, Appended, Filter};
+use mailtrail_core::store::{AppendBatch, AppendError, Appended, Filter, RawStore};
 use mailtrail_core::token::{Key, Keys};
 use mailtrail_core::{DeliveryId, EventStore, Position};
 use mailtrail_memory::{MemoryRaw, MemoryStore};
@@ -41,6 +42,18 @@ impl Place {
         Self { store, raw, intake }
     }
 
+    /// Whether the bytes of each event's mail are kept.
+    pub(crate) async fn raw_of_all(&self) -> bool {
+        let page = self.store.read_all(&Filter::all(), Position::START, 1000).await.unwrap();
+        for envelope in &page.events {
+            let hash = envelope.fact().unwrap().raw.unwrap();
+            if self.raw.read(hash).await.unwrap().is_none() {
+                return false;
+            }
+        }
+        !page.events.is_empty()
+    }
+
     /// The types of all events, in order.
     pub(crate) async fn types(&self) -> Vec<String> {
         let page = self.store.read_all(&Filter::all(), Position::START, 1000).await.unwrap();
@@ -59,6 +72,11 @@ pub(crate) struct Ill {
 impl Ill {
     pub(crate) fn is_ill(&self, ill: bool) {
         self.ill.store(ill, Ordering::SeqCst);
+    }
+
+    /// Waits until it has refused something.
+    pub(crate) async fn was_asked(&self) {
+        self.asked.notified().await;
     }
 }
 
