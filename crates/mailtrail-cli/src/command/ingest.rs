@@ -1,5 +1,6 @@
 //! `ingest`: what came back, from files, folders and standard input.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,13 +9,14 @@ use bytes::Bytes;
 use clap::{Args, Subcommand};
 use mailtrail::core::event::EnvelopeLine;
 use mailtrail::core::store::{Appended, EventStoreExt};
-use mailtrail::smtp::intake::{Intake, Recorded};
+use mailtrail::smtp::intake::Intake;
 use mailtrail::smtp::return_path::ReturnPath;
 use mailtrail::webhook::Request;
 use mailtrail::webhook::provider::{Account, Reader, read_verified};
 use serde::Serialize;
 
 use crate::command::ingest_log::Log;
+use crate::command::ingest_mail::{Mail, MboxFiles};
 use crate::failure::Failure;
 use crate::output;
 use crate::provider::Webhook;
@@ -23,26 +25,17 @@ use crate::setup::{Opened, Setup};
 /// What came back.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Ingest {
-    /// Bounce mails: files, folders, or - for standard input.
+    /// Bounce mails: files, folders (also Maildirs), mbox files, or - for one on standard input, as a mail
+    /// server's pipe gives it.
     Mail(Mail),
+    /// Bounce mails in mbox files, or - for standard input.
+    Mbox(MboxFiles),
     /// Bodies of webhooks of a configured endpoint: files, folders, or -.
     Webhook(Bodies),
     /// Logs of mail servers: what became of each message.
     Log(Log),
     /// Events as JSON Lines: files, or -.
     Events(Files),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Mail {
-    #[command(flatten)]
-    files: Files,
-    /// Where the mails were delivered to: the return path, if it is known.
-    #[arg(long)]
-    recipient: Option<String>,
-    /// Refuse reports that did not come to a signed return path.
-    #[arg(long)]
-    require_token: bool,
 }
 
 #[derive(Debug, Args)]
@@ -62,17 +55,19 @@ pub(crate) struct Files {
 
 /// What a run came to.
 #[derive(Debug, Default, Serialize)]
-struct Counts {
-    inputs: u64,
+pub(crate) struct Counts {
+    pub(super) inputs: u64,
     new_events: u64,
     known_events: u64,
-    not_feedback: u64,
-    refused: u64,
-    unreadable: u64,
+    pub(super) not_feedback: u64,
+    pub(super) refused: u64,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) refused_by_cause: BTreeMap<&'static str, u64>,
+    pub(super) unreadable: u64,
 }
 
 impl Counts {
-    fn add(&mut self, appended: &Appended) {
+    pub(super) fn add(&mut self, appended: &Appended) {
         let new = appended.new_events();
         self.new_events += u64::try_from(new).unwrap_or(u64::MAX);
         self.known_events += u64::try_from(appended.events.len() - new).unwrap_or(u64::MAX);
@@ -106,43 +101,22 @@ impl Counts {
 
 impl Ingest {
     pub(crate) async fn run(self, setup: &Setup) -> Result<(), Failure> {
+        if let Self::Mail(mail) = &self
+            && mail.is_pipe()
+        {
+            // Whatever it is that doesn't work, a mail server must keep the mail and try again.
+            let taken = async { mail.run(&setup.open().await?, setup).await };
+            return taken.await.map_err(|failure| failure.with_code(75))?.finish(setup.json);
+        }
         let opened = setup.open().await?;
         let counts = match self {
             Self::Log(log) => return log.run(&opened, setup.json).await,
             Self::Mail(mail) => mail.run(&opened, setup).await?,
+            Self::Mbox(files) => files.run(&opened, setup).await?,
             Self::Webhook(bodies) => bodies.run(&opened, setup).await?,
             Self::Events(files) => files.events(&opened).await?,
         };
         counts.finish(setup.json)
-    }
-}
-
-impl Mail {
-    async fn run(&self, opened: &Opened, setup: &Setup) -> Result<Counts, Failure> {
-        let domain = setup.config()?.return_path_domain.unwrap_or_default();
-        let mut intake = intake(opened, &domain)?;
-        if self.require_token {
-            intake = intake.require_token();
-        }
-        let mut counts = Counts::default();
-        for file in self.files.all()? {
-            counts.inputs += 1;
-            match intake.record(read(&file)?.into(), self.recipient.as_deref()).await {
-                Ok(Recorded::Feedback(appended) | Recorded::Unread(appended)) => {
-                    counts.add(&appended);
-                }
-                Ok(Recorded::Refused(why)) => {
-                    counts.refused += 1;
-                    output::note(format!("{}: refused: {why}", file.display()));
-                }
-                Ok(_) => counts.not_feedback += 1,
-                Err(error @ mailtrail::smtp::intake::IntakeError::Read(_)) => {
-                    counts.unreadable(&file, &error);
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(counts)
     }
 }
 
@@ -196,6 +170,21 @@ impl Files {
             }
         }
         Ok(all)
+    }
+
+    /// Whether it reads what a program writes to it.
+    pub(super) fn is_pipe(&self) -> bool {
+        self.files.iter().any(|file| file == Path::new("-"))
+    }
+
+    /// The same, and of a Maildir the mails in `new/` and `cur/`.
+    pub(super) fn mails(&self) -> Result<Vec<PathBuf>, Failure> {
+        let is_maildir = |path: &PathBuf| path.join("new").is_dir() && path.join("cur").is_dir();
+        let parts = self.files.iter().flat_map(|path| match is_maildir(path) {
+            true => vec![path.join("cur"), path.join("new")],
+            false => vec![path.clone()],
+        });
+        Self { files: parts.collect() }.all()
     }
 
     async fn events(&self, opened: &Opened) -> Result<Counts, Failure> {

@@ -7,6 +7,7 @@ mod export;
 mod import;
 pub(crate) mod ingest;
 mod ingest_log;
+mod ingest_mail;
 mod keys;
 mod migrate;
 mod parse;

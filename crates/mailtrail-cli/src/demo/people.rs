@@ -125,7 +125,7 @@ async fn bring(
         ComesBack::Mail(template) => {
             let mail = fill(template, message);
             std::fs::write(copy, &mail)?;
-            bounce(&message.envelope.mail_from, &mail, ports.lmtp.local_addr()).await
+            bounce(&message.envelope.mail_from, &mail, ports.mail.lmtp.local_addr()).await
         }
         ComesBack::Webhook(kind) => webhook(message, kind, opened, ports.http).await,
     }

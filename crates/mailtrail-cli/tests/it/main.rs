@@ -5,6 +5,7 @@ mod audit;
 mod bad_days;
 mod damage;
 mod following;
+mod intake;
 mod keys;
 mod killed;
 mod large;

@@ -202,7 +202,7 @@ fn tail_prints_what_is_stored_while_it_runs() {
 }
 
 /// What a mail server says that took the message and could not deliver it.
-fn delivery_report() -> String {
+pub(crate) fn delivery_report() -> String {
     [
         "From: MAILER-DAEMON@mx.a.example",
         "To: office@school.example",

@@ -45,7 +45,7 @@ impl Maildir {
     async fn run(mut self, standing: Arc<Mutex<Standing>>, mut stop: watch::Receiver<bool>) {
         let new = self.folder.part(Part::New);
         let wake = Wake::new(&new);
-        let mut failures = 0;
+        let mut failures: u32 = 0;
         loop {
             wake.watch(&new);
             let taken = tokio::select! {
