@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use clap::{Args, Subcommand};
@@ -106,7 +107,9 @@ impl Ingest {
         {
             // Whatever it is that doesn't work, a mail server must keep the mail and try again.
             let taken = async { mail.run(&setup.open().await?, setup).await };
-            return taken.await.map_err(|failure| failure.with_code(75))?.finish(setup.json);
+            let taken = tokio::time::timeout(PIPE_WITHIN, taken).await;
+            let counts = taken.map_err(|_| Failure::again("the store gave no answer in time"))?;
+            return counts.map_err(|failure| failure.with_code(75))?.finish(setup.json);
         }
         let opened = setup.open().await?;
         let counts = match self {
@@ -239,5 +242,7 @@ pub(crate) fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(file).map_err(|error| Failure::input(format!("{}: {error}", file.display())))
 }
 
+/// Less than mail servers give a command before they take it for failed for good: Postfix gives 1,000 s.
+const PIPE_WITHIN: Duration = Duration::from_secs(300);
 /// Events recorded at once.
 const BATCH: usize = 1_000;

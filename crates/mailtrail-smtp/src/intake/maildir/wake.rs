@@ -35,7 +35,7 @@ impl Wake {
     pub(super) async fn woken(&self) {
         let Some(descriptor) = &self.0 else { return std::future::pending().await };
         if descriptor.readable().await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
         let mut events = [0; 4096];
         while descriptor.try_read(&mut events).is_ok_and(|bytes| bytes > 0) {}

@@ -65,13 +65,13 @@ impl Place {
 #[derive(Debug, Default)]
 pub(crate) struct Ill {
     store: MemoryStore,
-    ill: AtomicBool,
+    refuses: AtomicBool,
     asked: Notify,
 }
 
 impl Ill {
     pub(crate) fn is_ill(&self, ill: bool) {
-        self.ill.store(ill, Ordering::SeqCst);
+        self.refuses.store(ill, Ordering::SeqCst);
     }
 
     /// Waits until it has refused something.
@@ -87,7 +87,7 @@ impl Otherwise for Ill {
     }
 
     async fn append(&self, batch: AppendBatch) -> Result<Appended, AppendError> {
-        if self.ill.load(Ordering::SeqCst) {
+        if self.refuses.load(Ordering::SeqCst) {
             self.asked.notify_one();
             return Err(AppendError::Unavailable { cause: "no space left".into() });
         }
