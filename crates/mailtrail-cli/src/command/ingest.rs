@@ -183,9 +183,12 @@ impl Files {
     /// The same, and of a Maildir the mails in `new/` and `cur/`.
     pub(super) fn mails(&self) -> Result<Vec<PathBuf>, Failure> {
         let is_maildir = |path: &PathBuf| path.join("new").is_dir() && path.join("cur").is_dir();
-        let parts = self.files.iter().flat_map(|path| match is_maildir(path) {
-            true => vec![path.join("cur"), path.join("new")],
-            false => vec![path.clone()],
+        let parts = self.files.iter().flat_map(|path| {
+            if is_maildir(path) {
+                vec![path.join("cur"), path.join("new")]
+            } else {
+                vec![path.clone()]
+            }
         });
         Self { files: parts.collect() }.all()
     }

@@ -18,7 +18,7 @@ pub(crate) struct Mail {
     #[command(flatten)]
     files: Files,
     #[command(flatten)]
-    to: Delivered,
+    to: To,
 }
 
 #[derive(Debug, Args)]
@@ -26,12 +26,12 @@ pub(crate) struct MboxFiles {
     #[command(flatten)]
     files: Files,
     #[command(flatten)]
-    to: Delivered,
+    to: To,
 }
 
 /// Where the mails were delivered to, and what that must prove.
 #[derive(Debug, Args)]
-struct Delivered {
+struct To {
     /// Where the mails were delivered to: the return path, if it is known.
     #[arg(long)]
     recipient: Option<String>,
@@ -53,7 +53,7 @@ struct Delivered {
 struct Taking<'a> {
     opened: &'a Opened,
     intake: Intake,
-    to: &'a Delivered,
+    to: &'a To,
     counts: Counts,
 }
 
@@ -88,7 +88,7 @@ impl MboxFiles {
 }
 
 impl<'a> Taking<'a> {
-    fn new(opened: &'a Opened, setup: &Setup, to: &'a Delivered) -> Result<Self, Failure> {
+    fn new(opened: &'a Opened, setup: &Setup, to: &'a To) -> Result<Self, Failure> {
         let domain = setup.config()?.return_path_domain.unwrap_or_default();
         let mut intake = intake(opened, &domain)?;
         if to.require_token {
@@ -105,10 +105,12 @@ impl<'a> Taking<'a> {
     async fn file(&mut self, file: &Path) -> Result<(), Failure> {
         let name = file.display().to_string();
         let open = File::open(file).map_err(|error| Failure::input(format!("{name}: {error}")))?;
-        match bounded(open)? {
-            Some(mail) => self.take(&name, mail).await.map(|_| ()),
-            None => Ok(self.too_large(&name)),
+        if let Some(mail) = bounded(open)? {
+            self.take(&name, mail).await?;
+        } else {
+            self.too_large(&name);
         }
+        Ok(())
     }
 
     async fn mbox(&mut self, file: &Path) -> Result<(), Failure> {
@@ -132,7 +134,8 @@ impl<'a> Taking<'a> {
     /// What a mail server hands over is nowhere else: what is not recorded is kept raw.
     async fn piped(&mut self) -> Result<(), Failure> {
         let Some(mail) = bounded(std::io::stdin().lock())? else {
-            return Ok(self.too_large("-"));
+            self.too_large("-");
+            return Ok(());
         };
         let mail = without_from_line(&mail).to_vec();
         if !self.take("-", mail.clone()).await? && !mail.is_empty() {
@@ -173,7 +176,7 @@ impl<'a> Taking<'a> {
     }
 }
 
-impl Delivered {
+impl To {
     /// Where a mail was delivered to, by whoever can say so.
     fn of(&self, intake: &Intake, mail: &[u8], is_piped: bool) -> Option<String> {
         if self.recipient.is_some() {

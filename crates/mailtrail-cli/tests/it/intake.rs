@@ -263,7 +263,7 @@ fn an_mbox_is_read_mail_by_mail_and_again_without_harm() {
     let mut mbox = String::new();
     for mail in [format!("{trace}{}", report(1)), "broken".into(), format!("{trace}{}", report(2))]
     {
-        mbox += &format!("{parted}{}\n\n", mail.replace("\r\n", "\n"));
+        mbox += &[parted, &mail.replace("\r\n", "\n"), "\n\n"].concat();
     }
     fs::write(folder.join("bounces"), &mbox).unwrap();
     for (what, new) in [("mail", 2), ("mbox", 0)] {

@@ -9,12 +9,15 @@ use prometheus_client::registry::Registry;
 
 use super::metrics::{Counters, Gauges, add};
 
+/// What is asked again whenever it is to be shown.
+type Asked<T> = Box<dyn Fn() -> T + Send + Sync>;
+
 /// The sources of mails, each by its name.
 #[derive(Default)]
 pub(super) struct Mails {
     pub(super) intakes: Vec<(Box<str>, Arc<Intake>)>,
-    pub(super) listeners: Vec<(Box<str>, Box<dyn Fn() -> Connections + Send + Sync>)>,
-    pub(super) maildirs: Vec<(Box<str>, Box<dyn Fn() -> Standing + Send + Sync>)>,
+    pub(super) listeners: Vec<(Box<str>, Asked<Connections>)>,
+    pub(super) maildirs: Vec<(Box<str>, Asked<Standing>)>,
 }
 
 impl Mails {

@@ -1,5 +1,7 @@
 //! One client's connection.
 
+mod replies;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,6 +12,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use self::replies::{
+    BARE_LF, GOODBYE, HELLO_FIRST, HELP, MAIL_FIRST, NOT_VERIFIED, ONE_AT_A_TIME, RECIPIENT_FIRST,
+    RESET, SAY_EHLO, SAY_LHLO, SENDER_TAKEN, STOPPING, TOO_LARGE, TOO_LONG, TOO_MANY,
+    TOO_MANY_REFUSED, TOO_MUCH_JUNK, TOO_SLOW,
+};
 use crate::server::command::{Command, Hello, Mail, NEEDS_SMTPUTF8};
 use crate::server::data::Undotter;
 use crate::server::envelope::{Envelope, Protocol, Recipient};
@@ -339,27 +346,6 @@ async fn passed(deadline: Option<Instant>) {
 /// How long what a client still sends is read after its last reply, and how much.
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 1024 * 1024;
-
-const GOODBYE: Reply = Reply::fixed(221, (2, 0, 0), "goodbye");
-const RESET: Reply = Reply::fixed(250, (2, 0, 0), "forgotten");
-const SENDER_TAKEN: Reply = Reply::fixed(250, (2, 1, 0), "sender taken");
-const NOT_VERIFIED: Reply = Reply::fixed(252, (2, 5, 0), "send mail and see");
-const HELP: Reply = Reply::fixed(214, (2, 0, 0), "see RFC 5321");
-const STOPPING: Reply = Reply::fixed(421, (4, 3, 2), "stopping, come again");
-const TOO_SLOW: Reply = Reply::fixed(421, (4, 4, 2), "that took too long");
-const TOO_MUCH_JUNK: Reply = Reply::fixed(421, (4, 7, 0), "too many commands without a message");
-const TOO_MANY_REFUSED: Reply =
-    Reply::fixed(421, (4, 7, 0), "too many recipients that are not here");
-const TOO_MANY: Reply = Reply::fixed(452, (4, 5, 3), "too many recipients");
-const TOO_LONG: Reply = Reply::fixed(500, (5, 5, 2), "line too long");
-const BARE_LF: Reply = Reply::fixed(500, (5, 5, 2), "a line ends in CR LF");
-const SAY_LHLO: Reply = Reply::fixed(500, (5, 5, 1), "this is LMTP: say LHLO");
-const SAY_EHLO: Reply = Reply::fixed(500, (5, 5, 1), "this is SMTP: say EHLO");
-const HELLO_FIRST: Reply = Reply::fixed(503, (5, 5, 1), "say hello first");
-const ONE_AT_A_TIME: Reply = Reply::fixed(503, (5, 5, 1), "one message at a time");
-const MAIL_FIRST: Reply = Reply::fixed(503, (5, 5, 1), "MAIL FROM comes first");
-const RECIPIENT_FIRST: Reply = Reply::fixed(503, (5, 5, 1), "no recipient was taken");
-const TOO_LARGE: Reply = Reply::fixed(552, (5, 3, 4), "message too large");
 
 #[cfg(test)]
 mod tests;
