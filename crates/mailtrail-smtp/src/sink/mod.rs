@@ -39,6 +39,7 @@
 //! ```
 
 mod mailbox;
+mod mx;
 mod script;
 
 use std::net::SocketAddr;
@@ -49,6 +50,7 @@ use tokio::sync::Mutex;
 
 use crate::server::{BindError, Envelope, Limits, Protocol, Reply, Running, Server};
 use mailbox::Mailboxes;
+pub use mx::{Act, Conduct, Mx, Stage, Taken};
 pub use script::Script;
 
 /// A running sink. The [module](self) has an example.
