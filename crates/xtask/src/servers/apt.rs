@@ -39,8 +39,8 @@ fn no_service(project: &Project) -> Result<()> {
 }
 
 /// Downloads a package and the libraries that this system lacks for it, and unpacks all into one
-/// folder. Changes nothing else: the package lists lie below the target folder, too.
-pub(super) fn unpack(project: &Project, package: &str) -> Result<PathBuf> {
+/// folder in this one. Changes nothing else: the package lists lie below the target folder, too.
+pub(super) fn unpack(project: &Project, package: &str, folder: &Path) -> Result<PathBuf> {
     for name in ["apt-get", "apt-cache", "dpkg", "dpkg-query"] {
         ensure!(project.program(name).is_some(), "this system has no {name} to unpack it with");
     }
@@ -74,7 +74,7 @@ pub(super) fn unpack(project: &Project, package: &str) -> Result<PathBuf> {
     ))?;
     let mut wanted = vec![package];
     wanted.extend(libraries(&depends).filter(|library| !is_installed(project, library)));
-    let root = home.join(package).join("root");
+    let root = folder.join("root");
     fs::create_dir_all(&root)?;
     for name in wanted {
         let before = archives(&lists.join("cache"))?;

@@ -1,6 +1,8 @@
-//! The programs of others that tests start: Postfix, strace, DuckDB and a browser; and axe-core, which runs in it.
+//! The programs of others that tests start: three mail servers, strace, DuckDB and a browser; and axe-core,
+//! which runs in it.
 
 mod apt;
+mod cage;
 mod npm;
 mod pip;
 
@@ -10,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
+use cage::Cage;
 
 use crate::project::{Project, variable};
 use crate::{output, process};
@@ -18,6 +21,10 @@ use crate::{output, process};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Server {
     Postfix,
+    /// The folder that it sees as the whole system.
+    Exim,
+    /// The folder that it sees as the whole system.
+    OpenSmtpd,
     Strace,
     /// A Python that has it.
     DuckDb,
@@ -35,13 +42,22 @@ pub(crate) struct Servers {
 }
 
 impl Server {
-    const ALL: [Self; 5] =
-        [Self::Postfix, Self::Strace, Self::DuckDb, Self::Chromedriver, Self::Axe];
+    const ALL: [Self; 7] = [
+        Self::Postfix,
+        Self::Exim,
+        Self::OpenSmtpd,
+        Self::Strace,
+        Self::DuckDb,
+        Self::Chromedriver,
+        Self::Axe,
+    ];
 
     /// The command.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Postfix => "postfix",
+            Self::Exim => "exim",
+            Self::OpenSmtpd => "opensmtpd",
             Self::Strace => "strace",
             Self::DuckDb => "duckdb",
             Self::Chromedriver => "chromedriver",
@@ -51,13 +67,28 @@ impl Server {
 
     /// The package that holds it.
     fn package(self) -> &'static str {
-        if self == Self::Chromedriver { "chromium-driver" } else { self.name() }
+        match self {
+            Self::Exim => "exim4-daemon-light",
+            Self::Chromedriver => "chromium-driver",
+            _ => self.name(),
+        }
+    }
+
+    /// What it needs to run without being installed beside a Postfix, if it does.
+    fn cage(self) -> Option<&'static Cage> {
+        match self {
+            Self::Exim => Some(&cage::EXIM),
+            Self::OpenSmtpd => Some(&cage::OPENSMTPD),
+            _ => None,
+        }
     }
 
     /// The variable that tells tests where it is.
     fn variable(self) -> &'static str {
         match self {
             Self::Postfix => "MAILTRAIL_POSTFIX",
+            Self::Exim => "MAILTRAIL_EXIM",
+            Self::OpenSmtpd => "MAILTRAIL_OPENSMTPD",
             Self::Strace => "MAILTRAIL_STRACE",
             Self::DuckDb => "MAILTRAIL_DUCKDB",
             Self::Chromedriver => "MAILTRAIL_CHROMEDRIVER",
@@ -77,6 +108,8 @@ impl Server {
                     &["-d", "-h", "mail_version"],
                 ))?;
             }
+            Self::Exim => cage::EXIM.trial(project, path, &["-bV"])?,
+            Self::OpenSmtpd => cage::OPENSMTPD.trial(project, path, &["-n"])?,
             Self::Strace => {
                 process::capture(arguments(
                     process::command(project, path),
@@ -108,9 +141,7 @@ impl Server {
         let template = match self {
             Self::Postfix => include_str!("postfix.sh"),
             Self::Strace => include_str!("strace.sh"),
-            Self::DuckDb | Self::Chromedriver | Self::Axe => {
-                anyhow::bail!("it is not unpacked by Debian's tools")
-            }
+            _ => anyhow::bail!("it is no command of a package that is unpacked"),
         };
         let script = template
             .replace("@ROOT@", &root.display().to_string())
@@ -136,6 +167,7 @@ impl Server {
         let folder = project.target("servers").join(self.name());
         folder.join(match self {
             Self::Postfix | Self::Strace | Self::Chromedriver => format!("bin/{}", self.name()),
+            Self::Exim | Self::OpenSmtpd => "root".to_owned(),
             Self::DuckDb => "bin/python".to_owned(),
             Self::Axe => "node_modules/axe-core/axe.min.js".to_owned(),
         })
@@ -146,16 +178,21 @@ impl Server {
         let unpacked = self.unpacked(project);
         let path = variable(self.variable())
             .map(PathBuf::from)
-            .or_else(|| project.program(self.name()).filter(|_| self.is_of_debian()))
-            .or_else(|| unpacked.is_file().then_some(unpacked))
+            .or_else(|| project.program(self.name()).filter(|_| self.is_installed()))
+            .or_else(|| self.is_unpacked(&unpacked).then_some(unpacked))
             .context("it is neither on the PATH nor below target/servers")?;
         self.trial(project, &path).with_context(|| format!("{} can't be used", path.display()))?;
         Ok(path)
     }
 
-    /// Whether a Debian package holds it; else `PyPI` or npm does.
-    fn is_of_debian(self) -> bool {
-        !matches!(self, Self::DuckDb | Self::Axe)
+    /// Whether it may be installed for the system: what conflicts with another of them isn't, nor
+    /// what is of `PyPI` or npm.
+    fn is_installed(self) -> bool {
+        !matches!(self, Self::Exim | Self::OpenSmtpd | Self::DuckDb | Self::Axe)
+    }
+
+    fn is_unpacked(self, path: &Path) -> bool {
+        if self.cage().is_some() { cage::is_complete(path) } else { path.is_file() }
     }
 
     /// Unpacks its package and tries it.
@@ -172,8 +209,13 @@ impl Server {
                 npm::unpack(project, &folder)?;
                 self.unpacked(project)
             }
+            Self::Exim | Self::OpenSmtpd => {
+                let root = apt::unpack(project, self.package(), &folder)?;
+                self.cage().context("it has no cage")?.build(project, &root)?;
+                root
+            }
             Self::Postfix | Self::Strace | Self::Chromedriver => {
-                self.wrap(project, &apt::unpack(project, self.package())?)?
+                self.wrap(project, &apt::unpack(project, self.package(), &folder)?)?
             }
         };
         self.trial(project, &path).context("its unpacked package can't be used")?;
@@ -195,8 +237,8 @@ impl Servers {
     pub(crate) fn provide(project: &Project, install: bool) -> Self {
         let mut servers = Self::locate(project);
         let missing: Vec<Server> = servers.missing.drain(..).map(|(server, _)| server).collect();
-        let of_debian = missing.iter().filter(|server| server.is_of_debian());
-        let names: Vec<&str> = of_debian.map(|server| server.package()).collect();
+        let installed = missing.iter().filter(|server| server.is_installed());
+        let names: Vec<&str> = installed.map(|server| server.package()).collect();
         if install
             && !names.is_empty()
             && let Err(error) = apt::install(project, &names)
