@@ -17,5 +17,6 @@ mod forgotten;
 mod liars_week;
 mod no_email_selected;
 mod real_postfix;
+mod real_servers;
 mod relays_log;
 mod rows_add_up;

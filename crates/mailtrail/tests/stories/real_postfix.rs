@@ -2,6 +2,7 @@
 //! by LMTP, name their deliveries by the signed return path, and the Email Log says what happened.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -63,7 +64,7 @@ async fn broadcast(test: &str, talks_to: TalksTo, expected: &[(&str, Row)]) {
     });
     let plan = Broadcast::new("b".parse().unwrap(), "general".parse().unwrap());
     tracker.plan(plan, contacts).await.unwrap();
-    send(&tracker, &keys, &postfix, talks_to).await;
+    send(&tracker, &keys, postfix.smtp_addr(), talks_to).await;
 
     let wanted: BTreeMap<&str, Row> = expected.iter().copied().collect();
     let until = Instant::now() + Duration::from_secs(90);
@@ -83,8 +84,7 @@ async fn broadcast(test: &str, talks_to: TalksTo, expected: &[(&str, Row)]) {
     sink.stop().await;
 }
 
-pub(crate) async fn send(tracker: &Tracker, keys: &Keys, postfix: &Postfix, talks_to: TalksTo) {
-    let addr = postfix.smtp_addr();
+pub(crate) async fn send(tracker: &Tracker, keys: &Keys, addr: SocketAddr, talks_to: TalksTo) {
     let relay = Relay::new(addr.ip().to_string(), addr.port()).talks_to(talks_to);
     let tracker_ids = tracker.clone();
     let random = Box::new(move || {

@@ -53,7 +53,7 @@ async fn a_row_sent_through_a_relay_without_dsn_becomes_delivered_from_its_log_a
     let tracker = Tracker::builder(SledStore::temporary().unwrap()).open();
     let keys = Keys::new(Key::new(1, [7; 32]));
     plan(&tracker).await;
-    send(&tracker, &keys, &postfix, TalksTo::Relay).await;
+    send(&tracker, &keys, postfix.smtp_addr(), TalksTo::Relay).await;
     let sent = EXPECTED.map(|(address, _)| (address.to_owned(), (Status::Sent, None, 0)));
     assert_eq!(email_log(&tracker).await, BTreeMap::from(sent));
 

@@ -1,0 +1,82 @@
+//! Our intake, which keeps what came for the repository's fixtures if asked: `MAILTRAIL_CAPTURE=1`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use mailtrail::smtp::intake::LmtpIntake;
+use mailtrail::smtp::server::{Answer, Envelope, Handler, Recipient, Reply};
+
+use crate::support::relay::Kind;
+
+#[derive(Clone)]
+pub(crate) struct Watch {
+    intake: LmtpIntake,
+    fixtures: Option<Arc<Fixtures>>,
+}
+
+struct Fixtures {
+    reports: PathBuf,
+    log: PathBuf,
+}
+
+impl Watch {
+    pub(crate) fn new(kind: Kind, intake: LmtpIntake) -> Self {
+        let fixtures = std::env::var_os("MAILTRAIL_CAPTURE").map(|_| Arc::new(Fixtures::of(kind)));
+        Self { intake, fixtures }
+    }
+
+    /// What the relay has logged, without the lines about what it does for itself.
+    pub(crate) fn keep_log(&self, log: &str) {
+        if let Some(fixtures) = &self.fixtures {
+            let lines = log.lines().filter(|line| !line.contains(" queue run: pid="));
+            let log: String = lines.map(|line| format!("{line}\n")).collect();
+            fs::write(&fixtures.log, log).unwrap();
+        }
+    }
+}
+
+impl Fixtures {
+    /// In place of the former ones.
+    fn of(kind: Kind) -> Self {
+        let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let (server, log) = match kind {
+            Kind::Postfix => ("postfix", "real-3.7-table.log"),
+            Kind::Exim => ("exim", "real-4.96-table.log"),
+            Kind::OpenSmtpd => ("opensmtpd", "real-6.8-table.log"),
+        };
+        let reports = crates.join("mailtrail-bounce/tests/golden/servers").join(server);
+        drop(fs::remove_dir_all(&reports));
+        fs::create_dir_all(&reports).unwrap();
+        let log = crates.join("mailtrail-maillog/tests/golden").join(server).join(log);
+        Self { reports, log }
+    }
+
+    /// By whom it is about and what was done, the first of each.
+    fn keep(&self, mail: &[u8]) {
+        let text = String::from_utf8_lossy(mail);
+        let about = text.split_once("ann@").and_then(|(_, rest)| rest.split_once(".example"));
+        let action = text.lines().find_map(|line| line.strip_prefix("Action: "));
+        let (about, action) = (about.map_or("nobody", |(name, _)| name), action.unwrap_or("words"));
+        let file = self.reports.join(format!("{about}-{}.eml", action.trim()));
+        if !file.exists() {
+            fs::write(file, text.replace("\r\n", "\n")).unwrap();
+        }
+    }
+}
+
+#[async_trait]
+impl Handler for Watch {
+    async fn recipient(&self, envelope: &Envelope, recipient: &Recipient) -> Reply {
+        self.intake.recipient(envelope, recipient).await
+    }
+
+    async fn message(&self, envelope: Envelope, message: Bytes) -> Answer {
+        if let Some(fixtures) = &self.fixtures {
+            fixtures.keep(&message);
+        }
+        self.intake.message(envelope, message).await
+    }
+}
