@@ -86,6 +86,24 @@ fn complete(recipient: &mut Recipient, text: &str) {
     let said = status::specific(reply.enhanced_code).filter(of_class);
     recipient.enhanced_code =
         status::specific(recipient.enhanced_code).or(said).or(recipient.enhanced_code);
+    recipient.action = meant(recipient, text);
+}
+
+/// What was done, where the notice shows that the report calls it by another name.
+fn meant(recipient: &Recipient, text: &str) -> Action {
+    let is_expired =
+        recipient.enhanced_code.is_some_and(|code| (code.subject(), code.detail()) == (4, 7));
+    match recipient.action {
+        // OpenSMTPD: 4.4.7, and nobody tries any more. Others use that code while they try.
+        Action::Delayed if is_expired && text.eq_ignore_ascii_case("envelope expired") => {
+            Action::Failed
+        }
+        // Exim has this word for all that it has no more to do with.
+        Action::Delivered if text.starts_with("(relayed to non-DSN-aware mailer") => {
+            Action::Relayed
+        }
+        action => action,
+    }
 }
 
 /// The recipients of a notice that is no delivery report; none if the mail is no such notice.

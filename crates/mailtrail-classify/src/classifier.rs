@@ -1,5 +1,7 @@
 //! Texts and codes to a reason: which goes before which, and who is to blame.
 
+use std::borrow::Cow;
+
 use mailtrail_core::diagnosis::{Diagnosis, Fault};
 use mailtrail_core::reason::{Group, Reason};
 use sha2::{Digest, Sha256};
@@ -169,9 +171,18 @@ impl Classifier {
 
     /// Reads a reply.
     pub fn classify(&self, reply: &Reply) -> Verdict {
-        let mut verdict = self.decide(reply);
-        verdict.soften(reply);
+        let reply = self.heard(reply);
+        let mut verdict = self.decide(&reply);
+        verdict.soften(&reply);
         verdict
+    }
+
+    /// The server's own words, without those of a relay that gave up after them, if they say why.
+    pub(crate) fn heard<'r>(&self, reply: &'r Reply) -> Cow<'r, Reply> {
+        match reply.before_expiry() {
+            Some(own) if self.decide(&own).reason.is_known() => Cow::Owned(own),
+            Some(_) | None => Cow::Borrowed(reply),
+        }
     }
 
     fn decide(&self, reply: &Reply) -> Verdict {

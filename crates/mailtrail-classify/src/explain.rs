@@ -29,6 +29,7 @@ pub struct Ground {
 impl Classifier {
     /// What speaks for a reading: the first is what [`classify`](Self::classify) gives.
     pub fn explain(&self, reply: &Reply) -> Vec<Ground> {
+        let reply = &*self.heard(reply);
         let holding = self.holding(reply);
         let rules = holding.iter().filter_map(|index| self.rule(*index));
         let (over, plain): (Vec<_>, Vec<_>) = rules.partition(|rule| rule.goes_over_code(reply));

@@ -112,12 +112,30 @@ const fn is_of_word(byte: u8) -> bool {
 }
 
 impl Reply {
-    /// Whether its codes say that the same may succeed later; the enhanced code goes first.
+    /// Whether its codes say that the same may succeed later; the enhanced code goes first, if it says
+    /// more than its class: a relay that tries again calls a 521 `4.0.0`.
+    ///
+    /// ```
+    /// use mailtrail_classify::Reply;
+    /// use mailtrail_core::diagnosis::ReplyCode;
+    /// assert!(Reply::parse("550 4.2.2 mailbox full").is_transient());
+    /// let code = "4.0.0".parse().ok();
+    /// assert!(!Reply::new(ReplyCode::new(521), code, "no mail here").is_transient());
+    /// assert!(Reply::new(None, code, "no mail here").is_transient());
+    /// ```
     pub fn is_transient(&self) -> bool {
-        match self.enhanced_code {
-            Some(code) => code.class() == 4,
-            None => self.reply_code.is_some_and(ReplyCode::is_transient),
+        let says_more = |code: &EnhancedCode| code.subject() != 0 || code.detail() != 0;
+        match (self.enhanced_code, self.reply_code) {
+            (Some(code), None) => code.class() == 4,
+            (Some(code), Some(_)) if says_more(&code) => code.class() == 4,
+            (_, reply_code) => reply_code.is_some_and(ReplyCode::is_transient),
         }
+    }
+
+    /// A server's reply behind which Exim says when it gave up (`REPLY: retry timeout exceeded`).
+    pub(crate) fn before_expiry(&self) -> Option<Self> {
+        let own = self.text.trim_end().strip_suffix(": retry timeout exceeded")?;
+        (!own.trim().is_empty()).then(|| Self { text: own.to_owned(), ..self.clone() })
     }
 }
 

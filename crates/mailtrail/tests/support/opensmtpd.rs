@@ -41,11 +41,17 @@ impl OpenSmtpd {
         self.smtp_addr
     }
 
-    /// Its log as syslog has it: what it says in the foreground lacks time, host and program.
+    /// Its log as rsyslog has it: what it says in the foreground lacks time, host and program, and
+    /// replies of several lines take several lines.
     pub(crate) fn log(&self) -> String {
-        let log = self.cage.log(None);
-        let line = |line: &str| format!("Nov 27 12:00:00 relay smtpd[77]: {line}\n");
-        log.lines().map(line).collect()
+        let mut log = String::new();
+        for line in self.cage.log(None).lines() {
+            let follows = line.get(..3).is_some_and(|code| code.parse::<u16>().is_ok())
+                && matches!(line.get(3..4), Some(" " | "-"));
+            log += if follows { "#012" } else { "\nNov 27 12:00:00 relay smtpd[77]: " };
+            log += line;
+        }
+        log + "\n"
     }
 }
 
@@ -70,7 +76,7 @@ fn hurry(cage: &Cage, stopped: mpsc::Receiver<()>) -> Result<JoinHandle<()>, Not
     }))
 }
 
-/// One message a connection; no DNS, no TLS, and no pauses between connections to one host.
+/// No DNS, no TLS, and no pauses between connections to one host.
 fn conf(config: &RelayConfig, smtp_addr: SocketAddr) -> String {
     let (lifetime, warns) = (config.lifetime.as_secs(), config.warns_after.as_secs());
     let (bounces, lmtp) = (&config.return_path_domain, config.lmtp);
@@ -81,8 +87,11 @@ bounce warn-interval {warns}s
 mta limit conn-delay-route 0
 mta limit reconn-delay-route 0
 mta limit max-conn-per-source 200
+mta limit max-conn-per-connector 50
+mta limit max-conn-per-relay 50
+mta limit max-conn-per-route 50
+mta limit max-conn-per-host 50
 mta limit session-keepalive 0
-mta limit session-mail-max 1
 listen on {ip} port {port} hostname mail.relay.example
 action bounces relay host lmtp://{lmtp}
 match from any for domain {bounces} action bounces

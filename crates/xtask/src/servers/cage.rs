@@ -123,7 +123,10 @@ mod tests {
         let printed = "\tlinux-vdso.so.1 (0x1)\n\tlibdb-5.3.so => /lib/x/libdb-5.3.so (0x2)\n\
                        \t/lib64/ld-linux-x86-64.so.2 (0x3)\n";
         let files = needed(printed).unwrap();
-        assert_eq!(files, ["/lib/x/libdb-5.3.so", "/lib64/ld-linux-x86-64.so.2"].map(PathBuf::from));
+        assert_eq!(
+            files,
+            ["/lib/x/libdb-5.3.so", "/lib64/ld-linux-x86-64.so.2"].map(PathBuf::from)
+        );
         let error = needed("\tlibidn.so.12 => not found\n").unwrap_err();
         assert_eq!(error.to_string(), "its library libidn.so.12 is missing");
     }
