@@ -3,10 +3,10 @@
 use mailtrail_core::Namespace;
 use proptest::prelude::*;
 
-use crate::{mails, postfix, read, with_line_ends};
+use crate::{mails, read, servers, with_line_ends};
 
 fn all() -> Vec<(String, Vec<u8>)> {
-    let mut all = postfix::mails();
+    let mut all = servers::mails();
     all.extend(mails::folder("feedback"));
     all.extend(mails::folder("ordinary"));
     all

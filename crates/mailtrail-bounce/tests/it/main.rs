@@ -4,7 +4,7 @@
 mod bombs;
 mod laws;
 mod mails;
-mod postfix;
+mod servers;
 mod tokens;
 
 use chrono::{DateTime, Utc};

@@ -4,7 +4,7 @@ use mailtrail_core::DeliveryId;
 use mailtrail_core::correlation::Correlation;
 use mailtrail_core::token::{Key, Keys, Purpose, SeenIn};
 
-use crate::postfix::mails;
+use crate::servers::mails;
 use crate::{keys, read};
 
 #[test]

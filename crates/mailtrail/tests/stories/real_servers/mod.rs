@@ -1,6 +1,7 @@
 //! Postfix, Exim and OpenSMTPD as our relay, before hosts that do everything that hosts do. Each passes on,
 //! tries, gives up and reports in its own way; the Email Log says of each delivery what happened to it.
 
+mod log;
 mod report;
 mod row;
 mod table;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use mailtrail::Tracker;
 use mailtrail::classify::Classifier;
+use mailtrail::core::Status;
 use mailtrail::core::plan::{Broadcast, Contact, ContactAddress};
 use mailtrail::core::token::{Key, Keys};
 use mailtrail::report::Query;
@@ -84,7 +86,11 @@ async fn table(test: &str, kind: Kind) {
         let moved = tracker.store().changed(head);
         drop(tokio::time::timeout(Duration::from_secs(2), moved).await);
     }
-    watch.keep_log(&relay.log());
+    let log = relay.log();
+    watch.keep_log(&log);
+    let by_log: BTreeMap<String, Status> =
+        behaviours.iter().map(|behaviour| (behaviour.address(), behaviour.by_log(kind))).collect();
+    assert_eq!(log::statuses(&tracker, &keys, kind, &log).await, by_log);
     drop(reporting);
     drop(relay);
     lmtp.stop().await;

@@ -6,11 +6,11 @@ use mailtrail::core::reason::Reason;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
-    status: Status,
+    pub(crate) status: Status,
     /// In JSON words.
     reason: Option<&'static str>,
     /// Whether someone has reported that it is late.
-    late: bool,
+    pub(crate) late: bool,
     /// How many reports speak against the status.
     contradictions: usize,
 }

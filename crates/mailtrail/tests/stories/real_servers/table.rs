@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mailtrail::core::Status;
 use mailtrail::smtp::sink::{Act, Conduct, Stage};
 
 use super::report::Report;
@@ -39,6 +40,18 @@ impl Behaviour {
             Kind::Postfix => postfix,
             Kind::Exim => exim,
             Kind::OpenSmtpd => opensmtpd,
+        }
+    }
+
+    /// What the relay's log says: that a host has taken the message is the last that it knows.
+    pub(crate) fn by_log(&self, kind: Kind) -> Status {
+        let expected = self.expected(kind);
+        match expected.status {
+            Status::Bounced | Status::Failed if !self.reports.is_empty() => Status::Delivered,
+            Status::Sent | Status::SoftBounced => Status::Delivered,
+            // What Exim gives up after a time it logs without the reply.
+            Status::Failed if kind == Kind::Exim && expected.late => Status::Bounced,
+            status => status,
         }
     }
 }
