@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use mailtrail_classify::{Classifier, Reply};
+use mailtrail_core::diagnosis::{EnhancedCode, ReplyCode};
 
 use crate::address;
 use crate::fields::Fields;
@@ -38,7 +39,8 @@ pub(crate) fn with_notice(
     for recipient in recipients.iter_mut().filter(|recipient| !is_complete(recipient)) {
         let text = match notice.entries.iter().find(|entry| is_same(recipient, entry)) {
             Some(entry) if !entry.text.is_empty() => entry.text.as_str(),
-            _ if alone => notice.shared.as_str(),
+            // What a notice says to everybody is no reason where nothing has failed.
+            _ if alone && !is_taken(recipient) => notice.shared.as_str(),
             _ => "",
         };
         complete(recipient, text);
@@ -75,18 +77,26 @@ fn complete(recipient: &mut Recipient, text: &str) {
     if text.is_empty() {
         return;
     }
+    recipient.action = meant(recipient, text);
     let reply = Reply::parse(text);
+    // OpenSMTPD tells of the last attempt that failed, also when a later one did not.
+    if is_taken(recipient) && !reply.reply_code.is_some_and(ReplyCode::is_positive) {
+        return;
+    }
     if recipient.diagnostic.is_none() {
         recipient.diagnostic = Some(bounded(text));
         recipient.reply_code = recipient.reply_code.or(reply.reply_code);
     }
-    let of_class = |code: &mailtrail_core::diagnosis::EnhancedCode| {
-        recipient.enhanced_code.is_none_or(|own| own.class() == code.class())
-    };
+    let of_class =
+        |code: &EnhancedCode| recipient.enhanced_code.is_none_or(|own| own.class() == code.class());
     let said = status::specific(reply.enhanced_code).filter(of_class);
     recipient.enhanced_code =
         status::specific(recipient.enhanced_code).or(said).or(recipient.enhanced_code);
-    recipient.action = meant(recipient, text);
+}
+
+/// Whether someone has taken the message.
+fn is_taken(recipient: &Recipient) -> bool {
+    matches!(recipient.action, Action::Delivered | Action::Relayed | Action::Expanded)
 }
 
 /// What was done, where the notice shows that the report calls it by another name.

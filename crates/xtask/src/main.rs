@@ -10,6 +10,7 @@
 //! | variable | meaning |
 //! |---|---|
 //! | `MAILTRAIL_POSTFIX` | a `postfix` command to call as `-c DIR start` and so on, as root; `postconf`, `postqueue` and the others lie beside it. Create the instance's queue folder, leave its data folder to Postfix. May be set by hand |
+//! | `MAILTRAIL_EXIM`, `MAILTRAIL_OPENSMTPD` | a folder that holds all that the server needs, to be copied and started in with `chroot`, as root |
 //! | `MAILTRAIL_STRACE` | an `strace` command that may trace. May be set by hand |
 //! | `MAILTRAIL_CHROMEDRIVER` | a `chromedriver` command, with its browser. May be set by hand |
 //! | `MAILTRAIL_QUICK` | `1`: start no server, even if one is there |

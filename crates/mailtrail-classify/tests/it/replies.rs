@@ -58,3 +58,31 @@ proptest! {
         prop_assert_eq!(classifier.classify(&Reply::parse(&spaced)), plain);
     }
 }
+
+#[test]
+fn words_of_a_relay_that_gave_up_stand_behind_the_reply_that_says_why() {
+    let classifier = Classifier::builtin().unwrap();
+    for (text, reason) in [
+        ("451 4.3.0 local error: retry timeout exceeded", Reason::SystemError),
+        ("450 4.2.0 come later: retry timeout exceeded", Reason::SystemError),
+        ("450 hm: retry timeout exceeded", Reason::Expired),
+        ("retry timeout exceeded", Reason::Expired),
+        (": retry timeout exceeded", Reason::Expired),
+    ] {
+        let reply = Reply::parse(text);
+        assert_eq!(classifier.classify(&reply).reason, reason, "{text}");
+        assert_eq!(classifier.explain(&reply)[0].verdict.reason, reason, "{text}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_a_relay_adds_hides_no_reason(text in "(4|5)[0-9]{2} (4|5)\\.[0-7]\\.[0-9]{1,2} [a-z ]{0,30}") {
+        let classifier = Classifier::builtin().unwrap();
+        let own = classifier.classify(&Reply::parse(&text));
+        let given_up = classifier.classify(&Reply::parse(&format!("{text}: retry timeout exceeded")));
+        if own.reason.is_known() {
+            prop_assert_eq!(given_up, own);
+        }
+    }
+}

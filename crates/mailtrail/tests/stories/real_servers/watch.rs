@@ -82,15 +82,19 @@ impl Fixtures {
         Self { reports, log }
     }
 
-    /// By whom it is about and what was done, the first of each.
+    /// By whom it is about and what was done, the first of each; what OpenSMTPD calls delayed and has
+    /// given up on its own.
     fn keep(&self, mail: &[u8]) {
         let text = String::from_utf8_lossy(mail);
         let about = text.split_once("ann@").and_then(|(_, rest)| rest.split_once(".example"));
         let action = text.lines().find_map(|line| line.strip_prefix("Action: "));
+        let action = if text.contains(": Envelope expired") { Some("expired") } else { action };
         let (about, action) = (about.map_or("nobody", |(name, _)| name), action.unwrap_or("words"));
         let file = self.reports.join(format!("{about}-{}.eml", action.trim()));
         if !file.exists() {
-            fs::write(file, text.replace("\r\n", "\n")).unwrap();
+            // Bytes, as some of them are no text.
+            let unix: Vec<u8> = mail.iter().copied().filter(|byte| *byte != b'\r').collect();
+            fs::write(file, unix).unwrap();
         }
     }
 }
