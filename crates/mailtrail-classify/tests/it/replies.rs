@@ -64,7 +64,7 @@ fn words_of_a_relay_that_gave_up_stand_behind_the_reply_that_says_why() {
     let classifier = Classifier::builtin().unwrap();
     for (text, reason) in [
         ("451 4.3.0 local error: retry timeout exceeded", Reason::SystemError),
-        ("450 4.2.0 come later: retry timeout exceeded", Reason::SystemError),
+        ("450 4.2.0 try again later: retry timeout exceeded", Reason::SystemError),
         ("450 hm: retry timeout exceeded", Reason::Expired),
         ("retry timeout exceeded", Reason::Expired),
         (": retry timeout exceeded", Reason::Expired),

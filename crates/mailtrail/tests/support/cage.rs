@@ -29,10 +29,10 @@ impl Cage {
         }
         let original = std::env::var_os(variable).map(PathBuf::from);
         let original = original.ok_or_else(|| unavailable(format!("{variable} is not set")))?;
-        let cage = Self { folder: new_folder().map_err(failed)?, server: None };
+        let cage = Self { folder: new_folder()?, server: None };
         let mut copy = Command::new("cp");
         copy.arg("-a").arg(original.join(".")).arg(&cage.folder);
-        successful(copy.output().map_err(failed)?)?;
+        successful(&copy.output()?)?;
         Ok(cage)
     }
 
@@ -40,19 +40,17 @@ impl Cage {
     pub(crate) fn write(&self, path: &str, text: &str) -> Result<(), NotStarted> {
         let path = self.folder.join(path);
         let folder = path.parent().unwrap_or(&self.folder);
-        fs::create_dir_all(folder).and_then(|()| fs::write(path, text)).map_err(failed)
+        fs::create_dir_all(folder)?;
+        Ok(fs::write(path, text)?)
     }
 
     /// Makes a folder of this mode for a user of the cage.
     pub(crate) fn folder(&self, path: &str, mode: u32, user: &str) -> Result<(), NotStarted> {
         let path = self.folder.join(path);
         let id = self.user(user)?;
-        let make = || {
-            fs::create_dir_all(&path)?;
-            fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
-            chown(&path, Some(id), Some(id))
-        };
-        make().map_err(failed)
+        fs::create_dir_all(&path)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
+        Ok(chown(&path, Some(id), Some(id))?)
     }
 
     /// Starts the server, whose process stays in the foreground; it listens when this returns.
@@ -61,17 +59,17 @@ impl Cage {
         program: &[&str],
         listens: SocketAddr,
     ) -> Result<(), NotStarted> {
-        let said = fs::File::create(self.folder.join(SAID)).map_err(failed)?;
+        let said = fs::File::create(self.folder.join(SAID))?;
         let mut command = Command::new("chroot");
         command.arg(&self.folder).args(program).process_group(0).stdin(Stdio::null());
-        command.stdout(said.try_clone().map_err(failed)?).stderr(said);
-        let server = self.server.insert(command.spawn().map_err(failed)?);
+        command.stdout(said.try_clone()?).stderr(said);
+        let server = self.server.insert(command.spawn()?);
         let until = Instant::now() + STARTS_WITHIN;
         loop {
             if TcpStream::connect(listens).is_ok() {
                 return Ok(());
             }
-            let has_ended = server.try_wait().map_err(failed)?.is_some();
+            let has_ended = server.try_wait()?.is_some();
             if has_ended || Instant::now() > until {
                 let said = fs::read_to_string(self.folder.join(SAID)).unwrap_or_default();
                 return Err(NotStarted::Failed(format!("{program:?} doesn't listen: {said}")));
@@ -95,7 +93,7 @@ impl Cage {
     }
 
     fn user(&self, name: &str) -> Result<u32, NotStarted> {
-        let users = fs::read_to_string(self.folder.join("etc/passwd")).map_err(failed)?;
+        let users = fs::read_to_string(self.folder.join("etc/passwd"))?;
         let line = users.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(":x:"));
         let id = line.and_then(|line| line.split(':').next()?.parse().ok());
         id.ok_or_else(|| NotStarted::Failed(format!("the cage has no user {name}")))
@@ -120,19 +118,22 @@ impl Drop for Cage {
     }
 }
 
-/// A port that was free just now.
+/// A free port of an address that is this process's own, so that nobody else takes it meanwhile.
 pub(crate) fn free_addr() -> Result<SocketAddr, NotStarted> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
-    listener.local_addr().map_err(failed)
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    let ip = Ipv4Addr::new(127, 64 | (high & 63), middle, low);
+    Ok(TcpListener::bind((ip, 0))?.local_addr()?)
 }
 
-fn successful(output: Output) -> Result<(), NotStarted> {
+fn successful(output: &Output) -> Result<(), NotStarted> {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     if output.status.success() { Ok(()) } else { Err(NotStarted::Failed(said)) }
 }
 
-fn failed(error: io::Error) -> NotStarted {
-    NotStarted::Failed(error.to_string())
+impl From<io::Error> for NotStarted {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
 }
 
 fn new_folder() -> io::Result<PathBuf> {

@@ -116,14 +116,8 @@ impl<'a> Dialogue<'a> {
 
     /// Does what is due at a stage: whether what was said is a yes.
     async fn reply(&mut self, stage: Stage, usual: &[u8]) -> Result<bool, Ended> {
-        let polite;
-        let act = match self.conduct.act(stage) {
-            Some(act) => act,
-            None => {
-                polite = Act { says: usual.to_vec(), ..Act::default() };
-                &polite
-            }
-        };
+        let polite = Act { says: usual.to_vec(), ..Act::default() };
+        let act = self.conduct.act(stage).unwrap_or(&polite);
         sleep(act.after).await;
         self.say(&act.says, act.packets).await?;
         if act.hangs_up {

@@ -24,7 +24,10 @@ async fn says(mx: &Mx, session: &str) -> Vec<u8> {
 
 fn codes(said: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(said).into_owned();
-    text.lines().filter(|line| line.get(3..4) != Some("-")).map(|line| line[..3].into()).collect()
+    text.lines()
+        .filter(|line| line.get(3..4) != Some("-"))
+        .map(|line| line.chars().take(3).collect())
+        .collect()
 }
 
 #[tokio::test]
