@@ -52,6 +52,10 @@ fn outcome<'a>(entry: Entry<'a>, rest: &'a str, verb: Verb) -> Option<Entry<'a>>
     };
     // The log selector may ask for the time that it took.
     let said = said.rsplit_once(" DT=").map_or(said, |(said, _)| said);
+    // A queue run that leaves the message alone is no attempt.
+    if verb == Verb::Deferred && said.starts_with("retry time not reached") {
+        return None;
+    }
     let hop = hop(fields);
     let fate = match verb {
         Verb::Deferred => Fate::Deferred,
@@ -285,6 +289,20 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn a_message_that_is_left_alone_is_no_attempt() {
+        for said in
+            ["retry time not reached", "retry time not reached for any host for 'a.example'"]
+        {
+            let line = format!("1abcde-0001gH-Xx == ann@a.example R=r T=t defer (-54): {said}");
+            assert_eq!(entry(&line), None, "{said}");
+        }
+        // After too long a time it is given up with the same words.
+        let given_up = "1abcde-0001gH-Xx ** ann@a.example R=r T=t: retry time not reached for any \
+                        host after a long failure period";
+        assert_eq!(entry(given_up).unwrap().1, Fate::Bounced);
     }
 
     #[test]

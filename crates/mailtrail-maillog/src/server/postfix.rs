@@ -94,7 +94,11 @@ fn is_by_filter(said: &str) -> bool {
 
 /// What a server said, without Postfix's own words around it.
 fn quoted(said: &str) -> &str {
-    let Some((_, reply)) = said.split_once(" said: ") else { return said };
+    // A greeting or EHLO is refused before there is anything to reply to.
+    let refused = said.split_once(" refused to talk to me: ").map(|(_, reply)| reply);
+    let Some(reply) = said.split_once(" said: ").map(|(_, reply)| reply).or(refused) else {
+        return said;
+    };
     reply.rsplit_once(" (in reply to ").map_or(reply, |(reply, _)| reply)
 }
 
@@ -184,6 +188,15 @@ mod tests {
             Fate::Bounced,
             "550 5.1.1 <b@b.example>: unknown (see (1))".to_owned(),
         );
+        assert_eq!(outcome("smtp", text), Some(expected));
+    }
+
+    #[test]
+    fn what_a_server_says_in_place_of_a_greeting_is_quoted() {
+        let text = "to=<b@b.example>, relay=mx.b.example[192.0.2.1]:25, delay=1, delays=0/0/0/1, \
+                    dsn=4.3.2, status=deferred (host mx.b.example[192.0.2.1] refused to talk to me: \
+                    421 4.3.2 busy)";
+        let expected = ("b@b.example".to_owned(), Fate::Deferred, "421 4.3.2 busy".to_owned());
         assert_eq!(outcome("smtp", text), Some(expected));
     }
 

@@ -332,6 +332,13 @@ mod tests {
     }
 
     #[test]
+    fn what_excludes_another_server_is_never_installed() {
+        for server in Server::ALL {
+            assert!(server.cage().is_none() || !server.is_installed(), "{}", server.name());
+        }
+    }
+
+    #[test]
     fn tests_hear_only_of_servers_that_were_found() {
         let servers = Servers {
             found: vec![(Server::Strace, PathBuf::from("/usr/bin/strace"))],
