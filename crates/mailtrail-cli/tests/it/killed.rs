@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use mailtrail::smtp::sink::Sink;
+use mailtrail::smtp::sink::{Script, Sink};
 use serde_json::Value;
 
 use super::{lines, mailtrail, text};
@@ -20,8 +20,9 @@ struct Broadcast<'a> {
 
 impl<'a> Broadcast<'a> {
     /// Plans one for these contacts.
-    fn plan(folder: &'a Path, sink: &'a Sink, contacts: &str) -> Self {
-        std::fs::write(folder.join("contacts.csv"), contacts).unwrap();
+    fn plan(folder: &'a Path, sink: &'a Sink, contacts: impl Iterator<Item = String>) -> Self {
+        let lines: Vec<_> = ["contact_id,address".to_owned()].into_iter().chain(contacts).collect();
+        std::fs::write(folder.join("contacts.csv"), lines.join("\n") + "\n").unwrap();
         std::fs::write(folder.join("message.txt"), "Stay at home.\n").unwrap();
         text(&mailtrail(folder, &["plan", "snow-day", "contacts.csv", "--kind", "emergency"]));
         Self { folder, sink, relay: sink.addr().to_string() }
@@ -148,4 +149,78 @@ async fn soak_killed_anywhere_a_sender_loses_nobody_and_mails_nobody_twice_unnam
     let twice = received.values().filter(|count| **count == 2).count();
     assert!(twice <= in_doubt.len() && received.values().all(|count| *count <= 2), "{twice} twice");
     println!("{killed} kills, {} in doubt, {twice} of them got it twice", in_doubt.len());
+}
+
+/// *Emergency broadcast*: the list is as lists are, and the machine dies in the middle.
+#[tokio::test(flavor = "multi_thread")]
+async fn soak_an_emergency_broadcast_survives_its_sender() {
+    let people = if is_soak() { 50_000 } else { 5_000 };
+    let folder = tempfile::tempdir().unwrap();
+    let refused = Script::refuse("550 5.1.1 no such user").unwrap();
+    let sink = Sink::builder().on("*0@gone.example", refused).start().await.unwrap();
+    for n in (0..people).filter(|n| kind(*n) == Kind::Blocked) {
+        let address = format!("p{n}@a.example");
+        text(&mailtrail(folder.path(), &["block", "add", &address, "--kind", "emergency"]));
+    }
+    let broadcast = Broadcast::plan(folder.path(), &sink, (0..people).map(contact));
+    let half = usize::try_from(people / 2).unwrap();
+    assert!(broadcast.cut_off_after(half).await, "killed half-way");
+
+    let begun = std::time::Instant::now();
+    let report = broadcast.finish("hold");
+    let log = broadcast.email_log();
+    let told_after = begun.elapsed();
+    let in_doubt = report["in_doubt_deliveries"].as_array().unwrap().len();
+    assert!(in_doubt <= IN_FLIGHT, "{in_doubt} in doubt");
+    assert!(broadcast.received().values().all(|count| *count == 1), "nobody was mailed twice");
+    // Each has exactly one status, and the sums are those of the list.
+    assert_eq!(log.len(), usize::try_from(people).unwrap());
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for row in &log {
+        *counts.entry(row["delivery_results"].as_str().unwrap()).or_default() += 1;
+    }
+    let of = |wanted| (0..people).filter(|n| kind(*n) == wanted).count();
+    let count = |status| counts.get(status).copied().unwrap_or_default();
+    assert_eq!(count("No Email Selected"), of(Kind::WithoutAddress), "{counts:?}");
+    assert_eq!(count("Duplicate"), of(Kind::Duplicate), "{counts:?}");
+    assert_eq!(count("Blocked"), of(Kind::Blocked), "{counts:?}");
+    assert_eq!(count("Failed"), of(Kind::Gone), "{counts:?}");
+    assert_eq!(count("Sent") + count("Unsent"), of(Kind::Good), "{counts:?}");
+    assert!(count("Unsent") <= in_doubt, "{counts:?}");
+    if !is_soak() {
+        assert!(told_after.as_secs() < 60, "who was not reached is told in time: {told_after:?}");
+    }
+    println!("{counts:?}; told {told_after:?} after the restart, {in_doubt} in doubt");
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Good,
+    /// 3 % have no address.
+    WithoutAddress,
+    /// 1 % have that of another.
+    Duplicate,
+    /// 0.5 % are blocked.
+    Blocked,
+    /// The mailbox is gone.
+    Gone,
+}
+
+fn kind(n: u64) -> Kind {
+    match n % 200 {
+        3 | 43 | 83 | 103 | 143 | 183 => Kind::WithoutAddress,
+        7 | 107 => Kind::Duplicate,
+        11 => Kind::Blocked,
+        20 => Kind::Gone,
+        _ => Kind::Good,
+    }
+}
+
+fn contact(n: u64) -> String {
+    match kind(n) {
+        Kind::WithoutAddress => format!("c{n},"),
+        Kind::Duplicate => format!("c{n},p{}@a.example", n - 1),
+        Kind::Gone => format!("c{n},p{n}@gone.example"),
+        Kind::Good | Kind::Blocked => format!("c{n},p{n}@a.example"),
+    }
 }
