@@ -1,7 +1,8 @@
 //! The recipient's side, scripted: an SMTP server in this process for demos and tests.
 //!
 //! It says to each address what its [`Script`] says, attempt by attempt, and keeps every message that
-//! it was given, in order. It sends nothing and writes nothing to disk.
+//! it was given, in order. It sends nothing and writes nothing to disk. What
+//! no address is asked for, such as a connection that ends, is an [`Mx`]'s.
 //!
 //! # Example
 //! ```
