@@ -106,9 +106,8 @@ async fn soak_killed_anywhere_a_sender_loses_nobody_and_mails_nobody_twice_unnam
     let (people, kills) = if is_soak() { (20_000, 200) } else { (2_000, 20) };
     let folder = tempfile::tempdir().unwrap();
     let sink = Sink::builder().start().await.unwrap();
-    let contacts: String = (0..people).map(|n| format!("c{n},p{n}@a.example\n")).collect();
-    let broadcast =
-        Broadcast::plan(folder.path(), &sink, &format!("contact_id,address\n{contacts}"));
+    let contacts = (0..people).map(|n| format!("c{n},p{n}@a.example"));
+    let broadcast = Broadcast::plan(folder.path(), &sink, contacts);
     let seed = u64::from(std::process::id());
     println!("seed {seed}");
     let (mut draws, mut killed) = (Draws(seed), 0);
