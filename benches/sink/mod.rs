@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use mailtrail::smtp::server::{Answer, Envelope, Handler, Protocol, Recipient, Reply, Server};
+use mailtrail::smtp::server::{
+    Answer, Envelope, Handler, Limits, Protocol, Recipient, Reply, Server,
+};
 
 /// A running sink.
 pub(crate) struct Sink {
@@ -77,9 +79,20 @@ impl Handler for Slow {
 pub(crate) fn serve() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let healthy = Server::new(Protocol::Smtp, Takes).bind((HEALTHY, 0).into()).await.unwrap();
+        // It plays a thousand hosts.
+        let mut limits = Limits::default();
+        limits.connections = 10_000;
+        let healthy = Server::new(Protocol::Smtp, Takes)
+            .limits(limits.clone())
+            .bind((HEALTHY, 0).into())
+            .await
+            .unwrap();
         let port = healthy.local_addr().port();
-        let _slow = Server::new(Protocol::Smtp, Slow).bind((SLOW, port).into()).await.unwrap();
+        let _slow = Server::new(Protocol::Smtp, Slow)
+            .limits(limits)
+            .bind((SLOW, port).into())
+            .await
+            .unwrap();
         let mute = tokio::net::TcpListener::bind((IpAddr::from(MUTE), port)).await.unwrap();
         tokio::spawn(async move {
             let mut open = Vec::new();

@@ -167,6 +167,26 @@ async fn sick_domains_hold_up_nobody_and_are_not_asked_for_each_row() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_of_few_connections_is_no_fault_of_any_row() {
+    for direct in [false, true] {
+        let planned = planned(300).await;
+        let mut limits = mailtrail_smtp::server::Limits::default();
+        limits.connections = 3;
+        let sink = Sink::builder().limits(limits).start().await.unwrap();
+        let route = if direct {
+            let hosts = Hosts(BTreeMap::from([('a', "127.0.0.1")]));
+            Route::direct(Direct::new(hosts, "mail.school.example").port(sink.addr().port()))
+        } else {
+            relay(&sink).into()
+        };
+        let dispatcher = Dispatcher::new(sender(&planned, route), message());
+        let dispatched = dispatcher.run(&"b".parse().unwrap(), |_| {}).await.unwrap();
+        assert_eq!(dispatched.sent + dispatched.delivered, 300, "{dispatched:?}");
+        assert_eq!(dispatched.deferred, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_relay_that_goes_away_is_waited_for() {
     let (planned, first) = (planned(300).await, Sink::builder().start().await.unwrap());
     let addr: SocketAddr = first.addr();

@@ -25,10 +25,20 @@ pub(super) struct Hop(usize);
 /// What a worker is to do next.
 #[derive(Debug)]
 pub(super) enum Turn {
-    /// This row. If its next hop is known to take nothing, it is not asked.
-    Row(Waiting, Option<Arc<Failure>>),
+    /// This row, to a next hop of which this is known.
+    Row(Waiting, Known),
     /// End: nothing waits there, or others wait longer.
     End,
+}
+
+/// What is known about a next hop.
+#[derive(Debug, Clone)]
+pub(in crate::send) enum Known {
+    Nothing,
+    /// It serves over other connections: if it takes no more of these, that is no row's fault.
+    Serves,
+    /// It takes nothing at present, and isn't asked.
+    Down(Arc<Failure>),
 }
 
 /// How a next hop has served a row.
@@ -38,6 +48,8 @@ pub(super) enum Service {
     Slow,
     /// It takes nothing at present, until it is asked again.
     Down(Arc<Failure>, Instant),
+    /// It takes no more connections than those that it has, until it is asked again.
+    Full(Instant),
     /// It wasn't asked.
     Unknown,
 }
@@ -85,6 +97,8 @@ struct State {
     allowed: usize,
     health: Health,
     down: Option<(Arc<Failure>, Instant)>,
+    /// How many connections it takes, until then.
+    full: Option<(usize, Instant)>,
     /// When it last said something, or was asked.
     news: Instant,
     /// It is in one of the two lines.
@@ -120,6 +134,7 @@ impl Board {
             allowed: 1,
             health: Health::Unproven,
             down: None,
+            full: None,
             news: Instant::now(),
             in_line: false,
         });
@@ -183,21 +198,44 @@ impl Board {
         if self.stopped || all || self.workers.busy() >= self.limits.connections {
             return None;
         }
-        let half = self.limits.connections.div_ceil(2);
-        let number = match self.ready.pop_front() {
-            Some(number) => number,
-            None if self.workers.unproven < half => self.unproven.pop_front()?,
-            None => return None,
-        };
+        let number = self.first_in_line()?;
         self.active.insert(number);
         self.change(number, |state| {
-            state.in_line = false;
             state.workers = state.workers.saturating_add(1);
             state.news = now;
         });
         self.line_up(number);
         let name = self.hops.get(number)?.name.clone();
         Some((Hop(number), name))
+    }
+
+    /// The next that may have one more worker. How it does may have changed since it was put in line.
+    fn first_in_line(&mut self) -> Option<usize> {
+        while let Some(number) = self.ready.pop_front() {
+            if self.leaves_line(number, Health::Prompt) {
+                return Some(number);
+            }
+        }
+        let half = self.limits.connections.div_ceil(2);
+        while self.workers.unproven < half {
+            let number = self.unproven.pop_front()?;
+            if self.leaves_line(number, Health::Unproven) {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    /// Whether a hop that was in a line belongs there still; if not, it is put where it does.
+    fn leaves_line(&mut self, number: usize, line: Health) -> bool {
+        let Some(state) = self.hops.get_mut(number) else { return false };
+        state.in_line = false;
+        let useful = !state.rows.is_empty() && state.workers < state.allowed;
+        let belongs = (state.health == Health::Prompt) == (line == Health::Prompt);
+        if useful && !belongs {
+            self.line_up(number);
+        }
+        useful && belongs
     }
 
     /// What a worker that has served so many rows is to do next.
@@ -211,7 +249,12 @@ impl Board {
         };
         self.waiting = self.waiting.saturating_sub(1);
         state.down.take_if(|(_, until)| *until <= now);
-        Turn::Row(row, state.down.as_ref().map(|(failure, _)| Arc::clone(failure)))
+        let known = match &state.down {
+            Some((failure, _)) => Known::Down(Arc::clone(failure)),
+            None if state.health == Health::Prompt && state.workers > 1 => Known::Serves,
+            None => Known::Nothing,
+        };
+        Turn::Row(row, known)
     }
 
     /// How a row was served there.
@@ -222,12 +265,18 @@ impl Board {
             match service {
                 Service::Prompt => {
                     (state.health, state.down) = (Health::Prompt, None);
+                    state.full.take_if(|(_, until)| *until <= now);
+                    let most = state.full.map_or(most, |(most, _)| most);
                     state.allowed = state.allowed.saturating_add(1).min(most);
                 }
                 Service::Slow => (state.health, state.allowed) = (Health::Unproven, 1),
                 Service::Down(failure, until) => {
                     (state.health, state.allowed) = (Health::Unproven, 1);
                     state.down = Some((failure, until));
+                }
+                Service::Full(until) => {
+                    let most = state.workers.saturating_sub(1).max(1);
+                    (state.full, state.allowed) = (Some((most, until)), most);
                 }
                 Service::Unknown if state.health == Health::Stuck => {
                     state.health = Health::Unproven;
@@ -327,7 +376,7 @@ mod tests {
             (0_usize..6).prop_map(Step::Add),
             Just(Step::Start),
             (0_usize..100).prop_map(Step::Turn),
-            (0_usize..100, 0_u8..4).prop_map(|(worker, how)| Step::Served(worker, how)),
+            (0_usize..100, 0_u8..5).prop_map(|(worker, how)| Step::Served(worker, how)),
             Just(Step::SetAside),
         ]
     }
@@ -367,6 +416,7 @@ mod tests {
                             0 => Service::Prompt,
                             1 => Service::Slow,
                             2 => Service::Down(down(), now),
+                            3 => Service::Full(now),
                             _ => Service::Unknown,
                         };
                         board.served(workers[n % workers.len()].0, service, now);
@@ -431,18 +481,38 @@ mod tests {
     }
 
     #[test]
+    fn one_that_takes_no_more_connections_keeps_those_that_it_has() {
+        let mut board = Board::new(limits(10, 10));
+        let (hop, mut now) = (board.hop(named("small")), Instant::now());
+        (0..100).for_each(|n| board.add(hop, row(n)));
+        for _ in 0..4 {
+            board.start(now).unwrap();
+            board.served(hop, Service::Prompt, now);
+        }
+        assert!(matches!(board.turn(hop, 0, now), Turn::Row(_, Known::Serves)));
+        let until = now + Duration::from_secs(60);
+        board.served(hop, Service::Full(until), now);
+        board.leave(hop);
+        board.served(hop, Service::Prompt, now);
+        assert!(board.start(now).is_none(), "three are enough");
+        now = until;
+        board.served(hop, Service::Prompt, now);
+        assert!(board.start(now).is_some(), "it is asked again");
+    }
+
+    #[test]
     fn a_next_hop_that_is_down_is_not_asked_before_its_time() {
         let mut board = Board::new(limits(2, 2));
         let hop = board.hop(named("down"));
         (0..3).for_each(|n| board.add(hop, row(n)));
         let now = Instant::now();
         board.start(now).unwrap();
-        assert!(matches!(board.turn(hop, 0, now), Turn::Row(_, None)));
+        assert!(matches!(board.turn(hop, 0, now), Turn::Row(_, Known::Nothing)));
         let failure = Failure::passing(Diagnosis::because(Reason::DnsError), String::new());
         let until = now + Duration::from_secs(60);
         board.served(hop, Service::Down(Arc::from(failure), until), now);
-        assert!(matches!(board.turn(hop, 1, now), Turn::Row(_, Some(_))));
-        assert!(matches!(board.turn(hop, 2, until), Turn::Row(_, None)));
+        assert!(matches!(board.turn(hop, 1, now), Turn::Row(_, Known::Down(_))));
+        assert!(matches!(board.turn(hop, 2, until), Turn::Row(_, Known::Nothing)));
     }
 
     #[test]

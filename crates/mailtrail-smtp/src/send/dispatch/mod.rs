@@ -14,6 +14,7 @@ use super::error::SendError;
 use super::outcome::Outcome;
 use super::sender::Sender;
 use crate::message::Compose;
+pub(super) use board::Known;
 use run::Run;
 
 /// How much is done at once.

@@ -18,7 +18,7 @@ use super::super::error::SendError;
 use super::super::outcome::Outcome;
 use super::super::route::{Failure, NextHop};
 use super::super::sender::{Sender, Tried};
-use super::board::{Board, Hop, Service, Turn, Waiting};
+use super::board::{Board, Hop, Known, Service, Turn, Waiting};
 use super::{Dispatched, Happening, Limits};
 use crate::message::Compose;
 
@@ -44,7 +44,8 @@ pub(super) struct Run {
 struct Told {
     hop: Hop,
     row: Waiting,
-    tried: Result<Outcome, SendError>,
+    /// `None` if there was no attempt.
+    tried: Result<Option<Outcome>, SendError>,
 }
 
 /// How the one relay does that all depends on.
@@ -201,7 +202,9 @@ impl Run {
     fn hear(&mut self, told: Told, watch: &mut impl FnMut(Happening<'_>)) {
         let Told { hop, row: Waiting { delivery, again }, tried } = told;
         match tried {
-            Ok(outcome) => {
+            // It goes over another connection.
+            Ok(None) => self.board().add(hop, Waiting { delivery, again }),
+            Ok(Some(outcome)) => {
                 if matches!(outcome, Outcome::Sent | Outcome::Delivered) {
                     self.relay.serves();
                 }
@@ -292,11 +295,14 @@ impl Worker {
             let begun = Instant::now();
             let turn = lock(&self.board).turn(self.hop, served, begun);
             let Turn::Row(row, known) = turn else { break };
-            let tried = self.sender.attempt(row.delivery, &*self.compose, known.as_deref()).await;
-            let service = service(&tried, known.is_some(), begun);
-            let tried = tried.map(|tried| tried.outcome);
+            let tried = self.sender.attempt(row.delivery, &*self.compose, &known).await;
+            let service = service(&tried, &known, begun);
+            let tried = match tried {
+                Err(_) if matches!(service, Service::Full(_)) => Ok(None),
+                tried => tried.map(|tried| tried.outcome),
+            };
             // Whoever decides what that means is told first, and starts another.
-            let ends = matches!(&tried, Err(error) if !matches!(error, SendError::Message(_)));
+            let ends = !matches!(&tried, Ok(Some(_)) | Err(SendError::Message(_)));
             lock(&self.board).served(self.hop, service, Instant::now());
             let told = Told { hop: self.hop, row, tried };
             // Nobody hears it any more when the run was dropped.
@@ -310,26 +316,27 @@ impl Worker {
     }
 }
 
-fn service(tried: &Result<Tried, SendError>, known: bool, begun: Instant) -> Service {
+fn service(tried: &Result<Tried, SendError>, known: &Known, begun: Instant) -> Service {
     let now = Instant::now();
-    match tried {
-        Ok(Tried { failure: Some(failure), .. }) => {
-            Service::Down(Arc::new(Failure::clone(failure)), in_time(now, DOWN_FOR))
+    let until = in_time(now, DOWN_FOR);
+    let outcome = match (tried, known) {
+        (Ok(Tried { outcome: None, .. }), _) => return Service::Full(until),
+        (Err(error), Known::Serves) if error.is_the_relays() => return Service::Full(until),
+        (Ok(Tried { failure: Some(failure), .. }), _) => {
+            return Service::Down(Arc::new(Failure::clone(failure)), until);
         }
-        Ok(_) if known => Service::Unknown,
-        Ok(Tried { outcome, .. }) => match outcome {
-            Outcome::Sent | Outcome::Delivered | Outcome::Deferred(_) | Outcome::Bounced
-                if now.duration_since(begun) < PROMPT =>
-            {
-                Service::Prompt
-            }
-            Outcome::Sent | Outcome::Delivered | Outcome::Deferred(_) | Outcome::Bounced => {
-                Service::Slow
-            }
-            Outcome::InDoubt => Service::Slow,
-            _ => Service::Unknown,
-        },
-        Err(_) => Service::Unknown,
+        (Err(_), _) | (_, Known::Down(_)) => return Service::Unknown,
+        (Ok(Tried { outcome: Some(outcome), .. }), _) => outcome,
+    };
+    match outcome {
+        Outcome::Sent | Outcome::Delivered | Outcome::Deferred(_) | Outcome::Bounced => {
+            let prompt = now.duration_since(begun) < PROMPT;
+            if prompt { Service::Prompt } else { Service::Slow }
+        }
+        Outcome::InDoubt => Service::Slow,
+        Outcome::Blocked | Outcome::NotDue(_) | Outcome::Settled | Outcome::Taken => {
+            Service::Unknown
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use mailtrail_core::token::Keys;
 use mailtrail_core::{DeliveryId, EventStore, EventStoreExt, Evidence, StreamId};
 
 use super::client::{Client, Conversation, on_the_wire, seed};
+use super::dispatch::Known;
 use super::error::SendError;
 use super::facts;
 use super::outcome::Outcome;
@@ -60,7 +61,8 @@ pub type Random = Box<dyn Fn() -> Result<[u8; 10], BoxError> + Send + Sync>;
 /// What an attempt came to.
 #[derive(Debug)]
 pub(super) struct Tried {
-    pub(super) outcome: Outcome,
+    /// `None` if there was no attempt.
+    pub(super) outcome: Option<Outcome>,
     /// The next hop takes nothing at present: others of its recipients need not ask again.
     pub(super) failure: Option<Box<Failure>>,
 }
@@ -114,7 +116,8 @@ impl Sender {
         delivery: DeliveryId,
         compose: &dyn Compose,
     ) -> Result<Outcome, SendError> {
-        Ok(self.attempt(delivery, compose, None).await?.outcome)
+        let tried = self.attempt(delivery, compose, &Known::Nothing).await?;
+        Ok(tried.outcome.unwrap_or(Outcome::Taken))
     }
 
     /// Closes the connections that wait for a next message.
@@ -139,28 +142,30 @@ impl Sender {
         self.client.release(next_hop).await;
     }
 
-    /// Tries one delivery. If its next hop is `known` to take nothing at present, it is not asked.
+    /// Tries one delivery, by what is known about its next hop.
     pub(super) async fn attempt(
         &self,
         delivery: DeliveryId,
         compose: &dyn Compose,
-        known: Option<&Failure>,
+        known: &Known,
     ) -> Result<Tried, SendError> {
         let trail = match self.due(delivery).await? {
             ControlFlow::Continue(trail) => trail,
-            ControlFlow::Break(outcome) => return Ok(Tried { outcome, failure: None }),
+            ControlFlow::Break(outcome) => return Ok(outcome.into()),
         };
-        if let Some(failure) = known {
-            let outcome = self.unreached(&trail, failure).await?;
-            return Ok(Tried { outcome, failure: None });
+        if let Known::Down(failure) = known {
+            return Ok(self.unreached(&trail, failure).await?.into());
         }
         let next_hop = self.client.route.next_hop(&trail.address);
         let session = match self.client.session(&next_hop, seed(delivery)).await {
             Ok(session) => session,
             Err(Unreachable::Ours(error)) => return Err(error),
+            Err(Unreachable::Theirs(failure)) if matches!(known, Known::Serves) => {
+                return Ok(Tried { outcome: None, failure: Some(failure) });
+            }
             Err(Unreachable::Theirs(failure)) => {
                 let outcome = self.unreached(&trail, &failure).await?;
-                return Ok(Tried { outcome, failure: Some(failure) });
+                return Ok(Tried { outcome: Some(outcome), failure: Some(failure) });
             }
         };
         self.hand_over(&trail, &next_hop, session, compose).await
@@ -189,7 +194,7 @@ impl Sender {
         let attempted = self.event(self.observed()?, attempted.into(), &Private::default())?;
         if !self.take(trail, vec![attempted]).await? {
             self.client.give_back(next_hop, session);
-            return Ok(Tried { outcome: Outcome::Taken, failure: None });
+            return Ok(Outcome::Taken.into());
         }
         self.transmit(trail, attempt, next_hop, session, &message).await
     }
@@ -211,18 +216,16 @@ impl Sender {
                     said = self.transmit_once(trail, next_hop, session, message).await;
                 }
                 Err(Unreachable::Ours(error)) => {
-                    let outcome = self.shut_out(trail, attempt, error).await?;
-                    return Ok(Tried { outcome, failure: None });
+                    return Ok(self.shut_out(trail, attempt, error).await?.into());
                 }
                 Err(Unreachable::Theirs(failure)) => {
                     let (outcome, event) = self.failed(trail, attempt, &failure)?;
                     self.record(trail.row.delivery, event).await?;
-                    return Ok(Tried { outcome, failure: Some(failure) });
+                    return Ok(Tried { outcome: Some(outcome), failure: Some(failure) });
                 }
             }
         }
-        let outcome = self.conclude(trail, attempt, said).await?;
-        Ok(Tried { outcome, failure: None })
+        Ok(self.conclude(trail, attempt, said).await?.into())
     }
 
     async fn transmit_once(
@@ -274,6 +277,12 @@ impl Sender {
         let stream = StreamId::address(&self.store.namespace(), &trail.address);
         let list = Suppression::of(&self.store.stream(stream).await?);
         Ok(facts::suppressed(&list, &trail.row.kind))
+    }
+}
+
+impl From<Outcome> for Tried {
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome: Some(outcome), failure: None }
     }
 }
 
