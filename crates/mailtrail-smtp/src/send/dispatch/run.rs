@@ -102,6 +102,8 @@ impl Run {
                     while let Ok(told) = self.hears.try_recv() {
                         self.hear(told, watch);
                     }
+                    // To be woken for each message costs more than to hear of some a moment later.
+                    tokio::time::sleep(LULL).await;
                 }
                 page = next_page(&mut self.pages), if self.wants_rows() => self.take(page),
                 Some(ended) = self.workers.join_next() => self.reap(ended),
@@ -391,6 +393,8 @@ const PAGES_AHEAD: usize = 2;
 const ROWS_AHEAD: usize = 1_024;
 /// A next hop is prompt if it serves a message within this time.
 const PROMPT: Duration = Duration::from_secs(5);
+/// How long nobody is heard after some were.
+const LULL: Duration = Duration::from_millis(2);
 /// One that says nothing for so long takes no connection from others.
 const SILENCE: Duration = Duration::from_secs(1);
 /// How often it is looked whether one says nothing, while others wait.
