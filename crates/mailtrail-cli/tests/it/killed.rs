@@ -103,7 +103,7 @@ impl Draws {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn soak_killed_anywhere_a_sender_loses_nobody_and_mails_nobody_twice_unnamed() {
-    let (people, kills) = if is_soak() { (20_000, 200) } else { (2_000, 20) };
+    let (people, kills) = if is_soak() { (100_000, 200) } else { (2_000, 20) };
     let folder = tempfile::tempdir().unwrap();
     let sink = Sink::builder().start().await.unwrap();
     let contacts = (0..people).map(|n| format!("c{n},p{n}@a.example"));
