@@ -18,6 +18,7 @@ mod refused;
 mod reports;
 mod reproduction;
 mod rules;
+mod sending;
 mod serving;
 mod sharing;
 mod stopping;
