@@ -1,19 +1,24 @@
 //! A whole broadcast: many deliveries at once, and none held up by others' servers.
 
 mod board;
+mod relay_health;
+mod rows;
 mod run;
+mod worker;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use mailtrail_core::store::BoxError;
 use mailtrail_core::{BroadcastId, DeliveryId};
+use tokio::time::Instant;
 
 use super::error::SendError;
 use super::outcome::Outcome;
 use super::sender::Sender;
 use crate::message::Compose;
+use board::Board;
 pub(super) use board::Known;
 use run::Run;
 
@@ -196,4 +201,12 @@ impl std::fmt::Debug for Dispatcher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Dispatcher").field("limits", &self.limits).finish_non_exhaustive()
     }
+}
+
+fn in_time(now: Instant, wait: Duration) -> Instant {
+    now.checked_add(wait).unwrap_or(now)
+}
+
+fn lock(board: &Mutex<Board>) -> MutexGuard<'_, Board> {
+    board.lock().unwrap_or_else(PoisonError::into_inner)
 }

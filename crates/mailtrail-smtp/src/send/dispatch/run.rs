@@ -2,28 +2,24 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use mailtrail_core::event::Event;
-use mailtrail_core::id::Category;
-use mailtrail_core::store::{Filter, ReadError};
-use mailtrail_core::{BroadcastId, DeliveryId, EmailAddress, Envelope, Position};
+use mailtrail_core::{BroadcastId, DeliveryId};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::super::error::SendError;
 use super::super::outcome::Outcome;
-use super::super::route::{Failure, NextHop};
-use super::super::sender::{Sender, Tried};
-use super::board::{Board, Hop, Known, Service, Turn, Waiting};
-use super::{Dispatched, Happening, Limits};
+use super::super::sender::Sender;
+use super::board::{Board, Hop, Waiting};
+use super::relay_health::RelayHealth;
+use super::rows::{Page, read};
+use super::worker::{Told, Worker};
+use super::{Dispatched, Happening, Limits, in_time, lock};
 use crate::message::Compose;
-
-/// Rows of a page, by their next hop.
-type Page = Result<Vec<(NextHop, DeliveryId)>, ReadError>;
 
 pub(super) struct Run {
     sender: Arc<Sender>,
@@ -38,23 +34,6 @@ pub(super) struct Run {
     dispatched: Dispatched,
     relay: RelayHealth,
     failed: Option<SendError>,
-}
-
-/// What a worker tells of a row.
-struct Told {
-    hop: Hop,
-    row: Waiting,
-    /// `None` if there was no attempt.
-    tried: Result<Option<Outcome>, SendError>,
-}
-
-/// How the one relay does that all depends on.
-#[derive(Debug, Default)]
-struct RelayHealth {
-    has_served: bool,
-    failing_since: Option<Instant>,
-    paused_until: Option<Instant>,
-    pause: Duration,
 }
 
 impl Run {
@@ -257,120 +236,6 @@ impl Dispatched {
     }
 }
 
-impl RelayHealth {
-    fn serves(&mut self) {
-        *self = Self { has_served: true, ..Self::default() };
-    }
-
-    /// Whether it is worth waiting for. What never worked is not: someone must mend it.
-    fn is_borne(&mut self, patience: Duration) -> bool {
-        let since = *self.failing_since.get_or_insert_with(Instant::now);
-        self.has_served && since.elapsed() < patience
-    }
-
-    /// Lets it alone for longer and longer; `None` if it is let alone already.
-    fn pauses(&mut self) -> Option<Duration> {
-        let now = Instant::now();
-        if self.paused_until.is_some_and(|until| now < until) {
-            return None;
-        }
-        self.pause = self.pause.saturating_mul(2).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
-        self.paused_until = Some(in_time(now, self.pause));
-        Some(self.pause)
-    }
-}
-
-/// Serves the rows of one next hop, one after the other.
-struct Worker {
-    hop: Hop,
-    name: NextHop,
-    sender: Arc<Sender>,
-    compose: Arc<dyn Compose>,
-    board: Arc<Mutex<Board>>,
-    told: mpsc::Sender<Told>,
-}
-
-impl Worker {
-    async fn work(self) {
-        let mut served: usize = 0;
-        loop {
-            let begun = Instant::now();
-            let turn = lock(&self.board).turn(self.hop, served, begun);
-            let Turn::Row(row, known) = turn else { break };
-            let tried = self.sender.attempt(row.delivery, &*self.compose, &known).await;
-            let service = service(&tried, &known, begun);
-            let tried = match tried {
-                Err(_) if matches!(service, Service::Full(_)) => Ok(None),
-                tried => tried.map(|tried| tried.outcome),
-            };
-            // Whoever decides what that means is told first, and starts another.
-            let ends = !matches!(&tried, Ok(Some(_)) | Err(SendError::Message(_)));
-            lock(&self.board).served(self.hop, service, Instant::now());
-            let told = Told { hop: self.hop, row, tried };
-            // Nobody hears it any more when the run was dropped.
-            if self.told.send(told).await.is_err() || ends {
-                lock(&self.board).leave(self.hop);
-                break;
-            }
-            served = served.saturating_add(1);
-        }
-        self.sender.release(&self.name).await;
-    }
-}
-
-fn service(tried: &Result<Tried, SendError>, known: &Known, begun: Instant) -> Service {
-    let now = Instant::now();
-    let until = in_time(now, DOWN_FOR);
-    let outcome = match (tried, known) {
-        (Ok(Tried { outcome: None, .. }), _) => return Service::Full(until),
-        (Err(error), Known::Serves) if error.is_the_relays() => return Service::Full(until),
-        (Ok(Tried { failure: Some(failure), .. }), _) => {
-            return Service::Down(Arc::new(Failure::clone(failure)), until);
-        }
-        (Err(_), _) | (_, Known::Down(_)) => return Service::Unknown,
-        (Ok(Tried { outcome: Some(outcome), .. }), _) => outcome,
-    };
-    match outcome {
-        Outcome::Sent | Outcome::Delivered | Outcome::Deferred(_) | Outcome::Bounced => {
-            let prompt = now.duration_since(begun) < PROMPT;
-            if prompt { Service::Prompt } else { Service::Slow }
-        }
-        Outcome::InDoubt => Service::Slow,
-        Outcome::Blocked | Outcome::NotDue(_) | Outcome::Settled | Outcome::Taken => {
-            Service::Unknown
-        }
-    }
-}
-
-/// Reads the rows of a broadcast that were planned to be sent, in the order of their planning.
-async fn read(sender: Arc<Sender>, broadcast: BroadcastId, gives: mpsc::Sender<Page>) {
-    let filter = Filter::all().category(Category::DELIVERY).event_type("queued");
-    let mut next = Some(Position::START);
-    while let Some(after) = next {
-        let page = match sender.store().read_all(&filter, after, PAGE).await {
-            Ok(page) => page,
-            Err(error) => {
-                gives.send(Err(error)).await.ok();
-                return;
-            }
-        };
-        next = page.next;
-        let rows = page.events.iter().filter_map(|planned| row(planned, &broadcast));
-        let rows: Vec<_> =
-            rows.map(|(address, id)| (sender.route().next_hop(&address), id)).collect();
-        if !rows.is_empty() && gives.send(Ok(rows)).await.is_err() {
-            return;
-        }
-    }
-}
-
-fn row(planned: &Envelope, broadcast: &BroadcastId) -> Option<(EmailAddress, DeliveryId)> {
-    let Event::Queued(queued) = planned.fact().ok()?.event else { return None };
-    let private = planned.private();
-    let address = EmailAddress::parse(private.address.as_deref()?).ok()?;
-    (queued.row.broadcast == *broadcast).then_some((address, queued.row.delivery))
-}
-
 async fn next_page(pages: &mut Option<mpsc::Receiver<Page>>) -> Option<Page> {
     match pages {
         Some(pages) => pages.recv().await,
@@ -378,30 +243,14 @@ async fn next_page(pages: &mut Option<mpsc::Receiver<Page>>) -> Option<Page> {
     }
 }
 
-fn in_time(now: Instant, wait: Duration) -> Instant {
-    now.checked_add(wait).unwrap_or(now)
-}
-
-fn lock(board: &Mutex<Board>) -> MutexGuard<'_, Board> {
-    board.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Rows asked for at once.
-const PAGE: usize = 256;
-const PAGES_AHEAD: usize = 2;
 /// Rows that wait at least, so that no worker waits for the store.
 const ROWS_AHEAD: usize = 1_024;
-/// A next hop is prompt if it serves a message within this time.
-const PROMPT: Duration = Duration::from_secs(5);
 /// How long nobody is heard after some were.
 const LULL: Duration = Duration::from_millis(2);
 /// One that says nothing for so long takes no connection from others.
 const SILENCE: Duration = Duration::from_secs(1);
 /// How often it is looked whether one says nothing, while others wait.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
-/// How long one that can't be reached is not asked again.
-const DOWN_FOR: Duration = Duration::from_secs(60);
-const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// Clocks of computers jump: nobody sleeps past one for longer than this.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+const PAGES_AHEAD: usize = 2;
