@@ -36,6 +36,8 @@ enum Server {
     Good,
     Expired,
     WrongName,
+    /// It offers STARTTLS, and then says that it can't just now.
+    Unavailable,
     /// It offers STARTTLS, and then can't do it.
     Broken,
 }
@@ -55,6 +57,7 @@ async fn sent(server: Server, tls: Tls) -> Went {
         Server::Good => Encrypts::AfterStartTls(authority.server(MX)),
         Server::Expired => Encrypts::AfterStartTls(authority.expired(MX)),
         Server::WrongName => Encrypts::AfterStartTls(authority.server("mx.b.example")),
+        Server::Unavailable => Encrypts::NotNow,
         Server::Broken => Encrypts::Breaks,
     };
     let endpoint = Endpoint::start(Rules::new(encrypts)).await;
@@ -101,6 +104,7 @@ async fn the_policy_decides_and_the_trail_says_what_happened() {
         (Server::Good, [&Went::Clear, &good, &good, &good]),
         (Server::Expired, [&Went::Clear, &bad, &bad, &Went::Not]),
         (Server::WrongName, [&Went::Clear, &bad, &bad, &Went::Not]),
+        (Server::Unavailable, [&Went::Clear, &Went::Clear, &Went::Not, &Went::Not]),
         (Server::Broken, [&Went::Clear, &Went::Clear, &Went::Not, &Went::Not]),
     ];
     for (server, expected) in table {

@@ -78,7 +78,7 @@ impl Session {
         match first.map_err(|_| Error::Timeout)? {
             // It offers what it can't do. RFC 7435: any encryption is better than none, and none
             // better than no mail.
-            Err(Error::Tls(_) | Error::Io(_)) if terms.tls == Tls::Opportunistic => {
+            Err(Error::Tls(_)) if terms.tls == Tls::Opportunistic => {
                 let again = greet(host, address, terms, Tls::None);
                 tokio::time::timeout(within, again).await.map_err(|_| Error::Timeout)?
             }
@@ -95,18 +95,17 @@ async fn greet(host: &str, address: SocketAddr, terms: &Terms, tls: Tls) -> Resu
         return encrypted(host, address, terms, client, true).await;
     }
     let capabilities = introduce(&mut client, terms, true).await?;
-    match tls {
-        Tls::None | Tls::Implicit => {}
-        Tls::Opportunistic if !capabilities.has_capability(EXT_START_TLS) => {}
-        Tls::Opportunistic | Tls::Encrypted | Tls::StartTls => {
-            if !capabilities.has_capability(EXT_START_TLS) {
-                return Err(Error::MissingStartTls);
+    if tls != Tls::None {
+        match start_tls(&mut client, &capabilities).await {
+            Ok(()) => return encrypted(host, address, terms, client, false).await,
+            // RFC 3207 §4: it goes on in clear.
+            Err(Error::MissingStartTls | Error::UnexpectedReply(_))
+                if tls == Tls::Opportunistic => {}
+            Err(Error::UnexpectedReply(reply)) => {
+                let why = format!("it answered STARTTLS with {}", reply.code());
+                return Err(Error::Tls(Box::new(rustls::Error::General(why))));
             }
-            let reply = client.cmd(b"STARTTLS\r\n").await?;
-            if reply.code() != READY {
-                return Err(Error::UnexpectedReply(reply));
-            }
-            return encrypted(host, address, terms, client, false).await;
+            Err(error) => return Err(error),
         }
     }
     if terms.tls != Tls::None && terms.credentials.is_some() {
@@ -115,6 +114,17 @@ async fn greet(host: &str, address: SocketAddr, terms: &Terms, tls: Tls) -> Resu
     }
     log_in(&mut client, terms, &capabilities).await?;
     Ok(session(host, address, terms, Stream::Plain(client.stream), capabilities, None))
+}
+
+async fn start_tls(
+    client: &mut SmtpClient<TcpStream>,
+    capabilities: &EhloResponse<String>,
+) -> Result<(), Error> {
+    if !capabilities.has_capability(EXT_START_TLS) {
+        return Err(Error::MissingStartTls);
+    }
+    let reply = client.cmd(b"STARTTLS\r\n").await?;
+    if reply.code() == READY { Ok(()) } else { Err(Error::UnexpectedReply(reply)) }
 }
 
 async fn encrypted(

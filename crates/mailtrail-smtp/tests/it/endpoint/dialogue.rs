@@ -41,6 +41,9 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Dialogue<'a, S> {
             }
             match verb {
                 "EHLO" => self.capabilities().await,
+                "STARTTLS" if matches!(self.rules.encrypts, Encrypts::NotNow) => {
+                    self.say("454 4.7.0 TLS not available").await;
+                }
                 "STARTTLS" => {
                     self.say("220 2.0.0 go ahead").await;
                     return Next::Encrypt(self.stream.into_inner());
@@ -65,7 +68,10 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Dialogue<'a, S> {
     }
 
     async fn capabilities(&mut self) {
-        let offers = matches!(self.rules.encrypts, Encrypts::AfterStartTls(_) | Encrypts::Breaks);
+        let offers = matches!(
+            self.rules.encrypts,
+            Encrypts::AfterStartTls(_) | Encrypts::Breaks | Encrypts::NotNow
+        );
         if !self.encrypted && offers {
             return self.say("250-mx.example\r\n250 STARTTLS").await;
         }

@@ -27,6 +27,8 @@ pub(crate) enum Encrypts {
     AfterStartTls(TlsAcceptor),
     /// It offers STARTTLS, and then says what is no handshake.
     Breaks,
+    /// It offers STARTTLS, and then says that it can't just now.
+    NotNow,
     Always(TlsAcceptor),
 }
 
