@@ -114,7 +114,8 @@ pub(super) fn one_line(text: &str) -> String {
 
 /// The field `To` of a letter, with CR LF.
 pub(super) fn to(letter: &Letter<'_>) -> Vec<u8> {
-    let mailbox = super::mailbox(letter.private.name.as_deref(), letter.address.as_given());
+    let address = super::on_the_wire(letter.address);
+    let mailbox = super::mailbox(letter.private.name.as_deref(), &address);
     let mut field = b"To: ".to_vec();
     let column = field.len();
     mailbox.write_header(&mut field, column);

@@ -9,7 +9,6 @@ mod prepared;
 #[cfg(feature = "template")]
 pub mod template;
 
-use chrono::{DateTime, Utc};
 use mail_builder::MessageBuilder;
 use mail_builder::headers::address::Address;
 use mail_builder::headers::content_type::ContentType;
@@ -22,7 +21,10 @@ pub use compose::{Compose, Letter};
 pub use headers::{Headers, HeadersError};
 pub use prepared::{Prepared, PreparedError};
 
-/// A message before it gets its recipient.
+/// A message before it gets its recipient. To one recipient it is the same bytes each time.
+///
+/// Subject and names go on one line, and `=?`, by which an encoded word begins (RFC 2047), is taken apart:
+/// many a reader would decode it, also where it is no such word.
 ///
 /// ```
 /// use mailtrail_smtp::message::Message;
@@ -45,25 +47,6 @@ pub struct Message {
     pub html: Option<String>,
 }
 
-/// Whom it goes to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct To {
-    /// The delivery.
-    pub delivery: DeliveryId,
-    /// The address.
-    pub address: EmailAddress,
-    /// The person's name.
-    pub name: Option<String>,
-}
-
-impl To {
-    /// A delivery to an address.
-    pub fn new(delivery: DeliveryId, address: EmailAddress, name: Option<String>) -> Self {
-        Self { delivery, address, name }
-    }
-}
-
 impl Message {
     /// A message of plain text.
     pub fn new(
@@ -79,28 +62,6 @@ impl Message {
     pub fn html(mut self, html: impl Into<String>) -> Self {
         self.html = Some(html.into());
         self
-    }
-
-    /// The bytes of the message to one recipient (RFC 5322, MIME), with this Message-ID: the same each time.
-    ///
-    /// Subject and names go on one line, and `=?`, by which an encoded word begins (RFC 2047), is taken apart:
-    /// many a reader would decode it, also where it is no such word.
-    ///
-    /// # Errors
-    /// That of writing to memory: none in practice.
-    pub fn to_bytes(
-        &self,
-        to: &To,
-        message_id: &str,
-        date: DateTime<Utc>,
-    ) -> std::io::Result<Vec<u8>> {
-        let builder = MessageBuilder::new()
-            .from(mailbox(self.from_name.as_deref(), &self.from))
-            .to(mailbox(to.name.as_deref(), to.address.as_given()))
-            .subject(fields::one_line(&self.subject))
-            .date(date.timestamp())
-            .message_id(message_id);
-        builder.body(self.body()).write_to_vec()
     }
 
     /// The parts. Their boundary is the same each time, and stands in none of them.
@@ -121,15 +82,30 @@ impl Message {
 
 impl Compose for Message {
     fn compose(&self, letter: &Letter<'_>) -> Result<Vec<u8>, BoxError> {
-        let name = letter.private.name.as_deref().map(str::to_owned);
-        let to = To::new(letter.row.delivery, letter.address.clone(), name);
-        Ok(self.to_bytes(&to, letter.message_id, letter.date)?)
+        let to = on_the_wire(letter.address);
+        let builder = MessageBuilder::new()
+            .from(mailbox(self.from_name.as_deref(), &self.from))
+            .to(mailbox(letter.private.name.as_deref(), &to))
+            .subject(fields::one_line(&self.subject))
+            .date(letter.date.timestamp())
+            .message_id(letter.message_id);
+        Ok(builder.body(self.body()).write_to_vec()?)
     }
 }
 
 /// An address with the name beside it, on one line.
 fn mailbox<'a>(name: Option<&str>, address: &'a str) -> Address<'a> {
     Address::new_address(name.map(fields::one_line).filter(|name| !name.is_empty()), address)
+}
+
+/// A domain is written so that every server takes it (RFC 5890); only a local part of other letters needs
+/// SMTPUTF8 (RFC 6531).
+pub(crate) fn on_the_wire(address: &EmailAddress) -> String {
+    let given = address.as_given();
+    match given.rsplit_once('@') {
+        Some((local, _)) if local.is_ascii() => format!("{local}@{}", address.domain()),
+        Some(_) | None => given.into(),
+    }
 }
 
 /// The Message-ID of a delivery, without angle brackets: it names the delivery, and proves nothing.

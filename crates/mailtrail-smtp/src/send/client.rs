@@ -10,6 +10,7 @@ use super::pool::Pool;
 use super::relay::TalksTo;
 use super::route::{NextHop, Route, Unreachable};
 use super::session::{Heard, Session, Transmission, Transmitted};
+use crate::message::on_the_wire;
 
 /// Hands messages over without a trail: for what is no delivery, such as a notice to an operator.
 ///
@@ -141,15 +142,6 @@ impl Client {
         let (host, talks_to) = (Some(session.host.clone()), session.talks_to);
         self.pool.give_back(next_hop, session);
         Conversation { transmitted, host, talks_to, transcript, texts }
-    }
-}
-
-/// A domain is written so that every server takes it (RFC 5890); only a local part needs SMTPUTF8.
-pub(super) fn on_the_wire(address: &EmailAddress) -> String {
-    let given = address.as_given();
-    match given.rsplit_once('@') {
-        Some((local, _)) if local.is_ascii() => format!("{local}@{}", address.domain()),
-        Some(_) | None => given.into(),
     }
 }
 

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 pub use error::TemplateError;
 
-use super::{Compose, Letter, Message, To};
+use super::{Compose, Letter, Message};
 
 /// A message whose subject, text and HTML are templates in the language of Jinja.
 ///
@@ -209,9 +209,7 @@ impl Template {
 
 impl Compose for Template {
     fn compose(&self, letter: &Letter<'_>) -> Result<Vec<u8>, BoxError> {
-        let name = letter.private.name.as_deref().map(str::to_owned);
-        let to = To::new(letter.row.delivery, letter.address.clone(), name);
-        Ok(self.fill(letter)?.to_bytes(&to, letter.message_id, letter.date)?)
+        self.fill(letter)?.compose(letter)
     }
 }
 

@@ -17,7 +17,7 @@ use mailtrail_core::suppression::Suppression;
 use mailtrail_core::token::Keys;
 use mailtrail_core::{DeliveryId, EventStore, EventStoreExt, Evidence, StreamId};
 
-use super::client::{Client, Conversation, on_the_wire, seed};
+use super::client::{Client, Conversation, seed};
 use super::dispatch::Known;
 use super::error::SendError;
 use super::facts;
@@ -25,7 +25,7 @@ use super::outcome::Outcome;
 use super::route::{Failure, NextHop, Route, Unreachable};
 use super::schedule::Schedules;
 use super::session::{Heard, Session, Transmission, Transmitted};
-use crate::message::{Compose, Letter, message_id};
+use crate::message::{Compose, Letter, message_id, on_the_wire};
 use crate::return_path::ReturnPath;
 use trail::{Attempt, Trail};
 
