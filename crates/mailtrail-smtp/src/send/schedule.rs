@@ -24,7 +24,7 @@ use mailtrail_core::DeliveryId;
 ///
 /// // 1, 2, 4, 8 … minutes, at most 4 hours each, for 2 days in all; each up to a fifth longer or shorter.
 /// let growing: Schedule = "first=1m,factor=2,most=4h,until=2d,jitter=20%".parse()?;
-/// assert_eq!(growing.attempts(), 20);
+/// assert_eq!(growing.attempts(), 19);
 /// # Ok::<(), mailtrail_smtp::send::ParseScheduleError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
