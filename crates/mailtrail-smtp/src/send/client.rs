@@ -99,9 +99,9 @@ impl Client {
         self.pool.close_all().await;
     }
 
-    /// Closes those to a next hop.
+    /// Closes one to a next hop.
     pub(super) async fn release(&self, next_hop: &NextHop) {
-        self.pool.close(next_hop).await;
+        self.pool.close_one(next_hop).await;
     }
 
     /// A connection that waits, or a new one.

@@ -29,10 +29,9 @@ impl Pool {
         }
     }
 
-    /// Ends those of a next hop.
-    pub(super) async fn close(&self, next_hop: &NextHop) {
-        let sessions = self.waiting().remove(next_hop);
-        for session in sessions.into_iter().flatten() {
+    /// Ends one of a next hop: that of whoever has nothing more to send over it.
+    pub(super) async fn close_one(&self, next_hop: &NextHop) {
+        if let Some(session) = self.take(next_hop) {
             session.close().await;
         }
     }

@@ -137,7 +137,7 @@ impl Sender {
         &self.client.route
     }
 
-    /// Closes those to a next hop.
+    /// Closes one to a next hop.
     pub(super) async fn release(&self, next_hop: &NextHop) {
         self.client.release(next_hop).await;
     }
