@@ -10,12 +10,12 @@ use mailtrail_core::event::Envelope;
 use mailtrail_core::store::writer::{Engine, Found};
 use mailtrail_core::store::{BoxError, Head, ReadError, RedactError, record};
 use mailtrail_core::{EventId, Namespace, StreamId, Version};
+use mailtrail_folder::Witness;
 
 use crate::folder;
 use crate::layout;
 use crate::read::{Reads, as_it_was};
 use crate::rewrite;
-use crate::witness::Witness;
 
 /// The writer's side of the store.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl SledEngine {
     ) -> io::Result<Self> {
         let disk = Disk::open(&folder.join(folder::LOG))?;
         let witness = Witness::open(folder, namespace, head)?;
-        folder::sync(folder)?;
+        mailtrail_folder::sync(folder)?;
         Ok(Self { reads, folder: folder.into(), disk, namespace, witness })
     }
 }
@@ -119,7 +119,7 @@ impl Disk {
         // Without its configuration sled would take the folder for a new one; it doesn't sync it.
         File::open(log.join("conf"))?.sync_all()?;
         disk.sync()?;
-        folder::sync(log)?;
+        mailtrail_folder::sync(log)?;
         Ok(disk)
     }
 
@@ -145,6 +145,6 @@ impl Disk {
             present.insert(name);
         }
         self.synced = present;
-        if new { folder::sync(&self.blobs) } else { Ok(()) }
+        if new { mailtrail_folder::sync(&self.blobs) } else { Ok(()) }
     }
 }

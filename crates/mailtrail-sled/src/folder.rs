@@ -1,36 +1,15 @@
 //! The folder: whose it is, and that nobody else has it open.
 
-use std::fs::{self, File, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use mailtrail_core::store::OpenError;
-
-use crate::witness;
-
-/// Held as long as the store is open; the operating system lets go of it when the process ends.
-#[derive(Debug)]
-pub(crate) struct Lock {
-    _file: File,
-}
+use mailtrail_folder::{Lock, sync};
 
 /// Makes the folder if need be, checks that it is one of ours, and takes it.
 pub(crate) fn take(path: &Path) -> Result<Lock, OpenError> {
-    if !path.exists() {
-        fs::create_dir_all(path).map_err(OpenError::Io)?;
-    }
-    refuse_foreign(path)?;
-    let options = File::options().read(true).write(true).create(true).truncate(false).clone();
-    let mut file = options.open(path.join(LOCK)).map_err(OpenError::Io)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(OpenError::InUse { owner: owner(&mut file) }),
-        Err(TryLockError::Error(cause)) => return Err(OpenError::Io(cause)),
-    }
-    file.set_len(0).map_err(OpenError::Io)?;
-    file.seek(SeekFrom::Start(0)).map_err(OpenError::Io)?;
-    write!(file, "{}", std::process::id()).map_err(OpenError::Io)?;
-    Ok(Lock { _file: file })
+    Lock::take(path, "sled", &[LOG, NEW_LOG, OLD_LOG])
 }
 
 /// Ends what a crash left half done of putting a rewritten log in the place of the old one. The rewritten
@@ -58,43 +37,11 @@ pub(crate) fn put_rewritten(path: &Path) -> io::Result<()> {
     settle(path)
 }
 
-/// Makes the names of the folder's files durable.
-pub(crate) fn sync(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
-}
-
-fn refuse_foreign(path: &Path) -> Result<(), OpenError> {
-    if !path.is_dir() {
-        let found = "a file, where a folder should be".into();
-        return Err(OpenError::Foreign { expected: "sled", found });
-    }
-    let names: Vec<_> = fs::read_dir(path)
-        .map_err(OpenError::Io)?
-        .map(|entry| entry.map(|entry| entry.file_name()))
-        .collect::<Result<_, _>>()
-        .map_err(OpenError::Io)?;
-    // Beside the store there may be what belongs to it: raw/, keys.toml. One of these must be.
-    let known = [LOG, NEW_LOG, OLD_LOG, LOCK, witness::FILE];
-    let ours = names.iter().any(|name| known.iter().any(|known| name == known));
-    if names.is_empty() || ours {
-        return Ok(());
-    }
-    let found = format!("a folder with {} other files and no database", names.len()).into();
-    Err(OpenError::Foreign { expected: "sled", found })
-}
-
-fn owner(file: &mut File) -> Option<u32> {
-    let mut text = String::new();
-    file.read_to_string(&mut text).ok()?;
-    text.trim().parse().ok()
-}
-
 /// Where sled's own files are.
 pub(crate) const LOG: &str = "log";
 /// A log that is being written anew, without what is to be erased.
 pub(crate) const NEW_LOG: &str = "log.new";
 const OLD_LOG: &str = "log.old";
-const LOCK: &str = "mailtrail.lock";
 
 #[cfg(test)]
 mod tests {

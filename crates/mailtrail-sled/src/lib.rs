@@ -26,21 +26,18 @@
     clippy::as_conversions
 )]
 
-mod checkpoints;
 mod commit;
 mod folder;
 mod layout;
-mod raw;
 mod read;
 mod restore;
 mod rewrite;
 mod snapshot;
 mod states;
 mod store;
-mod witness;
 
-pub use checkpoints::SledCheckpoints;
-pub use raw::SledRaw;
+pub use mailtrail_folder::FolderCheckpoints as SledCheckpoints;
+pub use mailtrail_folder::FolderRaw as SledRaw;
 pub use restore::{Restore, RestoreError};
 pub use states::SledStates;
 pub use store::{Options, SledStore};

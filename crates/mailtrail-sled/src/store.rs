@@ -14,12 +14,12 @@ use mailtrail_core::store::{
     ReadError, RedactError, StreamPage,
 };
 use mailtrail_core::{AppendBatch, EventId, EventStore, Namespace, Position, StreamId, Version};
+use mailtrail_folder::{Lock, Witness};
 
 use crate::commit::SledEngine;
-use crate::folder::{self, Lock};
+use crate::folder;
 use crate::layout;
 use crate::read::{Reads, guarded_open, not_opened};
-use crate::witness::{self, Witness};
 
 /// An event store in a folder.
 ///
@@ -112,7 +112,7 @@ impl Opened {
         let reads = Reads::new(db);
         let (head, last_recorded_at) = end(&reads)?;
         if let Some((_, witnessed)) = witnessed {
-            witness::check(witnessed, head, |position| Ok(reads.at(position)?.hash))?;
+            Witness::check(witnessed, head, |position| Ok(reads.at(position)?.hash))?;
         }
         let namespace = identify(&reads, was_there, namespace)?;
         if witnessed.is_some_and(|(witnessed, _)| witnessed != namespace) {

@@ -12,8 +12,9 @@ use crate::{output, process};
 const TABLE: &[(&str, &[&str])] = &[
     ("mailtrail-core", &[]),
     ("mailtrail-memory", &["mailtrail-core"]),
-    ("mailtrail-sled", &["mailtrail-core"]),
-    ("mailtrail-fjall", &["mailtrail-core"]),
+    ("mailtrail-folder", &["mailtrail-core"]),
+    ("mailtrail-sled", &["mailtrail-core", "mailtrail-folder"]),
+    ("mailtrail-fjall", &["mailtrail-core", "mailtrail-folder"]),
     ("mailtrail-remote", &["mailtrail-core"]),
     ("mailtrail-classify", &["mailtrail-core"]),
     ("mailtrail-report", &["mailtrail-core"]),

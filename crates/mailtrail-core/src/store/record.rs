@@ -34,8 +34,20 @@ pub fn chain_hash(previous: ChainHash, envelope: &Envelope) -> ChainHash {
 
 /// The bytes of an envelope.
 pub fn encode(envelope: &Envelope) -> Vec<u8> {
-    let mut out = Writer(vec![0; 4]);
-    out.bytes(&frame(envelope));
+    let mut out = Vec::new();
+    encode_into(envelope, &mut out);
+    out
+}
+
+/// Appends the bytes of an envelope.
+pub fn encode_into(envelope: &Envelope, to: &mut Vec<u8>) {
+    let start = to.len();
+    let mut out = Writer(std::mem::take(to));
+    out.0.extend_from_slice(&[0; 8]);
+    let frame_start = out.0.len();
+    frame_into(envelope, &mut out);
+    let frame_length = out.0.len().saturating_sub(frame_start);
+    out.set_u32(frame_start.saturating_sub(4), frame_length);
     out.bytes(&envelope.event.data);
     match (&envelope.event.private, envelope.salt, envelope.private_hash) {
         (Some(private), Some(salt), Some(hash)) => {
@@ -51,10 +63,11 @@ pub fn encode(envelope: &Envelope) -> Vec<u8> {
         (_, _, None) => out.u8(NONE),
     }
     out.0.extend_from_slice(envelope.hash.as_bytes());
-    if let Some((crc, rest)) = out.0.split_at_mut_checked(4) {
+    let record = out.0.get_mut(start..).and_then(|record| record.split_at_mut_checked(4));
+    if let Some((crc, rest)) = record {
         crc.copy_from_slice(&crc32c::crc32c(rest).to_be_bytes());
     }
-    out.0
+    *to = out.0;
 }
 
 /// Reads the bytes of an envelope, and checks them.
@@ -68,8 +81,13 @@ pub fn decode(bytes: &Bytes) -> Result<Envelope, ReadError> {
 
 /// All fields of an envelope but payloads and hashes, in a fixed binary form.
 fn frame(envelope: &Envelope) -> Vec<u8> {
+    let mut out = Writer(Vec::with_capacity(256));
+    frame_into(envelope, &mut out);
+    out.0
+}
+
+fn frame_into(envelope: &Envelope, out: &mut Writer) {
     let event = &envelope.event;
-    let mut out = Writer(Vec::with_capacity(160));
     out.u8(FORMAT);
     out.u64(envelope.position.get());
     out.str(envelope.stream.category().as_str());
@@ -92,7 +110,6 @@ fn frame(envelope: &Envelope) -> Vec<u8> {
         out.time(origin.recorded_at);
         out.0.extend_from_slice(origin.chain.as_bytes());
     });
-    out.0
 }
 
 struct Writer(Vec<u8>);
@@ -104,6 +121,13 @@ impl Writer {
 
     fn u64(&mut self, value: u64) {
         self.0.extend_from_slice(&value.to_be_bytes());
+    }
+
+    /// Writes a length over what is there.
+    fn set_u32(&mut self, at: usize, length: usize) {
+        if let Some(place) = self.0.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<4>()) {
+            *place = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
+        }
     }
 
     fn bytes(&mut self, bytes: &[u8]) {

@@ -6,8 +6,6 @@ use std::path::PathBuf;
 
 use mailtrail_core::projection::{Checkpoint, CheckpointError, CheckpointStore, checked_name};
 
-use crate::folder;
-
 /// Places in a folder; by custom `subscriptions` in the store's.
 ///
 /// # Guarantees
@@ -16,15 +14,15 @@ use crate::folder;
 /// ```
 /// use mailtrail_core::projection::{Checkpoint, CheckpointStore};
 /// let folder = tempfile::tempdir()?;
-/// let checkpoints = mailtrail_sled::SledCheckpoints::open(folder.path())?;
+/// let checkpoints = mailtrail_folder::FolderCheckpoints::open(folder.path())?;
 /// checkpoints.save("crm", &Checkpoint::default())?;
 /// assert!(checkpoints.load("crm")?.is_some());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct SledCheckpoints(PathBuf);
+pub struct FolderCheckpoints(PathBuf);
 
-impl SledCheckpoints {
+impl FolderCheckpoints {
     /// In this folder, which is made if it isn't there.
     ///
     /// # Errors
@@ -40,11 +38,11 @@ impl SledCheckpoints {
         new.write_all(bytes)?;
         new.as_file().sync_all()?;
         new.persist(self.0.join(name)).map_err(|error| error.error)?;
-        folder::sync(&self.0)
+        crate::sync(&self.0)
     }
 }
 
-impl CheckpointStore for SledCheckpoints {
+impl CheckpointStore for FolderCheckpoints {
     fn load(&self, name: &str) -> Result<Option<Checkpoint>, CheckpointError> {
         match File::open(self.0.join(checked_name(name)?)) {
             Ok(file) => serde_json::from_reader(file)

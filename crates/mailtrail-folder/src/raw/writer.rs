@@ -10,8 +10,6 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use futures_channel::oneshot;
 
-use crate::folder;
-
 /// The way to the thread that writes; it ends with the last of these.
 #[derive(Debug, Clone)]
 pub(super) struct Writer(Sender<Job>);
@@ -50,7 +48,7 @@ fn run(folder: &Path, jobs: &Receiver<Job>) {
         let new: Vec<&File> = written.iter().flatten().flatten().collect();
         let synced = match new.as_slice() {
             [] => Ok(()),
-            [one] => one.sync_all().and_then(|()| folder::sync(folder)),
+            [one] => one.sync_all().and_then(|()| crate::sync(folder)),
             _ => sync_all(folder, &new),
         };
         for (done, written) in waiting.into_iter().zip(&written) {
@@ -83,7 +81,7 @@ fn sync_all(folder: &Path, _new: &[&File]) -> io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 fn sync_all(folder: &Path, new: &[&File]) -> io::Result<()> {
     new.iter().try_for_each(|file| file.sync_all())?;
-    folder::sync(folder)
+    crate::sync(folder)
 }
 
 /// The same error for one more.

@@ -14,7 +14,6 @@ use mailtrail_core::event::RawHash;
 use mailtrail_core::store::{RawError, RawStore};
 
 use self::writer::Writer;
-use crate::folder;
 
 /// Raw bytes in a folder.
 ///
@@ -23,12 +22,12 @@ use crate::folder;
 /// durable by one sync, on a thread of its own. A file that no longer has its hash
 /// is told as damaged, never read as something else.
 #[derive(Debug, Clone)]
-pub struct SledRaw {
+pub struct FolderRaw {
     folder: PathBuf,
     writer: Writer,
 }
 
-impl SledRaw {
+impl FolderRaw {
     /// In this folder, which is made if it isn't there; by custom `raw` in the store's.
     ///
     /// # Errors
@@ -46,7 +45,7 @@ impl SledRaw {
 }
 
 #[async_trait]
-impl RawStore for SledRaw {
+impl RawStore for FolderRaw {
     async fn put(&self, bytes: Bytes) -> Result<RawHash, RawError> {
         let hash = RawHash::of(&bytes);
         let written = self.writer.write(self.path(hash), bytes).await;
@@ -71,7 +70,7 @@ impl RawStore for SledRaw {
                 Err(error) => return Err(unavailable(error)),
             }
         }
-        folder::sync(&self.folder).map_err(unavailable)?;
+        crate::sync(&self.folder).map_err(unavailable)?;
         Ok(removed)
     }
 

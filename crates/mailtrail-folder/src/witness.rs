@@ -1,6 +1,6 @@
 //! The head of the log once more, in a file of its own.
 //!
-//! Where sled finds a spoilt page it cuts its log there and goes on, as after a crash. What was
+//! Where an engine finds its end spoilt it cuts its log there and goes on, as after a crash. What was
 //! acknowledged would be gone without a word; the witness knows how far the log went.
 //!
 //! It is written after the group is on disk and before it is acknowledged, so it is never ahead of
@@ -19,16 +19,33 @@ use mailtrail_core::event::ChainHash;
 use mailtrail_core::store::{BoxError, Head, OpenError};
 
 /// The file, open for as long as the store.
+///
+/// ```
+/// use mailtrail_core::Namespace;
+/// use mailtrail_core::store::Head;
+/// use mailtrail_folder::Witness;
+/// let folder = tempfile::tempdir()?;
+/// let namespace = Namespace::from_bytes([9; 16]);
+/// Witness::open(folder.path(), namespace, Head::default())?;
+/// assert_eq!(Witness::read(folder.path())?, Some((namespace, Head::default())));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
-pub(crate) struct Witness {
+pub struct Witness {
     file: File,
     next: u64,
 }
 
 impl Witness {
+    /// Its name in the folder.
+    pub const FILE: &'static str = "head";
+
     /// What the file says, if it is there and says anything.
-    pub(crate) fn read(folder: &Path) -> io::Result<Option<(Namespace, Head)>> {
-        let bytes = match std::fs::read(folder.join(FILE)) {
+    ///
+    /// # Errors
+    /// That of the operating system.
+    pub fn read(folder: &Path) -> io::Result<Option<(Namespace, Head)>> {
+        let bytes = match std::fs::read(folder.join(Self::FILE)) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
@@ -38,40 +55,50 @@ impl Witness {
     }
 
     /// Takes the file for writing; what it says from now on starts here, durably.
-    pub(crate) fn open(folder: &Path, namespace: Namespace, head: Head) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// That of the operating system.
+    pub fn open(folder: &Path, namespace: Namespace, head: Head) -> io::Result<Self> {
         let options = File::options().write(true).create(true).truncate(false).clone();
-        let mut witness = Self { file: options.open(folder.join(FILE))?, next: 0 };
+        let mut witness = Self { file: options.open(folder.join(Self::FILE))?, next: 0 };
         witness.write(namespace, head)?;
         witness.write(namespace, head)?;
         witness.file.sync_all()?;
         Ok(witness)
     }
 
-    pub(crate) fn write(&mut self, namespace: Namespace, head: Head) -> io::Result<()> {
+    /// Says that the log goes to here. A crash of the process takes nothing from it; a power loss may.
+    ///
+    /// # Errors
+    /// That of the operating system.
+    pub fn write(&mut self, namespace: Namespace, head: Head) -> io::Result<()> {
         self.file.write_all_at(&encode(namespace, head), self.next)?;
         self.next ^= SECOND;
         Ok(())
     }
-}
 
-/// Whether a log that ends at `head` is all that the witness saw; `hash_at` reads the log.
-pub(crate) fn check(
-    witnessed: Head,
-    head: Head,
-    hash_at: impl FnOnce(Position) -> Result<ChainHash, BoxError>,
-) -> Result<(), OpenError> {
-    if witnessed.position > head.position {
-        return Err(OpenError::Cut { witnessed: witnessed.position, found: head.position });
-    }
-    if witnessed.position > Position::START {
-        let hash = hash_at(witnessed.position).map_err(|cause| OpenError::Corrupt { cause })?;
-        if hash != witnessed.hash {
-            let at = witnessed.position;
-            let cause = format!("the record at position {at} is not the one that was stored");
-            return Err(OpenError::Corrupt { cause: cause.into() });
+    /// Whether a log that ends at `head` is all that the witness saw; `hash_at` reads the log.
+    ///
+    /// # Errors
+    /// [`OpenError::Cut`] if it ends too early, [`OpenError::Corrupt`] if it holds another record there.
+    pub fn check(
+        witnessed: Head,
+        head: Head,
+        hash_at: impl FnOnce(Position) -> Result<ChainHash, BoxError>,
+    ) -> Result<(), OpenError> {
+        if witnessed.position > head.position {
+            return Err(OpenError::Cut { witnessed: witnessed.position, found: head.position });
         }
+        if witnessed.position > Position::START {
+            let hash = hash_at(witnessed.position).map_err(|cause| OpenError::Corrupt { cause })?;
+            if hash != witnessed.hash {
+                let at = witnessed.position;
+                let cause = format!("the record at position {at} is not the one that was stored");
+                return Err(OpenError::Corrupt { cause: cause.into() });
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 fn encode(namespace: Namespace, head: Head) -> [u8; SLOT] {
@@ -96,7 +123,6 @@ fn decode(slot: &[u8]) -> Option<(Namespace, Head)> {
     (known && whole).then_some((Namespace::from_bytes(*namespace), head))
 }
 
-pub(crate) const FILE: &str = "head";
 const FORMAT: u32 = 1;
 const SLOT: usize = 64;
 const CRC_AT: usize = 60;
@@ -119,7 +145,7 @@ mod tests {
         witness.write(namespace, head(2)).unwrap();
         witness.write(namespace, head(3)).unwrap();
         assert_eq!(Witness::read(folder.path()).unwrap(), Some((namespace, head(3))));
-        let path = folder.path().join(FILE);
+        let path = folder.path().join(Witness::FILE);
         let written = std::fs::read(&path).unwrap();
         assert_eq!(written.len(), 128);
         for at in 64..128 {
@@ -133,11 +159,11 @@ mod tests {
     #[test]
     fn a_log_must_hold_what_was_witnessed() {
         let hash = |position: Position| Ok(head(u8::try_from(position.get())?).hash);
-        assert!(check(head(5), head(5), hash).is_ok());
-        assert!(check(head(5), head(7), hash).is_ok());
-        assert!(check(Head::default(), Head::default(), hash).is_ok());
-        assert!(matches!(check(head(5), head(4), hash), Err(OpenError::Cut { .. })));
-        assert!(check(head(5), head(7), |_| Ok(head(6).hash)).is_err());
-        assert!(check(head(5), head(7), |_| Err("unreadable".into())).is_err());
+        assert!(Witness::check(head(5), head(5), hash).is_ok());
+        assert!(Witness::check(head(5), head(7), hash).is_ok());
+        assert!(Witness::check(Head::default(), Head::default(), hash).is_ok());
+        assert!(matches!(Witness::check(head(5), head(4), hash), Err(OpenError::Cut { .. })));
+        assert!(Witness::check(head(5), head(7), |_| Ok(head(6).hash)).is_err());
+        assert!(Witness::check(head(5), head(7), |_| Err("unreadable".into())).is_err());
     }
 }

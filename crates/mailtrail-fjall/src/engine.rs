@@ -1,0 +1,53 @@
+//! Calls of fjall. What it can't read is damage, also where it panics.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use mailtrail_core::store::{OpenError, ReadError};
+
+/// Calls fjall.
+pub(crate) fn guarded<T>(call: impl FnOnce() -> fjall::Result<T>) -> Result<T, ReadError> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(read_error(error)),
+        Err(_) => Err(ReadError::Corrupt { position: None }),
+    }
+}
+
+/// Opens a database of fjall.
+pub(crate) fn open(path: &Path, cache_bytes: u64) -> Result<fjall::Database, OpenError> {
+    let builder = fjall::Database::builder(path).cache_size(cache_bytes).worker_threads(1);
+    guarded(|| builder.open()).map_err(|error| match error {
+        ReadError::Unavailable { cause } => OpenError::Io(
+            cause.downcast::<io::Error>().map_or_else(io::Error::other, |cause| *cause),
+        ),
+        error => OpenError::Corrupt { cause: error.into() },
+    })
+}
+
+fn read_error(error: fjall::Error) -> ReadError {
+    match error {
+        fjall::Error::Io(cause) | fjall::Error::Storage(fjall::LsmError::Io(cause))
+            if !is_damage(&cause) =>
+        {
+            ReadError::Unavailable { cause: cause.into() }
+        }
+        error @ (fjall::Error::Poisoned | fjall::Error::Locked) => {
+            ReadError::Unavailable { cause: error.into() }
+        }
+        _ => ReadError::Corrupt { position: None },
+    }
+}
+
+/// A file that ends too early, is not there or doesn't hold what it should, is not the operating system's fault.
+fn is_damage(cause: &io::Error) -> bool {
+    matches!(
+        cause.kind(),
+        io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::InvalidData
+            | io::ErrorKind::InvalidInput
+            | io::ErrorKind::NotFound
+            | io::ErrorKind::Other
+    )
+}

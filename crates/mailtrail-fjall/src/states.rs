@@ -1,0 +1,347 @@
+//! The states of projections, in a folder of their own beside the events.
+//!
+//! | key | value |
+//! |---|---|
+//! | name, 0, revision u32, `c` | checkpoint, JSON |
+//! | name, 0, revision u32, `e`, key | value |
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use bytes::Bytes;
+use fjall::Readable;
+use mailtrail_core::projection::{
+    Checkpoint, Entry, StateError, StateId, StateSnapshot, StateStore,
+};
+use mailtrail_core::store::OpenError;
+
+use crate::engine::{self, guarded};
+
+/// States in a folder; by custom `projections` in the store's, whose lock holds for it too.
+///
+/// # Guarantees
+/// A step that was saved is whole after a crash, or not there: then the state is the older one, and catches up.
+/// Nothing here is durable by itself, as everything can be built anew; a folder that can't be read is emptied.
+/// A snapshot costs nothing, and stays what it is however much is saved meanwhile.
+///
+/// # Example
+/// ```
+/// use mailtrail_core::projection::{Checkpoint, StateId, StateStore};
+/// let folder = tempfile::tempdir()?;
+/// let states = mailtrail_fjall::FjallStates::open(folder.path().join("projections"))?;
+/// states.save(&StateId::new("counts", 1), None, Vec::new(), &Checkpoint::default())?;
+/// assert_eq!(states.states()?.len(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct FjallStates {
+    open: Arc<RwLock<Option<Open>>>,
+    path: PathBuf,
+    /// Held while a step compares and writes.
+    saving: Mutex<()>,
+}
+
+/// The database. No handle of it outlives the lock's guard, so that it can be closed.
+struct Open {
+    entries: fjall::Keyspace,
+    database: fjall::Database,
+    /// How often all was discarded before.
+    times: u64,
+}
+
+impl FjallStates {
+    /// In this folder, which is made if it isn't there.
+    ///
+    /// # Errors
+    /// [`OpenError::Io`] if the operating system refuses.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, OpenError> {
+        let path = path.into();
+        let open = Arc::new(RwLock::new(Some(open(&path, 0)?)));
+        Ok(Self { open, path, saving: Mutex::new(()) })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ()> {
+        self.saving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with<T>(&self, call: impl FnOnce(&Open) -> Result<T, StateError>) -> Result<T, StateError> {
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        call(open.as_ref().ok_or_else(closed)?)
+    }
+
+    fn value(&self, key: &[u8]) -> Result<Option<Bytes>, StateError> {
+        self.with(|open| Ok(guarded(|| open.entries.get(key))?.map(Bytes::from)))
+    }
+}
+
+impl Open {
+    fn write(&self, batch: fjall::OwnedWriteBatch) -> Result<(), StateError> {
+        Ok(guarded(|| batch.commit())?)
+    }
+
+    /// Removes what begins so.
+    fn remove(&self, prefix: &[u8]) -> Result<(), StateError> {
+        loop {
+            let keys = guarded(|| {
+                self.entries
+                    .prefix(prefix)
+                    .take(STEP)
+                    .map(fjall::Guard::key)
+                    .collect::<Result<Vec<_>, _>>()
+            })?;
+            if keys.is_empty() {
+                return Ok(());
+            }
+            let mut batch = self.database.batch();
+            keys.into_iter().for_each(|key| batch.remove(&self.entries, key));
+            self.write(batch)?;
+        }
+    }
+}
+
+impl fmt::Debug for Open {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Open").field("times", &self.times).finish_non_exhaustive()
+    }
+}
+
+impl StateStore for FjallStates {
+    fn states(&self) -> Result<Vec<(StateId, Checkpoint)>, StateError> {
+        let mut states = Vec::new();
+        let mut from = Vec::new();
+        // From state to state: each one's checkpoint comes before its entries.
+        loop {
+            let next = |open: &Open| {
+                let mut keys = open.entries.range(from.clone()..);
+                Ok(guarded(|| keys.next().map(fjall::Guard::key).transpose())?)
+            };
+            let Some(key) = self.with(next)? else { return Ok(states) };
+            let id = state_of(&key).ok_or_else(|| corrupt("a key is none of ours"))?;
+            states.extend(self.checkpoint(&id)?.map(|at| (id.clone(), at)));
+            from = state_prefix(&id);
+            from.push(ENTRY.saturating_add(1));
+        }
+    }
+
+    fn checkpoint(&self, state: &StateId) -> Result<Option<Checkpoint>, StateError> {
+        self.value(&checkpoint_key(state))?.map(|bytes| read(&bytes)).transpose()
+    }
+
+    fn get(&self, state: &StateId, key: &[u8]) -> Result<Option<Bytes>, StateError> {
+        self.value(&entry_key(state, key))
+    }
+
+    fn scan(
+        &self,
+        state: &StateId,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StateError> {
+        self.with(|open| {
+            let (from, begins) = range(state, prefix, after);
+            scanned(open.entries.range(from..), state, &begins, limit)
+        })
+    }
+
+    fn snapshot(&self, state: &StateId) -> Result<Option<Arc<dyn StateSnapshot>>, StateError> {
+        let of = state.clone();
+        let shared = Arc::clone(&self.open);
+        self.with(|open| {
+            let snapshot = open.database.snapshot();
+            let key = checkpoint_key(state);
+            let checkpoint = guarded(|| snapshot.get(&open.entries, key))?;
+            let times = open.times;
+            let take = |checkpoint| -> Arc<dyn StateSnapshot> {
+                Arc::new(Snapshot { open: shared, times, snapshot, state: of, checkpoint })
+            };
+            checkpoint.map(|bytes| read(&bytes).map(take)).transpose()
+        })
+    }
+
+    fn save(
+        &self,
+        state: &StateId,
+        from: Option<&Checkpoint>,
+        entries: Vec<Entry>,
+        to: &Checkpoint,
+    ) -> Result<(), StateError> {
+        let _held = self.lock();
+        if self.checkpoint(state)?.as_ref() != from {
+            return Err(StateError::Moved);
+        }
+        let checkpoint = serde_json::to_vec(to);
+        let checkpoint =
+            checkpoint.map_err(|error| StateError::Unwritable { cause: error.into() })?;
+        self.with(|open| {
+            let mut batch = open.database.batch();
+            for entry in entries {
+                batch.insert(&open.entries, entry_key(state, &entry.key), entry.value);
+            }
+            batch.insert(&open.entries, checkpoint_key(state), checkpoint);
+            open.write(batch)
+        })
+    }
+
+    fn discard(&self, state: &StateId) -> Result<(), StateError> {
+        let _held = self.lock();
+        self.with(|open| {
+            // The checkpoint goes first: what is left then is no state.
+            let mut batch = open.database.batch();
+            batch.remove(&open.entries, checkpoint_key(state));
+            open.write(batch)?;
+            open.remove(&state_prefix(state))
+        })
+    }
+
+    fn discard_all(&self) -> Result<(), StateError> {
+        let _held = self.lock();
+        let mut held = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        let times = held.take().map_or(0, |open| open.times.saturating_add(1));
+        let unavailable = |cause| StateError::Unavailable { cause };
+        fs::remove_dir_all(&self.path).map_err(|error| unavailable(error.into()))?;
+        *held = Some(open(&self.path, times).map_err(|error| unavailable(error.into()))?);
+        Ok(())
+    }
+}
+
+/// A state as it was.
+struct Snapshot {
+    open: Arc<RwLock<Option<Open>>>,
+    /// Of this database: it is of no use once all was discarded.
+    times: u64,
+    snapshot: fjall::Snapshot,
+    state: StateId,
+    checkpoint: Checkpoint,
+}
+
+impl Snapshot {
+    fn with<T>(&self, call: impl FnOnce(&Open) -> Result<T, StateError>) -> Result<T, StateError> {
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        let open = open.as_ref().ok_or_else(closed)?;
+        if open.times == self.times { call(open) } else { Err(StateError::Moved) }
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+impl StateSnapshot for Snapshot {
+    fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StateError> {
+        let key = entry_key(&self.state, key);
+        self.with(|open| Ok(guarded(|| self.snapshot.get(&open.entries, key))?.map(Bytes::from)))
+    }
+
+    fn scan(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StateError> {
+        self.with(|open| {
+            let (from, begins) = range(&self.state, prefix, after);
+            scanned(self.snapshot.range(&open.entries, from..), &self.state, &begins, limit)
+        })
+    }
+}
+
+/// Opens the folder; one that can't be read is emptied, as all of it can be built anew.
+fn open(path: &Path, times: u64) -> Result<Open, OpenError> {
+    let attempt = || -> Result<Open, OpenError> {
+        let database = engine::open(path, CACHE_BYTES)?;
+        let entries = guarded(|| database.keyspace("states", Default::default));
+        let entries = entries.map_err(|error| OpenError::Corrupt { cause: error.into() })?;
+        Ok(Open { entries, database, times })
+    };
+    match attempt() {
+        Err(OpenError::Corrupt { .. }) => {
+            fs::remove_dir_all(path).map_err(OpenError::Io)?;
+            attempt()
+        }
+        opened => opened,
+    }
+}
+
+/// Where a scan begins, and how its keys do.
+fn range(state: &StateId, prefix: &[u8], after: Option<&[u8]>) -> (Vec<u8>, Vec<u8>) {
+    let begins = entry_key(state, prefix);
+    let behind = |after| {
+        let mut from = entry_key(state, after);
+        from.push(0);
+        from.max(begins.clone())
+    };
+    (after.map_or_else(|| begins.clone(), behind), begins)
+}
+
+fn scanned(
+    mut entries: fjall::Iter,
+    state: &StateId,
+    begins: &[u8],
+    limit: usize,
+) -> Result<Vec<Entry>, StateError> {
+    let own = entry_key(state, &[]).len();
+    let mut found = Vec::new();
+    while found.len() < limit.max(1) {
+        let next = guarded(|| entries.next().map(fjall::Guard::into_inner).transpose())?;
+        let Some((key, value)) = next.filter(|(key, _)| key.starts_with(begins)) else { break };
+        let key = Bytes::from(key).split_off(own);
+        found.push(Entry { key, value: value.into() });
+    }
+    Ok(found)
+}
+
+fn state_prefix(state: &StateId) -> Vec<u8> {
+    let mut key = state.name.as_bytes().to_vec();
+    key.push(0);
+    key.extend_from_slice(&state.revision.to_be_bytes());
+    key
+}
+
+fn checkpoint_key(state: &StateId) -> Vec<u8> {
+    let mut key = state_prefix(state);
+    key.push(CHECKPOINT);
+    key
+}
+
+fn entry_key(state: &StateId, of: &[u8]) -> Vec<u8> {
+    let mut key = state_prefix(state);
+    key.push(ENTRY);
+    key.extend_from_slice(of);
+    key
+}
+
+fn state_of(key: &[u8]) -> Option<StateId> {
+    let end = key.iter().position(|byte| *byte == 0)?;
+    let (name, rest) = key.split_at_checked(end)?;
+    let revision = rest.get(1..)?.first_chunk::<4>()?;
+    let name = std::str::from_utf8(name).ok()?;
+    Some(StateId::new(name, u32::from_be_bytes(*revision)))
+}
+
+fn read(bytes: &[u8]) -> Result<Checkpoint, StateError> {
+    serde_json::from_slice(bytes).map_err(|error| StateError::Corrupt { cause: error.into() })
+}
+
+fn corrupt(what: &str) -> StateError {
+    StateError::Corrupt { cause: what.into() }
+}
+
+fn closed() -> StateError {
+    let cause = "they could not be discarded as a whole: open the store again";
+    StateError::Unavailable { cause: cause.into() }
+}
+
+const CHECKPOINT: u8 = b'c';
+const ENTRY: u8 = b'e';
+const CACHE_BYTES: u64 = 64 << 20;
+/// Entries removed at once.
+const STEP: usize = 4_096;

@@ -1,0 +1,63 @@
+//! A full disk: the error says that the outcome is unknown, nothing more is written, and everything that
+//! was acknowledged is there when the folder is opened on a disk with room.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use mailtrail_core::EventId;
+use mailtrail_core::Position;
+use mailtrail_core::store::{EventStore, Filter};
+use mailtrail_fjall::FjallStore;
+
+use mailtrail_testkit::crash::{self, Parent, SmallDisk};
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_loses_nothing_that_was_acknowledged() {
+    let Some(disk) = SmallDisk::in_memory("6m") else {
+        return crash::skipped(
+            concat!(module_path!(), "::a_full_disk_loses_nothing_that_was_acknowledged"),
+            "a disk in memory can't be mounted: this needs root",
+        );
+    };
+    let full = disk.path().join("trail");
+    // In a process of its own: whatever the store does when it can't write, this test goes on.
+    let parent = Parent::of("it::fjall::child_of_the_other_tests");
+    let mut process = parent.records(&full, 0, 1_000_000, &[]);
+    let mut acknowledged = None;
+    while let Some(said) = process.next_word() {
+        acknowledged = acknowledged.max(Some(said.number()));
+    }
+    assert!(!process.wait(), "it ended because it could not write");
+    let acknowledged = acknowledged.unwrap();
+    assert!(acknowledged > 100, "there was something to lose: {acknowledged}");
+
+    let roomy = tempfile::tempdir().unwrap();
+    let trail = roomy.path().join("trail");
+    copy(&full, &trail);
+    let store = FjallStore::open(&trail).unwrap();
+    let ids: HashSet<EventId> = futures_executor::block_on(async {
+        let mut ids = HashSet::new();
+        let mut next = Some(Position::START);
+        while let Some(after) = next {
+            let page = store.read_all(&Filter::all(), after, usize::MAX).await.unwrap();
+            ids.extend(page.events.iter().map(|envelope| envelope.event.event_id));
+            next = page.next;
+        }
+        ids
+    });
+    for number in 0..=acknowledged {
+        assert!(ids.contains(&crash::event(number).1.event_id), "event {number} of {acknowledged}");
+    }
+}
