@@ -8,7 +8,7 @@ use mailtrail_core::id::Category;
 use mailtrail_core::store::{EventStore, EventStoreExt, Filter, Outcome};
 use mailtrail_core::{Envelope, EventId, NewEvent, Position, StreamId, Version};
 use mailtrail_fjall::FjallStore;
-use mailtrail_testkit::proptest::prelude::*;
+use mailtrail_testkit::proptest::{self, prelude::*};
 
 /// A store that writes its index all the time, in a folder that is left to the system.
 pub(crate) fn temporary() -> Kept {
