@@ -1,5 +1,6 @@
 //! Calls of fjall. What it can't read is damage, also where it panics.
 
+use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -17,13 +18,20 @@ pub(crate) fn guarded<T>(call: impl FnOnce() -> fjall::Result<T>) -> Result<T, R
 
 /// Opens a database of fjall.
 pub(crate) fn open(path: &Path, cache_bytes: u64) -> Result<fjall::Database, OpenError> {
+    let is_new = !path.exists();
     let builder = fjall::Database::builder(path).cache_size(cache_bytes).worker_threads(1);
-    guarded(|| builder.open()).map_err(|error| match error {
+    let database = guarded(|| builder.open()).map_err(|error| match error {
         ReadError::Unavailable { cause } => OpenError::Io(
             cause.downcast::<io::Error>().map_or_else(io::Error::other, |cause| *cause),
         ),
         error => OpenError::Corrupt { cause: error.into() },
-    })
+    })?;
+    if is_new {
+        // fjall gives its journal 64 MiB of holes, which copies of the folder fill. Nothing is in it yet.
+        let journal = File::options().write(true).open(path.join("0.jnl"));
+        journal.and_then(|journal| journal.set_len(0)).map_err(OpenError::Io)?;
+    }
+    Ok(database)
 }
 
 fn read_error(error: fjall::Error) -> ReadError {

@@ -258,7 +258,9 @@ impl StateSnapshot for Snapshot {
 fn open(path: &Path, times: u64) -> Result<Open, OpenError> {
     let attempt = || -> Result<Open, OpenError> {
         let database = engine::open(path, CACHE_BYTES)?;
-        let entries = guarded(|| database.keyspace("states", Default::default));
+        // Of what is overwritten again and again every value stays until then, and scans pass by them.
+        let options = || fjall::KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
+        let entries = guarded(|| database.keyspace("states", options));
         let entries = entries.map_err(|error| OpenError::Corrupt { cause: error.into() })?;
         Ok(Open { entries, database, times })
     };
@@ -343,5 +345,6 @@ fn closed() -> StateError {
 const CHECKPOINT: u8 = b'c';
 const ENTRY: u8 = b'e';
 const CACHE_BYTES: u64 = 64 << 20;
+const MEMTABLE_BYTES: u64 = 4 << 20;
 /// Entries removed at once.
 const STEP: usize = 4_096;

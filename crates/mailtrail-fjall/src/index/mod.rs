@@ -56,6 +56,7 @@ impl Index {
         let mut known = Position::START;
         if let Some(head) = indexed.filter(|head| path.exists() && goes_to(*head))
             && let Ok(opened) = Tables::open(&path, cache_bytes)
+            && opened.reach(head.position.get())
             && tables.set(opened).is_ok()
         {
             known = head.position;

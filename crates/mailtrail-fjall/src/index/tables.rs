@@ -6,7 +6,8 @@
 //! | `streams` | category 15, id 16, page u32 | positions of 512 versions |
 //! | `kinds` | category 15, the first 16 of SHA-256(type), first position u64 | positions |
 //!
-//! Positions are postcard: the first, then the steps from each to the next.
+//! Positions are postcard: the first, then the steps from each to the next. Each keyspace has one entry more, with the
+//! key 0: the position of the last event that it knows of.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -44,6 +45,15 @@ impl Tables {
             Ok(Self { ids, streams, kinds, known, _database: database.clone() })
         };
         open().map_err(|error| OpenError::Corrupt { cause: error.into() })
+    }
+
+    /// Whether each keyspace knows of all events up to a position: fjall empties one that it finds without its `current`
+    /// file, and says nothing.
+    pub(super) fn reach(&self, position: u64) -> bool {
+        [&self.ids, &self.streams, &self.kinds].into_iter().all(|keyspace| {
+            let known = guarded(|| keyspace.get(REACHED)).ok().flatten();
+            known.and_then(|value| position_of(&value)).is_some_and(|known| known >= position)
+        })
     }
 
     pub(super) fn position(&self, id: EventId) -> Result<Option<u64>, ReadError> {
@@ -124,18 +134,18 @@ impl Tables {
 
     /// Writes what is recent, durably: sorted, into tables of its own.
     pub(super) fn write(&self, recent: &Recent) -> Result<(), ReadError> {
+        let head = recent.head.position.get();
         let mut ids: Vec<_> = recent.ids.iter().collect();
         ids.sort_unstable();
-        let ids = ids.into_iter();
-        ingest(&self.ids, ids.map(|(id, at)| (id.as_bytes().to_vec(), at.to_be_bytes().to_vec())))?;
-        ingest(
-            &self.streams,
-            self.pages(recent)?.into_iter().map(|(key, at)| (key, encoded(&at))),
-        )?;
+        let ids =
+            ids.into_iter().map(|(id, at)| (id.as_bytes().to_vec(), at.to_be_bytes().to_vec()));
+        ingest(&self.ids, head, ids)?;
+        let pages = self.pages(recent)?.into_iter().map(|(key, at)| (key, encoded(&at)));
+        ingest(&self.streams, head, pages)?;
         let kinds = chunks(recent);
         let known: BTreeSet<Kind> =
             kinds.keys().filter_map(|key| key.first_chunk::<31>().copied()).collect();
-        ingest(&self.kinds, kinds.into_iter().map(|(key, at)| (key, encoded(at))))?;
+        ingest(&self.kinds, head, kinds.into_iter().map(|(key, at)| (key, encoded(at))))?;
         self.known.write().unwrap_or_else(PoisonError::into_inner).extend(known);
         Ok(())
     }
@@ -176,10 +186,12 @@ impl std::fmt::Debug for Tables {
 
 fn ingest(
     keyspace: &fjall::Keyspace,
+    reached: u64,
     entries: impl Iterator<Item = (Vec<u8>, Vec<u8>)>,
 ) -> Result<(), ReadError> {
     guarded(|| {
         let mut ingestion = keyspace.start_ingestion()?;
+        ingestion.write(REACHED, reached.to_be_bytes())?;
         for (key, value) in entries {
             ingestion.write(key, value)?;
         }
@@ -201,7 +213,7 @@ fn chunks(recent: &Recent) -> BTreeMap<Vec<u8>, &[u64]> {
 /// Every kind once, without reading what is between.
 fn kinds_in(keyspace: &fjall::Keyspace) -> Result<BTreeSet<Kind>, ReadError> {
     let mut kinds = BTreeSet::new();
-    let mut from = Vec::new();
+    let mut from = vec![1];
     while let Some(key) =
         guarded(|| keyspace.range(from.clone()..).next().map(fjall::Guard::key).transpose())?
     {
@@ -268,6 +280,8 @@ fn positions_of(value: &[u8]) -> Option<Vec<u64>> {
     Some(positions)
 }
 
+/// The key before all others.
+const REACHED: [u8; 1] = [0];
 const DAMAGED: ReadError = ReadError::Corrupt { position: None };
 /// Versions in a page.
 pub(super) const PAGE: u64 = 512;

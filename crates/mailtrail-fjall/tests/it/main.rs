@@ -23,7 +23,7 @@ mailtrail_testkit::conformance!(
 mailtrail_testkit::conformance!(
     fjall_indexed,
     index::temporary,
-    open = |folder: &std::path::Path| FjallStore::options().index_every(7).open(folder)
+    open = |folder: &std::path::Path| FjallStore::options().index_every(1_400).open(folder)
 );
 
 #[test]
