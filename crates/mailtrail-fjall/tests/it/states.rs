@@ -63,7 +63,7 @@ fn a_state_is_there_after_reopening_and_gone_from_every_file_after_an_erasure() 
     let states = FjallStates::open(&path).unwrap();
     assert_eq!(states.checkpoint(&id).unwrap(), Some(Checkpoint::at(Position::new(7))));
     assert_eq!(states.scan(&id, &[], None, 1_000).unwrap().len(), 500);
-    assert!(holds(&path, b"person 77 of"));
+    assert!(holds(&path, b"person 77 of"), "it was written when the states were dropped");
     states.discard_all().unwrap();
     assert!(!holds(&path, b"person 77 of"), "no file holds it");
     assert_eq!(states.states().unwrap(), []);

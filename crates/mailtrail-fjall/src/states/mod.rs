@@ -5,6 +5,8 @@
 //! | name, 0, revision u32, `c` | checkpoint, JSON |
 //! | name, 0, revision u32, `e`, key | value |
 
+mod overlay;
+
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,6 +19,7 @@ use mailtrail_core::projection::{
 };
 use mailtrail_core::store::OpenError;
 
+use self::overlay::Overlay;
 use crate::engine::{self, guarded};
 
 /// States in a folder; by custom `projections` in the store's, whose lock holds for it too.
@@ -24,7 +27,8 @@ use crate::engine::{self, guarded};
 /// # Guarantees
 /// A step that was saved is whole after a crash, or not there: then the state is the older one, and catches up.
 /// Nothing here is durable by itself, as everything can be built anew; a folder that can't be read is emptied.
-/// A snapshot costs nothing, and stays what it is however much is saved meanwhile.
+/// What was saved last is in memory, and is written when it is 16,384 entries or 16 MiB, or when the states are dropped:
+/// a crash loses it, no more. A snapshot stays what it is however much is saved meanwhile.
 ///
 /// # Example
 /// ```
@@ -47,6 +51,7 @@ pub struct FjallStates {
 struct Open {
     entries: fjall::Keyspace,
     database: fjall::Database,
+    overlay: Mutex<Overlay>,
     /// How often all was discarded before.
     times: u64,
 }
@@ -72,11 +77,36 @@ impl FjallStates {
     }
 
     fn value(&self, key: &[u8]) -> Result<Option<Bytes>, StateError> {
-        self.with(|open| Ok(guarded(|| open.entries.get(key))?.map(Bytes::from)))
+        self.with(|open| match open.overlay().get(key) {
+            // First here, then there: what is written meanwhile is in both.
+            Some(value) => Ok(Some(value)),
+            None => Ok(guarded(|| open.entries.get(key))?.map(Bytes::from)),
+        })
+    }
+}
+
+impl Drop for FjallStates {
+    fn drop(&mut self) {
+        // What can't be written now is built anew.
+        self.with(Open::write_overlay).ok();
     }
 }
 
 impl Open {
+    fn overlay(&self) -> MutexGuard<'_, Overlay> {
+        self.overlay.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes what is in memory. Nobody may save meanwhile.
+    fn write_overlay(&self) -> Result<(), StateError> {
+        let overlay = self.overlay().clone();
+        let mut batch = self.database.batch();
+        overlay.all().for_each(|(key, value)| batch.insert(&self.entries, key, value));
+        self.write(batch)?;
+        *self.overlay() = Overlay::default();
+        Ok(())
+    }
+
     fn write(&self, batch: fjall::OwnedWriteBatch) -> Result<(), StateError> {
         Ok(guarded(|| batch.commit())?)
     }
@@ -114,10 +144,10 @@ impl StateStore for FjallStates {
         // From state to state: each one's checkpoint comes before its entries.
         loop {
             let next = |open: &Open| {
-                let mut keys = open.entries.range(from.clone()..);
-                Ok(guarded(|| keys.next().map(fjall::Guard::key).transpose())?)
+                let overlay = open.overlay().clone();
+                scanned(&overlay, open.entries.range(from.clone()..), &from, &[], 1)
             };
-            let Some(key) = self.with(next)? else { return Ok(states) };
+            let Some((key, _)) = self.with(next)?.pop() else { return Ok(states) };
             let id = state_of(&key).ok_or_else(|| corrupt("a key is none of ours"))?;
             states.extend(self.checkpoint(&id)?.map(|at| (id.clone(), at)));
             from = state_prefix(&id);
@@ -142,7 +172,9 @@ impl StateStore for FjallStates {
     ) -> Result<Vec<Entry>, StateError> {
         self.with(|open| {
             let (from, begins) = range(state, prefix, after);
-            scanned(open.entries.range(from..), state, &begins, limit)
+            let overlay = open.overlay().clone();
+            let entries = open.entries.range(from.clone()..);
+            Ok(named(state, scanned(&overlay, entries, &from, &begins, limit)?))
         })
     }
 
@@ -150,12 +182,19 @@ impl StateStore for FjallStates {
         let of = state.clone();
         let shared = Arc::clone(&self.open);
         self.with(|open| {
-            let snapshot = open.database.snapshot();
+            let (overlay, snapshot) = {
+                // At one moment: whoever saves changes the one, whoever writes has written the other before.
+                let overlay = open.overlay();
+                (overlay.clone(), open.database.snapshot())
+            };
             let key = checkpoint_key(state);
-            let checkpoint = guarded(|| snapshot.get(&open.entries, key))?;
+            let checkpoint = match overlay.get(&key) {
+                Some(checkpoint) => Some(checkpoint),
+                None => guarded(|| snapshot.get(&open.entries, key))?.map(Bytes::from),
+            };
             let times = open.times;
             let take = |checkpoint| -> Arc<dyn StateSnapshot> {
-                Arc::new(Snapshot { open: shared, times, snapshot, state: of, checkpoint })
+                Arc::new(Snapshot { open: shared, times, overlay, snapshot, state: of, checkpoint })
             };
             checkpoint.map(|bytes| read(&bytes).map(take)).transpose()
         })
@@ -176,18 +215,22 @@ impl StateStore for FjallStates {
         let checkpoint =
             checkpoint.map_err(|error| StateError::Unwritable { cause: error.into() })?;
         self.with(|open| {
-            let mut batch = open.database.batch();
-            for entry in entries {
-                batch.insert(&open.entries, entry_key(state, &entry.key), entry.value);
-            }
-            batch.insert(&open.entries, checkpoint_key(state), checkpoint);
-            open.write(batch)
+            let is_full = {
+                let mut overlay = open.overlay();
+                for entry in entries {
+                    overlay.insert(entry_key(state, &entry.key).into(), entry.value);
+                }
+                overlay.insert(checkpoint_key(state).into(), checkpoint.into());
+                overlay.is_full()
+            };
+            if is_full { open.write_overlay() } else { Ok(()) }
         })
     }
 
     fn discard(&self, state: &StateId) -> Result<(), StateError> {
         let _held = self.lock();
         self.with(|open| {
+            open.overlay().remove(&state_prefix(state));
             // The checkpoint goes first: what is left then is no state.
             let mut batch = open.database.batch();
             batch.remove(&open.entries, checkpoint_key(state));
@@ -212,6 +255,7 @@ struct Snapshot {
     open: Arc<RwLock<Option<Open>>>,
     /// Of this database: it is of no use once all was discarded.
     times: u64,
+    overlay: Overlay,
     snapshot: fjall::Snapshot,
     state: StateId,
     checkpoint: Checkpoint,
@@ -238,7 +282,10 @@ impl StateSnapshot for Snapshot {
 
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StateError> {
         let key = entry_key(&self.state, key);
-        self.with(|open| Ok(guarded(|| self.snapshot.get(&open.entries, key))?.map(Bytes::from)))
+        self.with(|open| match self.overlay.get(&key) {
+            Some(value) => Ok(Some(value)),
+            None => Ok(guarded(|| self.snapshot.get(&open.entries, key))?.map(Bytes::from)),
+        })
     }
 
     fn scan(
@@ -249,7 +296,8 @@ impl StateSnapshot for Snapshot {
     ) -> Result<Vec<Entry>, StateError> {
         self.with(|open| {
             let (from, begins) = range(&self.state, prefix, after);
-            scanned(self.snapshot.range(&open.entries, from..), &self.state, &begins, limit)
+            let entries = self.snapshot.range(&open.entries, from.clone()..);
+            Ok(named(&self.state, scanned(&self.overlay, entries, &from, &begins, limit)?))
         })
     }
 }
@@ -258,11 +306,9 @@ impl StateSnapshot for Snapshot {
 fn open(path: &Path, times: u64) -> Result<Open, OpenError> {
     let attempt = || -> Result<Open, OpenError> {
         let database = engine::open(path, CACHE_BYTES)?;
-        // Of what is overwritten again and again every value stays until then, and scans pass by them.
-        let options = || fjall::KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
-        let entries = guarded(|| database.keyspace("states", options));
+        let entries = guarded(|| database.keyspace("states", Default::default));
         let entries = entries.map_err(|error| OpenError::Corrupt { cause: error.into() })?;
-        Ok(Open { entries, database, times })
+        Ok(Open { entries, database, overlay: Mutex::default(), times })
     };
     match attempt() {
         Err(OpenError::Corrupt { .. }) => {
@@ -285,20 +331,23 @@ fn range(state: &StateId, prefix: &[u8], after: Option<&[u8]>) -> (Vec<u8>, Vec<
 }
 
 fn scanned(
+    overlay: &Overlay,
     mut entries: fjall::Iter,
-    state: &StateId,
+    from: &[u8],
     begins: &[u8],
     limit: usize,
-) -> Result<Vec<Entry>, StateError> {
-    let own = entry_key(state, &[]).len();
-    let mut found = Vec::new();
-    while found.len() < limit.max(1) {
+) -> Result<Vec<(Bytes, Bytes)>, StateError> {
+    overlay.merge(from, begins, limit.max(1), || {
         let next = guarded(|| entries.next().map(fjall::Guard::into_inner).transpose())?;
-        let Some((key, value)) = next.filter(|(key, _)| key.starts_with(begins)) else { break };
-        let key = Bytes::from(key).split_off(own);
-        found.push(Entry { key, value: value.into() });
-    }
-    Ok(found)
+        Ok(next.map(|(key, value)| (key.into(), value.into())))
+    })
+}
+
+/// Entries by their own keys.
+fn named(state: &StateId, found: Vec<(Bytes, Bytes)>) -> Vec<Entry> {
+    let own = entry_key(state, &[]).len();
+    let entry = |(mut key, value): (Bytes, Bytes)| Entry { key: key.split_off(own), value };
+    found.into_iter().map(entry).collect()
 }
 
 fn state_prefix(state: &StateId) -> Vec<u8> {
@@ -345,6 +394,5 @@ fn closed() -> StateError {
 const CHECKPOINT: u8 = b'c';
 const ENTRY: u8 = b'e';
 const CACHE_BYTES: u64 = 64 << 20;
-const MEMTABLE_BYTES: u64 = 4 << 20;
 /// Entries removed at once.
 const STEP: usize = 4_096;
