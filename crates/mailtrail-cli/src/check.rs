@@ -85,7 +85,7 @@ impl Findings {
     }
 
     fn store(&mut self, setup: &Setup) {
-        match setup.sled_folder() {
+        match setup.place().map(|place| place.map(|place| place.folder)) {
             Ok(Some(folder)) if folder.is_dir() => {
                 self.say(Level::Good, "store", format!("{} is there", folder.display()));
             }

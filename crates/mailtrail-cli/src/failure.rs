@@ -174,8 +174,8 @@ fn disk_trouble(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
 mod tests {
     use mailtrail::PolicyError;
     use mailtrail::core::store::BoxError;
+    use mailtrail::core::store::writer::RestoreError;
     use mailtrail::projection::RunError;
-    use mailtrail::sled::RestoreError;
 
     use super::*;
 

@@ -5,6 +5,7 @@ mod check;
 mod command;
 mod contacts;
 mod demo;
+mod engine;
 mod failure;
 mod http;
 mod https;

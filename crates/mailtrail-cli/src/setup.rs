@@ -11,12 +11,13 @@ use mailtrail::core::store::{OpenError, RawStore};
 use mailtrail::core::token::Keys;
 use mailtrail::memory::{MemoryRaw, MemoryStates, MemoryStore};
 use mailtrail::remote::{ConnectError, Lease, LeaseError, RemoteStore, Share};
-use mailtrail::sled::{SledRaw, SledStates, SledStore};
+use mailtrail::sled::SledRaw;
 use mailtrail::webhook::refused::{MemoryRing, RefusedRing};
 use mailtrail::webhook::track::Judge;
 use mailtrail::{RefusedFolder, Tracker};
 use serde::Deserialize;
 
+use crate::engine::Place;
 use crate::failure::Failure;
 use crate::http::Http;
 use crate::intake::Intake;
@@ -27,7 +28,7 @@ use crate::subscriber::SubscriberText;
 /// What every command needs to know.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Setup {
-    /// The store: `sled:FOLDER`, a folder that is there already, or `memory:`, which is gone with the
+    /// The store: `sled:FOLDER`, `fjall:FOLDER`, a folder that is there already, or `memory:`, which is gone with the
     /// process.
     #[arg(long, global = true, env = "MAILTRAIL_STORE", value_name = "STORE")]
     store: Option<String>,
@@ -181,18 +182,17 @@ impl Setup {
         Self { store: Some(spec.to_owned()), ..self.clone() }
     }
 
-    /// The folder of the store, if it is one on disk.
-    pub(crate) fn sled_folder(&self) -> Result<Option<PathBuf>, Failure> {
+    /// Where the store is, if it is one on disk.
+    pub(crate) fn place(&self) -> Result<Option<Place>, Failure> {
         let spec = self.spec()?;
-        let folder = spec.strip_prefix("sled:").unwrap_or(&spec);
-        Ok((spec != "memory:").then(|| PathBuf::from(folder)))
+        Ok(Place::of(&spec).filter(|_| spec != "memory:"))
     }
 
     /// Where it is kept how far each subscriber is.
     pub(crate) fn outbound_folder(&self) -> Result<PathBuf, Failure> {
         let missing =
             || Failure::data("subscribers need a store on disk, which keeps their places");
-        Ok(self.sled_folder()?.ok_or_else(missing)?.join("outbound"))
+        Ok(self.place()?.ok_or_else(missing)?.folder().join("outbound"))
     }
 
     /// Where the keys are.
@@ -241,6 +241,10 @@ struct Stores {
 }
 
 fn open_store(spec: &str) -> Result<Stores, Failure> {
+    let no_store = || {
+        let wanted = "write sled:FOLDER, fjall:FOLDER or memory:";
+        Err(Failure::data(format!("{spec} is no store: {wanted}")))
+    };
     match spec.split_once(':') {
         Some(("memory", "")) => Ok(Stores {
             events: Arc::new(MemoryStore::new()),
@@ -249,32 +253,31 @@ fn open_store(spec: &str) -> Result<Stores, Failure> {
             states: Arc::new(MemoryStates::default()),
             access: Access::Alone,
         }),
-        Some(("sled", path)) if !path.is_empty() => open_sled(Path::new(path)),
-        // A folder says itself what it is.
-        _ if Path::new(spec).is_dir() => open_sled(Path::new(spec)),
-        _ => Err(Failure::data(format!("{spec} is no store: write sled:FOLDER or memory:"))),
+        Some(("sled" | "fjall", _)) => Place::of(spec).map_or_else(no_store, |at| open_place(&at)),
+        _ if Path::new(spec).is_dir() => {
+            Place::of(spec).map_or_else(no_store, |at| open_place(&at))
+        }
+        _ => no_store(),
     }
 }
 
 /// Opens the folder, or uses it with the process that has it open.
-fn open_sled(path: &Path) -> Result<Stores, Failure> {
-    let (events, states, access): (Arc<dyn EventStore>, Arc<dyn StateStore>, _) =
-        match SledStore::open(path) {
-            Ok(store) => {
-                let states = SledStates::open(path.join("projections"))?;
-                (Arc::new(store), Arc::new(states), Access::Owner(path.into()))
+fn open_place(place: &Place) -> Result<Stores, Failure> {
+    let path = place.folder();
+    let (events, states, access): (Arc<dyn EventStore>, Arc<dyn StateStore>, _) = match place.open()
+    {
+        Ok((store, states)) => (store, states, Access::Owner(path.into())),
+        Err(in_use @ OpenError::InUse { .. }) => match RemoteStore::connect(path) {
+            Ok(remote) => {
+                let remote = Arc::new(remote);
+                let states = Arc::new(remote.states());
+                (Arc::clone(&remote) as Arc<dyn EventStore>, states, Access::Guest(remote))
             }
-            Err(in_use @ OpenError::InUse { .. }) => match RemoteStore::connect(path) {
-                Ok(remote) => {
-                    let remote = Arc::new(remote);
-                    let states = Arc::new(remote.states());
-                    (Arc::clone(&remote) as Arc<dyn EventStore>, states, Access::Guest(remote))
-                }
-                Err(ConnectError::NotShared(_)) => return Err(in_use.into()),
-                Err(error) => return Err(error.into()),
-            },
+            Err(ConnectError::NotShared(_)) => return Err(in_use.into()),
             Err(error) => return Err(error.into()),
-        };
+        },
+        Err(error) => return Err(error.into()),
+    };
     let raw = Arc::new(SledRaw::open(path.join("raw"))?);
     let refused = Arc::new(RefusedFolder::new(path.join("refused")));
     Ok(Stores { events, raw, refused, states, access })

@@ -36,9 +36,9 @@ mod states;
 mod store;
 mod verify;
 
+pub use mailtrail_core::store::writer::{Restore, RestoreError};
 pub use mailtrail_folder::FolderCheckpoints as FjallCheckpoints;
 pub use mailtrail_folder::FolderRaw as FjallRaw;
-pub use restore::{Restore, RestoreError};
 pub use states::FjallStates;
 pub use store::{FjallStore, Options};
 pub use verify::VerifyError;

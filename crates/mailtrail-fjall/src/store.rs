@@ -110,7 +110,7 @@ pub(crate) struct Opened {
     last_recorded_at: Option<chrono::DateTime<Utc>>,
     pub(crate) engine: FjallEngine,
     /// Dropped last: the folder is let go when all files are closed.
-    lock: Lock,
+    pub(crate) lock: Lock,
 }
 
 impl Opened {

@@ -36,8 +36,8 @@ mod snapshot;
 mod states;
 mod store;
 
+pub use mailtrail_core::store::writer::{Restore, RestoreError};
 pub use mailtrail_folder::FolderCheckpoints as SledCheckpoints;
 pub use mailtrail_folder::FolderRaw as SledRaw;
-pub use restore::{Restore, RestoreError};
 pub use states::SledStates;
 pub use store::{Options, SledStore};

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `memory` (default) | [`memory`]: the reference store |
 //! | `sled` | [`sled`]: a durable embedded store |
+//! | `fjall` | [`fjall`]: a faster one |
 //! | `remote` | [`remote`]: one owner of a store, many users on its host |
 //! | `report` | [`report`]: Email Log, summary and what else people look at |
 //! | `html`, `parquet` | reports as one self-contained page, and for DuckDB, pandas and polars |
@@ -81,6 +82,8 @@ pub use mailtrail_core as core;
 pub use mailtrail_bounce as bounce;
 #[cfg(any(feature = "bounce", feature = "log", feature = "webhook"))]
 pub use mailtrail_classify as classify;
+#[cfg(feature = "fjall")]
+pub use mailtrail_fjall as fjall;
 #[cfg(feature = "log")]
 pub use mailtrail_maillog as log;
 #[cfg(feature = "memory")]

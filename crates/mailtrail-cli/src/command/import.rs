@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use mailtrail::audit::{import, restore_sled};
+use mailtrail::audit::{import, restore};
 use mailtrail::core::Position;
 
 use crate::archive;
+use crate::engine::Place;
 use crate::failure::Failure;
 use crate::output;
 use crate::setup::Setup;
@@ -27,9 +28,9 @@ impl Import {
         let bar = output::progress(None, "importing");
         let progress = |position: Position| bar.set_position(position.get());
         let lines = archive::read(&self.file)?;
-        if let Some(folder) = setup.sled_folder()?.filter(|folder| self.resume || !folder.exists())
-        {
-            let added = restore_sled(folder, lines, progress)?;
+        let is_new = |place: &Place| self.resume || !place.folder().exists();
+        if let Some(place) = setup.place()?.filter(is_new) {
+            let added = restore(lines, |namespace| place.restore(namespace), progress)?;
             bar.finish_and_clear();
             return print(setup.json, added, 0, &[]);
         }

@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 
 use clap::Args;
 use mailtrail::Tracker;
@@ -13,9 +12,9 @@ use mailtrail::core::store::Filter;
 use mailtrail::core::{EventStore, Position};
 use mailtrail::report::render::{Cells, csv};
 use mailtrail::report::{BroadcastSummary, EmailLog, EmailLogRow, Query, Trails};
-use mailtrail::sled::{SledStates, SledStore};
 
 use crate::command::rebuild::checked;
+use crate::engine::Place;
 use crate::failure::Failure;
 use crate::output;
 use crate::setup::Setup;
@@ -35,21 +34,19 @@ pub(crate) struct Migrate {
 impl Migrate {
     pub(crate) async fn run(self, setup: &Setup) -> Result<(), Failure> {
         let (source, target) = (setup.at(&self.from), setup.at(&self.to));
-        let folder = target.sled_folder()?;
-        let folder = folder.ok_or_else(|| Failure::data("--to must be a store on disk"))?;
+        let place = target.place()?;
+        let place = place.ok_or_else(|| Failure::data("--to must be a store on disk"))?;
         let opened = source.open().await?;
         let store = opened.tracker.store();
         let head = store.head().await?;
         let bar = output::progress(Some(head.position.get()), "migrating");
-        copy(&**store, &folder, |at| bar.set_position(at.get())).await?;
+        copy(&**store, &place, |at| bar.set_position(at.get())).await?;
         bar.finish_and_clear();
-        if let Some(from) = source.sled_folder()? {
-            copy_raw(&from, &folder)?;
+        if let Some(from) = source.place()? {
+            copy_raw(from.folder(), place.folder())?;
         }
-        // Its lock holds for the states, too.
-        let target = SledStore::open(&folder)?;
-        let states = Arc::new(SledStates::open(folder.join("projections"))?);
-        let moved = Tracker::builder(target).states(states).open();
+        let (target, states) = place.open()?;
+        let moved = Tracker::shared(target).states(states).open();
         let verified = verify_store(&**moved.store(), Some(head), |_| ()).await?;
         if verified.finding != Finding::Intact || verified.head != head {
             return Err(Failure::other("the new store is not what was read: throw it away"));
@@ -86,10 +83,10 @@ impl Migrate {
 
 async fn copy(
     store: &dyn EventStore,
-    folder: &Path,
+    place: &Place,
     progress: impl Fn(Position),
 ) -> Result<(), Failure> {
-    let mut restore = SledStore::restore(folder, store.namespace())?;
+    let mut restore = place.restore(store.namespace())?;
     let mut next = Some(restore.head().position);
     while let Some(after) = next {
         let page = store.read_all(&Filter::all(), after, PAGE).await?;

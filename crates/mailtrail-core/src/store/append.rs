@@ -101,6 +101,14 @@ impl AppendBatch {
         &self.writes
     }
 
+    /// Its events in order, each with its stream, without the rest.
+    pub fn into_events(self) -> impl Iterator<Item = (StreamId, NewEvent)> {
+        self.writes.into_iter().flat_map(|write| {
+            let stream = write.stream;
+            write.events.into_iter().map(move |event| (stream, event))
+        })
+    }
+
     /// What it requires of other streams.
     pub fn requires(&self) -> &[(StreamId, Expected)] {
         &self.requires

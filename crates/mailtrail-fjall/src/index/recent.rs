@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use mailtrail_core::event::{Envelope, EventType};
+use mailtrail_core::fold::ById;
 use mailtrail_core::id::Category;
 use mailtrail_core::store::{Filter, Head};
 use mailtrail_core::{EventId, StreamId};
@@ -11,7 +12,7 @@ use mailtrail_core::{EventId, StreamId};
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
     pub(super) ids: HashMap<EventId, u64>,
-    pub(super) streams: HashMap<StreamId, Run>,
+    pub(super) streams: HashMap<StreamId, Run, ById>,
     pub(super) kinds: HashMap<(Category, EventType), Vec<u64>>,
     /// The last event.
     pub(super) head: Head,

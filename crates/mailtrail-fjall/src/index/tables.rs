@@ -253,7 +253,7 @@ fn kind_key(kind: &Kind, position: u64) -> Vec<u8> {
 /// `None` where a stream is longer than 2 trillion events.
 fn page_key(stream: StreamId, page: u64) -> Option<Vec<u8>> {
     let page = u32::try_from(page).ok()?;
-    Some([&padded(stream.category())[..], stream.id(), &page.to_be_bytes()].concat())
+    Some([&stream.to_bytes()[..], &page.to_be_bytes()].concat())
 }
 
 fn position_of(value: &[u8]) -> Option<u64> {

@@ -4,8 +4,9 @@ use std::io::{self, BufRead};
 
 use mailtrail_core::audit::{Altered, ChainCheck, ExportHeader, ExportLine, ExportLineError};
 use mailtrail_core::event::Origin;
+use mailtrail_core::store::writer::{Restore, RestoreError};
 use mailtrail_core::store::{ImportError, Known, ReadError, StoredAt};
-use mailtrail_core::{AppendBatch, Envelope, EventId, EventStore, Expected, Position};
+use mailtrail_core::{AppendBatch, Envelope, EventId, EventStore, Expected, Namespace, Position};
 
 /// What an import came to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -94,20 +95,20 @@ async fn same_data(
     Ok(page.events.first().is_some_and(|ours| ours.event.data == envelope.event.data))
 }
 
-/// Makes a sled folder that is the exported store: the same namespace, positions, versions, times and chain. A
-/// restore that was cut off goes on. Says how many records were added.
+/// Makes a new store that is the exported one: the same namespace, positions, versions, times and chain. A
+/// restore that was cut off goes on. Says how many records were added. `begin` gets the namespace, and is a store's own
+/// `restore`: `|namespace| SledStore::restore(folder, namespace)`.
 ///
 /// # Errors
 /// [`ImportLinesError`]: what came before is stored; restore it again to go on.
-#[cfg(feature = "sled")]
-pub fn restore_sled(
-    folder: impl AsRef<std::path::Path>,
+pub fn restore(
     lines: impl BufRead,
+    begin: impl FnOnce(Namespace) -> Result<Restore, RestoreError>,
     mut progress: impl FnMut(Position),
 ) -> Result<u64, ImportLinesError> {
     let mut records = Records::open(lines)?;
     let namespace = records.header.namespace().ok_or(ImportLinesError::NoNamespace)?;
-    let mut restore = mailtrail_sled::SledStore::restore(folder, namespace)?;
+    let mut restore = begin(namespace)?;
     let begun = restore.head().position;
     let mut added = 0;
     loop {
@@ -206,9 +207,8 @@ pub enum ImportLinesError {
     #[error("the store can't be read")]
     Read(#[from] ReadError),
     /// The new store can't be written.
-    #[cfg(feature = "sled")]
     #[error("the events could not be written to the new store")]
-    Restore(#[from] mailtrail_sled::RestoreError),
+    Restore(#[from] RestoreError),
 }
 
 /// Records taken at once.

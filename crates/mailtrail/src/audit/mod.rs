@@ -30,9 +30,7 @@ mod verify;
 
 pub use erase::{EraseError, Erased, Erasure};
 pub use export::{Begun, ExportError, ExportForm, ExportOptions, Exported, export, export_rest};
-#[cfg(feature = "sled")]
-pub use import::restore_sled;
-pub use import::{Differs, ImportLinesError, ImportReport, import};
+pub use import::{Differs, ImportLinesError, ImportReport, import, restore};
 pub use verify::{
     Finding, Verified, VerifyError, verify_lines, verify_lines_against, verify_store,
 };

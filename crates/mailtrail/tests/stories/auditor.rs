@@ -8,7 +8,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use mailtrail::Tracker;
 use mailtrail::audit::{
-    ExportOptions, Finding, export, restore_sled, verify_lines, verify_lines_against,
+    ExportOptions, Finding, export, restore, verify_lines, verify_lines_against,
 };
 use mailtrail::core::Status;
 use mailtrail::core::correlation::{Correlation, CorrelationKey};
@@ -70,7 +70,7 @@ async fn an_auditor_proves_what_happened_without_the_operator() {
 
     // Replayed to any date, in a store of the auditor's own.
     let own = tempfile::tempdir().unwrap();
-    restore_sled(own.path(), &lines[..], |_| ()).unwrap();
+    restore(&lines[..], |namespace| SledStore::restore(own.path(), namespace), |_| ()).unwrap();
     let copy = Tracker::builder(SledStore::open(own.path()).unwrap()).open();
     assert_eq!(copy.store().head().await.unwrap(), kept);
     let day = |days| monday + TimeDelta::days(days);

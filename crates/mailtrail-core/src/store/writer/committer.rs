@@ -12,7 +12,7 @@ use super::{Engine, Found, WriterOptions};
 use crate::clock::Clock;
 use crate::event::{Envelope, NewEvent, Salt};
 use crate::id::{EventId, StreamId};
-use crate::store::append::{AppendBatch, Appended, Known, StoredAt};
+use crate::store::append::{AppendBatch, Appended, Expected, Known, StoredAt};
 use crate::store::capability::Limits;
 use crate::store::error::{AppendError, BoxError, Mismatch, ReadError, RedactError};
 use crate::store::head::{Head, HeadWatch};
@@ -70,7 +70,7 @@ impl<E: Engine> Committer<E> {
             while let Some(job) = next {
                 match job {
                     Job::Append { batch, import, answer } => {
-                        answers.push((self.take(&batch, import), answer));
+                        answers.push((self.take(batch, import), answer));
                     }
                     Job::Redact { ids, answer } => {
                         redact = Some((ids, answer));
@@ -110,7 +110,7 @@ impl<E: Engine> Committer<E> {
         self.engine.redact(ids)
     }
 
-    fn take(&mut self, batch: &AppendBatch, import: bool) -> Result<Appended, AppendError> {
+    fn take(&mut self, batch: AppendBatch, import: bool) -> Result<Appended, AppendError> {
         if let Some(cause) = &self.failed {
             return Err(AppendError::Unavailable { cause: cause.clone().into() });
         }
@@ -126,8 +126,8 @@ impl<E: Engine> Committer<E> {
         self.decide(batch)
     }
 
-    fn decide(&mut self, batch: &AppendBatch) -> Result<Appended, AppendError> {
-        let known = self.known(batch)?;
+    fn decide(&mut self, batch: AppendBatch) -> Result<Appended, AppendError> {
+        let known = self.known(&batch)?;
         let all_known = !known.is_empty() && known.iter().all(Option::is_some);
         if !batch.skips_known() {
             let clashes: Vec<_> = known.iter().flatten().copied().collect();
@@ -141,7 +141,7 @@ impl<E: Engine> Committer<E> {
         if all_known {
             return Ok(Appended::of(known.into_iter().flatten().collect()));
         }
-        self.check(batch, &known)?;
+        self.check(&batch, &known)?;
         Ok(Appended::of(self.add(batch, &known)?))
     }
 
@@ -152,7 +152,7 @@ impl<E: Engine> Committer<E> {
         let mut repeated = Vec::new();
         for (stream, event) in batch.events() {
             known.push(self.find(event.event_id)?.map(|found| found.seen_as(stream, event)));
-            if !seen.insert(event.event_id) {
+            if batch.len() > 1 && !seen.insert(event.event_id) {
                 repeated.push(event.event_id);
             }
         }
@@ -168,7 +168,8 @@ impl<E: Engine> Committer<E> {
         for write in batch.writes() {
             let of_write = known.by_ref().take(write.events.len());
             let new = of_write.filter(|place| place.is_none()).count() > 0;
-            if new || write.events.is_empty() {
+            // Whatever the stream is like, that holds: it needn't be looked up.
+            if write.expected != Expected::Any && (new || write.events.is_empty()) {
                 streams.push((write.stream, write.expected));
             }
         }
@@ -190,7 +191,7 @@ impl<E: Engine> Committer<E> {
 
     fn add(
         &mut self,
-        batch: &AppendBatch,
+        batch: AppendBatch,
         known: &[Option<StoredAt>],
     ) -> Result<Vec<StoredAt>, AppendError> {
         let mut places = Vec::with_capacity(known.len());
@@ -201,16 +202,16 @@ impl<E: Engine> Committer<E> {
                 place.insert(self.last_version(write.stream)?);
             }
         }
-        for ((stream, event), known) in batch.events().zip(known) {
+        for ((stream, event), known) in batch.into_events().zip(known) {
             if let Some(place) = known {
                 places.push(*place);
             } else if let Some(found) = self.group.ids.get(&event.event_id) {
-                places.push(found.seen_as(stream, event));
+                places.push(found.seen_as(stream, &event));
             } else {
                 let last = versions.entry(stream).or_default();
                 let version = Version::after(*last);
                 *last = Some(version);
-                places.push(self.push(stream, version, event.clone()));
+                places.push(self.push(stream, version, event));
             }
         }
         Ok(places)

@@ -2,6 +2,7 @@
 //! writes them as one group with one sync, then answers each and publishes. It needs no runtime.
 
 mod committer;
+mod restore;
 
 use std::fmt;
 use std::sync::{Arc, mpsc};
@@ -9,6 +10,8 @@ use std::thread;
 
 use chrono::{DateTime, Utc};
 use futures_channel::oneshot;
+
+pub use self::restore::{Restore, RestoreError};
 
 use self::committer::{Committer, Job};
 use crate::clock::Clock;
