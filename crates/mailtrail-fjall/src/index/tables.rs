@@ -137,8 +137,7 @@ impl Tables {
         let head = recent.head.position.get();
         let mut ids: Vec<_> = recent.ids.iter().collect();
         ids.sort_unstable();
-        let ids =
-            ids.into_iter().map(|(id, at)| (id.as_bytes().to_vec(), at.to_be_bytes().to_vec()));
+        let ids = ids.into_iter().map(|(id, at)| (*id.as_bytes(), at.to_be_bytes()));
         ingest(&self.ids, head, ids)?;
         let pages = self.pages(recent)?.into_iter().map(|(key, at)| (key, encoded(&at)));
         ingest(&self.streams, head, pages)?;
@@ -184,10 +183,10 @@ impl std::fmt::Debug for Tables {
     }
 }
 
-fn ingest(
+fn ingest<K: Into<fjall::UserKey>, V: Into<fjall::UserValue>>(
     keyspace: &fjall::Keyspace,
     reached: u64,
-    entries: impl Iterator<Item = (Vec<u8>, Vec<u8>)>,
+    entries: impl Iterator<Item = (K, V)>,
 ) -> Result<(), ReadError> {
     guarded(|| {
         let mut ingestion = keyspace.start_ingestion()?;

@@ -80,7 +80,7 @@ impl FjallStates {
         self.with(|open| match open.overlay().get(key) {
             // First here, then there: what is written meanwhile is in both.
             Some(value) => Ok(Some(value)),
-            None => Ok(guarded(|| open.entries.get(key))?.map(Bytes::from)),
+            None => Ok(guarded(|| open.entries.get(key))?.map(|value| copied(&value))),
         })
     }
 }
@@ -101,7 +101,7 @@ impl Open {
     fn write_overlay(&self) -> Result<(), StateError> {
         let overlay = self.overlay().clone();
         let mut batch = self.database.batch();
-        overlay.all().for_each(|(key, value)| batch.insert(&self.entries, key, value));
+        overlay.all().for_each(|(key, value)| batch.insert(&self.entries, &key[..], &value[..]));
         self.write(batch)?;
         *self.overlay() = Overlay::default();
         Ok(())
@@ -190,7 +190,7 @@ impl StateStore for FjallStates {
             let key = checkpoint_key(state);
             let checkpoint = match overlay.get(&key) {
                 Some(checkpoint) => Some(checkpoint),
-                None => guarded(|| snapshot.get(&open.entries, key))?.map(Bytes::from),
+                None => guarded(|| snapshot.get(&open.entries, key))?.map(|value| copied(&value)),
             };
             let times = open.times;
             let take = |checkpoint| -> Arc<dyn StateSnapshot> {
@@ -284,7 +284,7 @@ impl StateSnapshot for Snapshot {
         let key = entry_key(&self.state, key);
         self.with(|open| match self.overlay.get(&key) {
             Some(value) => Ok(Some(value)),
-            None => Ok(guarded(|| self.snapshot.get(&open.entries, key))?.map(Bytes::from)),
+            None => Ok(guarded(|| self.snapshot.get(&open.entries, key))?.map(|value| copied(&value))),
         })
     }
 
@@ -339,7 +339,7 @@ fn scanned(
 ) -> Result<Vec<(Bytes, Bytes)>, StateError> {
     overlay.merge(from, begins, limit.max(1), || {
         let next = guarded(|| entries.next().map(fjall::Guard::into_inner).transpose())?;
-        Ok(next.map(|(key, value)| (key.into(), value.into())))
+        Ok(next.map(|(key, value)| (copied(&key), copied(&value))))
     })
 }
 
@@ -384,6 +384,10 @@ fn read(bytes: &[u8]) -> Result<Checkpoint, StateError> {
 
 fn corrupt(what: &str) -> StateError {
     StateError::Corrupt { cause: what.into() }
+}
+
+fn copied(bytes: &[u8]) -> Bytes {
+    Bytes::copy_from_slice(bytes)
 }
 
 fn closed() -> StateError {

@@ -8,6 +8,7 @@ use std::sync::{Arc, mpsc};
 use chrono::{DateTime, Utc};
 use futures_channel::oneshot;
 
+use super::pace::Pace;
 use super::{Engine, Found, WriterOptions};
 use crate::clock::Clock;
 use crate::event::{Envelope, NewEvent, Salt};
@@ -62,7 +63,8 @@ impl<E: Engine> Committer<E> {
     }
 
     pub(super) fn run(mut self, jobs: &mpsc::Receiver<Job>) {
-        while let Ok(first) = jobs.recv() {
+        let mut pace = Pace::default();
+        while let Some(first) = pace.first(jobs) {
             let mut answers = Vec::new();
             let mut redact = None;
             self.recorded_at = self.recorded_at.max(self.clock.now());
@@ -77,9 +79,9 @@ impl<E: Engine> Committer<E> {
                         break;
                     }
                 }
-                next = if self.group.is_full() { None } else { jobs.try_recv().ok() };
+                next = if self.group.is_full() { None } else { pace.next(jobs, answers.len()) };
             }
-            self.finish(answers);
+            pace.group(answers.len(), || self.finish(answers));
             if let Some((ids, answer)) = redact {
                 // A caller that has gone left its outcome unknown to itself only.
                 answer.send(self.redact(&ids)).ok();
@@ -147,12 +149,13 @@ impl<E: Engine> Committer<E> {
 
     /// For each event of the batch where it is known, in order.
     fn known(&self, batch: &AppendBatch) -> Result<Vec<Option<StoredAt>>, AppendError> {
-        let mut known = Vec::with_capacity(batch.len());
+        let events = batch.len();
+        let mut known = Vec::with_capacity(events);
         let mut seen = HashSet::new();
         let mut repeated = Vec::new();
         for (stream, event) in batch.events() {
             known.push(self.find(event.event_id)?.map(|found| found.seen_as(stream, event)));
-            if batch.len() > 1 && !seen.insert(event.event_id) {
+            if events > 1 && !seen.insert(event.event_id) {
                 repeated.push(event.event_id);
             }
         }

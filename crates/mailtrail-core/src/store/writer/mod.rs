@@ -2,6 +2,7 @@
 //! writes them as one group with one sync, then answers each and publishes. It needs no runtime.
 
 mod committer;
+mod pace;
 mod restore;
 
 use std::fmt;
