@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use mailtrail_core::event::Envelope;
 use mailtrail_core::store::writer::{Engine, Found};
 use mailtrail_core::store::{BoxError, Head, ReadError, RedactError};
-use mailtrail_core::{EventId, Namespace, StreamId, Version};
+use mailtrail_core::{EventId, Namespace, Position, StreamId, Version};
 use mailtrail_folder::Witness;
 
 use crate::events::{Tail, replace_file};
@@ -49,7 +49,7 @@ impl Engine for FjallEngine {
         let mut positions = Vec::new();
         for id in ids {
             let found = self.reads.position(*id).map_err(not_erased)?;
-            positions.extend(found.map(|position| position.get()));
+            positions.extend(found.map(Position::get));
         }
         erase(&self.folder, &mut self.tail, positions)
             .map_err(|error| RedactError::Unavailable { cause: error.into() })

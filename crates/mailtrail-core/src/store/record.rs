@@ -215,15 +215,15 @@ impl Reader<'_> {
             return None;
         }
         let position = Position::new(self.u64()?);
-        let category = Category::new(&self.text()?).ok()?;
+        let category = Category::new(self.str()?).ok()?;
         let stream = StreamId::from_parts(category, self.array()?);
         let version = Version::new(self.u64()?);
         let recorded_at = self.time()?;
         let event_id = EventId::from_bytes(self.array()?);
-        let event_type = EventType::from(&*self.text()?);
+        let event_type = EventType::from(self.str()?);
         let schema = u16::from_be_bytes(self.array()?);
         let occurred_at = self.option(Self::time)?;
-        let source = Source::from(&*self.text()?);
+        let source = Source::from(self.str()?);
         let authenticity = self.authenticity()?;
         let rule = self.option(Self::text)?;
         let rules_version = self.option(Self::text)?.map(|text| String::from(text).into());
@@ -296,9 +296,13 @@ impl Reader<'_> {
         Some(self.bytes.slice(start..self.at))
     }
 
-    fn text(&mut self) -> Option<Box<str>> {
+    fn str(&mut self) -> Option<&str> {
         let length = self.length()?;
-        std::str::from_utf8(self.take(length)?).ok().map(Box::from)
+        std::str::from_utf8(self.take(length)?).ok()
+    }
+
+    fn text(&mut self) -> Option<Box<str>> {
+        self.str().map(Box::from)
     }
 
     fn time(&mut self) -> Option<DateTime<Utc>> {

@@ -55,7 +55,7 @@ fn numbers(folder: &Path) -> io::Result<Vec<u64>> {
     for entry in fs::read_dir(folder)? {
         let name = entry?.file_name();
         let Some(name) = name.to_str() else { continue };
-        if name == NEXT || name.ends_with(".new") {
+        if name == NEXT || Path::new(name).extension().is_some_and(|end| end == "new") {
             fs::remove_file(folder.join(name))?;
         }
         numbers.extend(layout::segment_first(name));

@@ -263,7 +263,9 @@ impl Indexer {
     /// Adds a group that is durable, and not visible yet.
     pub(crate) fn add(&self, group: &[Envelope]) {
         let mut both = self.index.0.write();
-        group.iter().for_each(|envelope| both.active.add(envelope));
+        for envelope in group {
+            both.active.add(envelope);
+        }
     }
 
     /// Has what is visible written when there is much of it. Waits where there is very much of it.

@@ -102,13 +102,9 @@ impl Open {
         let overlay = self.overlay().clone();
         let mut batch = self.database.batch();
         overlay.all().for_each(|(key, value)| batch.insert(&self.entries, &key[..], &value[..]));
-        self.write(batch)?;
+        guarded(|| batch.commit())?;
         *self.overlay() = Overlay::default();
         Ok(())
-    }
-
-    fn write(&self, batch: fjall::OwnedWriteBatch) -> Result<(), StateError> {
-        Ok(guarded(|| batch.commit())?)
     }
 
     /// Removes what begins so.
@@ -125,8 +121,10 @@ impl Open {
                 return Ok(());
             }
             let mut batch = self.database.batch();
-            keys.into_iter().for_each(|key| batch.remove(&self.entries, key));
-            self.write(batch)?;
+            for key in keys {
+                batch.remove(&self.entries, key);
+            }
+            guarded(|| batch.commit())?;
         }
     }
 }
@@ -194,7 +192,8 @@ impl StateStore for FjallStates {
             };
             let times = open.times;
             let take = |checkpoint| -> Arc<dyn StateSnapshot> {
-                Arc::new(Snapshot { open: shared, times, overlay, snapshot, state: of, checkpoint })
+                let (open, state) = (shared, of);
+                Arc::new(Snapshot { open, times, overlay, entries: snapshot, state, checkpoint })
             };
             checkpoint.map(|bytes| read(&bytes).map(take)).transpose()
         })
@@ -234,7 +233,7 @@ impl StateStore for FjallStates {
             // The checkpoint goes first: what is left then is no state.
             let mut batch = open.database.batch();
             batch.remove(&open.entries, checkpoint_key(state));
-            open.write(batch)?;
+            guarded(|| batch.commit())?;
             open.remove(&state_prefix(state))
         })
     }
@@ -256,7 +255,7 @@ struct Snapshot {
     /// Of this database: it is of no use once all was discarded.
     times: u64,
     overlay: Overlay,
-    snapshot: fjall::Snapshot,
+    entries: fjall::Snapshot,
     state: StateId,
     checkpoint: Checkpoint,
 }
@@ -284,7 +283,9 @@ impl StateSnapshot for Snapshot {
         let key = entry_key(&self.state, key);
         self.with(|open| match self.overlay.get(&key) {
             Some(value) => Ok(Some(value)),
-            None => Ok(guarded(|| self.snapshot.get(&open.entries, key))?.map(|value| copied(&value))),
+            None => {
+                Ok(guarded(|| self.entries.get(&open.entries, key))?.map(|value| copied(&value)))
+            }
         })
     }
 
@@ -296,7 +297,7 @@ impl StateSnapshot for Snapshot {
     ) -> Result<Vec<Entry>, StateError> {
         self.with(|open| {
             let (from, begins) = range(&self.state, prefix, after);
-            let entries = self.snapshot.range(&open.entries, from.clone()..);
+            let entries = self.entries.range(&open.entries, from.clone()..);
             Ok(named(&self.state, scanned(&self.overlay, entries, &from, &begins, limit)?))
         })
     }
