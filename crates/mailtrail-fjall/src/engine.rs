@@ -1,6 +1,6 @@
 //! Calls of fjall. What it can't read is damage, also where it panics.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -17,7 +17,22 @@ pub(crate) fn guarded<T>(call: impl FnOnce() -> fjall::Result<T>) -> Result<T, R
 }
 
 /// Opens a database of fjall.
+///
+/// A panic of fjall may end the process: where it recovers its keyspaces, it panics again on the way out. So a file beside
+/// the database says that it is being opened. Where that was left, the database is as good as damaged.
 pub(crate) fn open(path: &Path, cache_bytes: u64) -> Result<fjall::Database, OpenError> {
+    let opening = path.with_extension("opening");
+    if opening.exists() {
+        fs::remove_file(&opening).map_err(OpenError::Io)?;
+        return Err(OpenError::Corrupt { cause: "fjall ended the process that opened it".into() });
+    }
+    File::create(&opening).map_err(OpenError::Io)?;
+    let opened = open_anyway(path, cache_bytes);
+    fs::remove_file(&opening).map_err(OpenError::Io)?;
+    opened
+}
+
+fn open_anyway(path: &Path, cache_bytes: u64) -> Result<fjall::Database, OpenError> {
     let is_new = !path.exists();
     let builder = fjall::Database::builder(path).cache_size(cache_bytes).worker_threads(1);
     let database = guarded(|| builder.open()).map_err(|error| match error {

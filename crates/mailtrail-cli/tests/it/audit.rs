@@ -149,6 +149,15 @@ fn an_import_and_a_migration_give_the_same_store() {
         assert_eq!(head(&mailtrail(folder, &migrate)), kept);
     }
     assert_eq!(email_log(folder, "sled:moved"), log);
+    // To the other engine and back; a folder says itself which it is.
+    let there = ["migrate", "--from", "sled:trail", "--to", "fjall:fast"];
+    assert_eq!(head(&mailtrail(folder, &there)), kept);
+    assert_eq!(email_log(folder, "fast"), log);
+    let back = ["migrate", "--from", "fast", "--to", "sled:back"];
+    assert_eq!(head(&mailtrail(folder, &back)), kept);
+    assert_eq!(email_log(folder, "sled:back"), log);
+    text(&mailtrail(folder, &["--store", "fjall:copied", "import", "log.jsonl.zst"]));
+    assert_eq!(head(&mailtrail(folder, &["verify", "copied", "--head", &kept])), kept);
 
     // Two stores of one namespace went on apart, and are merged: what both know is there once.
     let more = "contact_id,name,address\nc4,Kim,kim@a.example\n";

@@ -180,6 +180,8 @@ fn an_index_that_is_lost_or_old_is_made_anew() {
     whole(&open());
     fs::write(folder.path().join("index/version"), "no database").unwrap();
     whole(&open());
+    fs::write(folder.path().join("index.opening"), "").unwrap();
+    whole(&open());
     let store = open();
     store.compact().unwrap();
     whole(&store);

@@ -119,6 +119,8 @@ impl Original {
             block_on(store.record(batch.to_vec())).expect("it is recorded");
         }
         drop(store);
+        // Opened again, as an engine may tidy its files up then.
+        drop(open(folder.path()).expect("it opens again"));
         let mut files = Vec::new();
         find(folder.path(), folder.path(), &mut files);
         files.sort();
@@ -187,7 +189,6 @@ impl Tally {
     #[expect(clippy::expect_used, reason = "a test")]
     fn of(original: &Original, parent: &Parent) -> Self {
         let mut tally = Self::default();
-        // A copy: an engine may tidy its files up when it opens them.
         let copy = tempfile::tempdir().expect("a folder");
         copy_all(original.folder.path(), copy.path());
         tally.look(parent, copy.path(), "the undamaged store");
