@@ -25,6 +25,7 @@ use mailtrail::smtp::message::{Compose, Letter, Message, message_id};
 use mailtrail::smtp::return_path::ReturnPath;
 use mailtrail::smtp::send::{Client, Dispatcher, Limits, Relay, Route, Sender};
 use mailtrail_benches::{Figure, Wanted};
+use mailtrail_fjall::FjallStore;
 
 const MESSAGES: usize = 20_000;
 const CONNECTIONS: usize = 50;
@@ -50,6 +51,7 @@ fn main() {
 #[derive(Debug, Default)]
 struct Best {
     trail: f64,
+    fjall: f64,
     without: f64,
     lettre: f64,
     source: Option<f64>,
@@ -60,20 +62,29 @@ fn trail() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let mut best = Best::default();
     for _ in 0..RUNS {
-        let (folder, tracker) =
-            runtime.block_on(planned((0..MESSAGES).map(|n| format!("p{n}@a.example"))));
+        let folder = tempfile::tempdir().unwrap();
+        let (sled, fjall) = (folder.path().join("sled"), folder.path().join("fjall"));
+        let tracker = Tracker::builder(SledStore::open(sled).unwrap()).open();
+        runtime.block_on(plan(&tracker, people()));
         let rows = runtime.block_on(rows(&tracker));
         best.without = best.without.max(runtime.block_on(plain(sink.port, &rows)));
         best.lettre = best.lettre.max(runtime.block_on(lettre(sink.port, &rows)));
         best.trail = best.trail.max(runtime.block_on(tracked(sink.port, &tracker)));
+        drop(tracker);
+        let tracker = Tracker::builder(FjallStore::open(fjall).unwrap()).open();
+        runtime.block_on(plan(&tracker, people()));
+        best.fjall = best.fjall.max(runtime.block_on(tracked(sink.port, &tracker)));
         let source = smtp_source(sink.port);
         best.source =
             source.map(|rate| best.source.map_or(rate, |best| best.max(rate))).or(best.source);
-        drop(folder);
     }
+
     Figure::new("smtp.trail", best.trail, "messages/s")
         .against("the same client without a trail", best.without)
         .at_least(0.8)
+        .print();
+    Figure::new("smtp.trail.fjall", best.fjall, "messages/s")
+        .against("the same client without a trail", best.without)
         .print();
     Figure::new("smtp.trail.lettre", best.trail, "messages/s")
         .against("lettre's pooled transport", best.lettre)
@@ -108,18 +119,26 @@ pub(crate) fn message() -> Message {
     Message::new("office@school.example", "Closed today", line.repeat(10_000 / line.len()))
 }
 
+fn people() -> impl Iterator<Item = String> {
+    (0..MESSAGES).map(|n| format!("p{n}@a.example"))
+}
+
 pub(crate) async fn planned(
     addresses: impl Iterator<Item = String>,
 ) -> (tempfile::TempDir, Tracker) {
     let folder = tempfile::tempdir().unwrap();
     let tracker = Tracker::builder(SledStore::open(folder.path()).unwrap()).open();
+    plan(&tracker, addresses).await;
+    (folder, tracker)
+}
+
+async fn plan(tracker: &Tracker, addresses: impl Iterator<Item = String>) {
     let contacts = addresses.enumerate().map(|(n, address)| {
         let contact = Contact::new(format!("c{n}").parse().unwrap());
         contact.address(ContactAddress::new(address))
     });
     let plan = Broadcast::new(broadcast(), "general".parse().unwrap());
     tracker.plan(plan, contacts).await.unwrap();
-    (folder, tracker)
 }
 
 async fn rows(tracker: &Tracker) -> Arc<Vec<(Row, EmailAddress)>> {
