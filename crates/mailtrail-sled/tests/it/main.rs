@@ -14,7 +14,10 @@ use mailtrail_testkit::crash::event;
 mailtrail_testkit::conformance!(
     sled,
     || SledStore::temporary().unwrap(),
-    open = |folder: &std::path::Path| SledStore::open(folder)
+    open = |folder: &std::path::Path| SledStore::open(folder),
+    limits = mailtrail_testkit::crash::Limits::none().may_lose_unsettled(
+        "sled 0.34 leaves spoilt entries out of a log that it has no snapshot of; the witness sees the end alone"
+    )
 );
 
 #[test]
