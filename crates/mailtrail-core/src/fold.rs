@@ -18,7 +18,8 @@ use crate::lattice::{Distinct, Join};
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fold {
-    streams: HashMap<StreamId, Evidence, ById>,
+    /// Boxed: a table that grows moves what it holds.
+    streams: HashMap<StreamId, Box<Evidence>, ById>,
     named_by: HashMap<StreamId, Distinct<DeliveryId>, ById>,
 }
 
@@ -44,10 +45,10 @@ impl Fold {
     /// The evidence of a delivery: of its own stream and of the streams of the keys that it names.
     pub fn evidence(&self, delivery: DeliveryId) -> Evidence {
         let own = self.streams.get(&StreamId::delivery(delivery));
-        let mut evidence = own.cloned().unwrap_or_default();
-        for key in own.map(Evidence::keys).unwrap_or_default() {
+        let mut evidence = own.map(|own| (**own).clone()).unwrap_or_default();
+        for key in own.map(|own| own.keys()).unwrap_or_default() {
             if let Some(of_key) = self.streams.get(key) {
-                evidence.join(of_key.clone());
+                evidence.join((**of_key).clone());
             }
         }
         evidence
@@ -55,7 +56,7 @@ impl Fold {
 
     /// The evidence of one stream alone.
     pub fn stream(&self, stream: StreamId) -> Option<&Evidence> {
-        self.streams.get(&stream)
+        self.streams.get(&stream).map(|evidence| &**evidence)
     }
 
     /// The deliveries that an event on this stream concerns.
@@ -79,7 +80,7 @@ impl Fold {
             Some(_) => evidence.planned().is_none(),
             None => !self.named_by.contains_key(stream),
         };
-        self.streams.iter().filter(move |(s, e)| unnamed(s, e)).map(|(s, e)| (*s, e))
+        self.streams.iter().filter(move |(s, e)| unnamed(s, e)).map(|(s, e)| (*s, &**e))
     }
 }
 
@@ -87,7 +88,7 @@ impl Join for Fold {
     fn join(&mut self, other: Self) -> bool {
         let mut grew = false;
         for (stream, evidence) in other.streams {
-            grew |= self.streams.entry(stream).or_default().join(evidence);
+            grew |= self.streams.entry(stream).or_default().join(*evidence);
         }
         for (key, deliveries) in other.named_by {
             grew |= self.named_by.entry(key).or_default().join(deliveries);

@@ -103,7 +103,9 @@ impl Reads {
         head: Position,
     ) -> Result<Page, ReadError> {
         let is_all = filter.categories.is_empty() && filter.event_types.is_empty();
-        let (mut events, mut scanned_to, mut bytes) = (Vec::new(), after, 0_usize);
+        let ahead = usize::try_from(head.get().saturating_sub(after.get())).unwrap_or(usize::MAX);
+        let room = if is_all { limit.min(ahead).min(MOST) } else { 0 };
+        let (mut events, mut scanned_to, mut bytes) = (Vec::with_capacity(room), after, 0_usize);
         let few = limit.saturating_mul(USUAL).clamp(FEW, MANY);
         let mut cursor = Cursor::new(self.log.clone(), after.next(), few)?;
         while events.len() < limit.max(1) && bytes < PAGE_BYTES && scanned_to < head {

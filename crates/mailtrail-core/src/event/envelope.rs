@@ -27,9 +27,21 @@ impl EventType {
     }
 }
 
+impl EventType {
+    /// Of a stored name: those of our own need no further look.
+    pub(crate) fn from_utf8(name: &[u8]) -> Option<Self> {
+        let name = match Event::static_name(name) {
+            Some(name) => Cow::Borrowed(name),
+            None => Cow::Owned(std::str::from_utf8(name).ok()?.to_owned()),
+        };
+        Some(Self(name))
+    }
+}
+
 impl From<&str> for EventType {
     fn from(name: &str) -> Self {
-        Self(Event::static_name(name).map_or_else(|| Cow::Owned(name.to_owned()), Cow::Borrowed))
+        let own = Event::static_name(name.as_bytes());
+        Self(own.map_or_else(|| Cow::Owned(name.to_owned()), Cow::Borrowed))
     }
 }
 
@@ -55,6 +67,14 @@ impl Source {
     /// A source of this crate's family.
     pub const fn known(name: &'static str) -> Self {
         Self(Name::Known(name))
+    }
+
+    /// Of a stored name: those of our own are not copied.
+    pub(crate) fn from_utf8(name: &[u8]) -> Option<Self> {
+        match OWN.iter().find(|own| own.as_bytes() == name) {
+            Some(own) => Some(Self::known(own)),
+            None => std::str::from_utf8(name).ok().map(Self::from),
+        }
     }
 
     /// The name.
@@ -104,6 +124,9 @@ impl fmt::Display for Source {
         f.write_str(self.as_str())
     }
 }
+
+/// Sources of this crate's family that bring most events.
+const OWN: [&str; 7] = ["smtp", "planner", "dsn", "pixel", "link", "judge", "client"];
 
 /// Where an imported event was stored first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

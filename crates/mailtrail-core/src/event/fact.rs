@@ -1,12 +1,8 @@
 //! A fact: an event with its attribution; its floor; its JSON form.
 
-use std::fmt;
-use std::str::FromStr;
-
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
+use super::common::Common;
 use super::envelope::EventType;
 use super::kinds::{
     AddressBlocked, AddressClaimed, AddressUnblocked, Agent, Attempted, AutoReplied, Bounced,
@@ -14,8 +10,9 @@ use super::kinds::{
     Duplicated, Hit, Malformed, NotSelected, Opened, Private, Queued, Reading, Reclassified,
     Resubscribed, Row, Sent, Suppressed, Unsubscribed, UnsubscribedHow,
 };
+use super::raw_hash::RawHash;
 use crate::correlation::Attribution;
-use crate::id::{IdError, StreamId};
+use crate::id::StreamId;
 use crate::status::Status;
 
 macro_rules! events {
@@ -40,16 +37,17 @@ macro_rules! events {
                 match self { $(Self::$variant(payload) => serde_json::to_value(payload),)* }
             }
 
-            fn from_slice(name: &str, data: &[u8]) -> Option<serde_json::Result<Self>> {
+            fn from_json(name: &str, data: &str) -> Option<serde_json::Result<Self>> {
                 match name {
-                    $($name => Some(serde_json::from_slice(data).map(Self::$variant)),)*
+                    $($name => Some(serde_json::from_str(data).map(Self::$variant)),)*
                     _ => None,
                 }
             }
 
             /// The type's own static name, so that an envelope needs no copy of it.
-            pub(super) fn static_name(name: &str) -> Option<&'static str> {
-                match name { $($name => Some($name),)* _ => None }
+            pub(super) fn static_name(name: &[u8]) -> Option<&'static str> {
+                $(if name == $name.as_bytes() { return Some($name); })*
+                None
             }
         }
 
@@ -307,10 +305,18 @@ impl Fact {
         if schema > Self::SCHEMA {
             return Err(DecodeError::NewerSchema { schema });
         }
-        let event = Event::from_slice(event_type.as_str(), data)
+        // Checked as a whole, that is faster than string by string.
+        let text = match std::str::from_utf8(data) {
+            Ok(text) => text,
+            Err(_) if Event::static_name(event_type.as_str().as_bytes()).is_none() => {
+                return Err(DecodeError::UnknownType);
+            }
+            Err(error) => return Err(DecodeError::Malformed(serde::de::Error::custom(error))),
+        };
+        let event = Event::from_json(event_type.as_str(), text)
             .ok_or(DecodeError::UnknownType)?
             .map_err(DecodeError::Malformed)?;
-        let common: Common = serde_json::from_slice(data).map_err(DecodeError::Malformed)?;
+        let common = Common::decode(text).map_err(DecodeError::Malformed)?;
         Ok(Self { event, attribution: common.attribution, raw: common.raw })
     }
 }
@@ -339,66 +345,6 @@ impl Private {
     /// Reads `private`. What this version can't read is as if erased.
     pub fn decode(bytes: &[u8]) -> Self {
         serde_json::from_slice(bytes).unwrap_or_default()
-    }
-}
-
-/// What every event's `data` may hold beside its own fields.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Common {
-    attribution: Attribution,
-    raw: Option<RawHash>,
-}
-
-/// The SHA-256 by which raw bytes are found in the raw store.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct RawHash([u8; 32]);
-
-impl RawHash {
-    /// Of these bytes.
-    pub fn of(bytes: &[u8]) -> Self {
-        Self(Sha256::digest(bytes).into())
-    }
-
-    /// The hash itself.
-    pub fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl fmt::Display for RawHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&data_encoding::HEXLOWER.encode(&self.0))
-    }
-}
-
-impl fmt::Debug for RawHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RawHash({self})")
-    }
-}
-
-impl FromStr for RawHash {
-    type Err = IdError;
-    fn from_str(text: &str) -> Result<Self, IdError> {
-        let malformed = || IdError::Malformed { what: "raw hash (64 hexadecimal digits)" };
-        let bytes =
-            data_encoding::HEXLOWER_PERMISSIVE.decode(text.as_bytes()).map_err(|_| malformed())?;
-        bytes.try_into().map(Self).map_err(|_| malformed())
-    }
-}
-
-impl TryFrom<String> for RawHash {
-    type Error = IdError;
-    fn try_from(text: String) -> Result<Self, IdError> {
-        text.parse()
-    }
-}
-
-impl From<RawHash> for String {
-    fn from(hash: RawHash) -> Self {
-        hash.to_string()
     }
 }
 

@@ -1,13 +1,15 @@
 //! Events: what happened, with its metadata, and the JSON in which it is stored.
 
+mod common;
 mod envelope;
 mod fact;
 mod json;
 mod kinds;
 mod provenance;
+mod raw_hash;
 
 pub use envelope::{ChainHash, Envelope, EventType, NewEvent, Origin, Salt, Source};
-pub use fact::{DecodeError, EncodeError, Event, Fact, RawHash};
+pub use fact::{DecodeError, EncodeError, Event, Fact};
 pub use json::{EnvelopeLine, LineError};
 pub use kinds::{
     AddressBlocked, AddressClaimed, AddressUnblocked, Agent, Attempted, AutoReplied, BlockCause,
@@ -17,3 +19,4 @@ pub use kinds::{
     SuppressedBy, Transcript, Unsubscribed, UnsubscribedHow,
 };
 pub use provenance::{Authenticity, Provenance};
+pub use raw_hash::RawHash;

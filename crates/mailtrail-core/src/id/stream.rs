@@ -36,12 +36,17 @@ impl Category {
     /// [`IdError::Malformed`] unless it is 1 to 15 lower-case ASCII letters.
     pub fn new(name: &str) -> Result<Self, IdError> {
         let malformed = IdError::Malformed { what: "stream category (1 to 15 letters a-z)" };
-        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_lowercase()) {
-            return Err(malformed);
+        Self::from_ascii(name.as_bytes()).ok_or(malformed)
+    }
+
+    /// Of a stored name.
+    pub(crate) fn from_ascii(name: &[u8]) -> Option<Self> {
+        if name.is_empty() || !name.iter().all(u8::is_ascii_lowercase) {
+            return None;
         }
         let mut bytes = [0; 15];
-        bytes.get_mut(..name.len()).ok_or(malformed)?.copy_from_slice(name.as_bytes());
-        Ok(Self(bytes))
+        bytes.get_mut(..name.len())?.copy_from_slice(name);
+        Some(Self(bytes))
     }
 
     /// Its name.

@@ -74,6 +74,7 @@ pub fn encode_into(envelope: &Envelope, to: &mut Vec<u8>) {
 ///
 /// # Errors
 /// [`ReadError::Corrupt`] if they are not what was written.
+#[inline]
 pub fn decode(bytes: &Bytes) -> Result<Envelope, ReadError> {
     let mut reader = Reader { bytes, at: 0 };
     reader.envelope().ok_or(ReadError::Corrupt { position: None })
@@ -184,6 +185,8 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// In one piece: an envelope is large, and is not to be moved from one function to the next.
+    #[inline]
     fn envelope(&mut self) -> Option<Envelope> {
         let crc = u32::from_be_bytes(self.array()?);
         if crc32c::crc32c(self.bytes.get(self.at..)?) != crc {
@@ -191,50 +194,58 @@ impl Reader<'_> {
         }
         let frame_length = usize::try_from(u32::from_be_bytes(self.array()?)).ok()?;
         let frame_end = self.at.checked_add(frame_length)?;
-        let mut envelope = self.frame()?;
-        if self.at != frame_end {
-            return None;
-        }
-        envelope.event.data = self.bytes()?;
-        match self.u8()? {
-            NONE => {}
-            PRESENT => {
-                envelope.salt = Some(Salt::from_bytes(self.array()?));
-                envelope.event.private = Some(self.bytes()?);
-                envelope.private_hash = Some(self.array()?);
-            }
-            ERASED => envelope.private_hash = Some(self.array()?),
-            _ => return None,
-        }
-        envelope.hash = ChainHash::from_bytes(self.array()?);
-        (self.at == self.bytes.len()).then_some(envelope)
-    }
-
-    fn frame(&mut self) -> Option<Envelope> {
         if self.u8()? != FORMAT {
             return None;
         }
         let position = Position::new(self.u64()?);
-        let category = Category::new(self.str()?).ok()?;
+        let category = Category::from_ascii(self.slice()?)?;
         let stream = StreamId::from_parts(category, self.array()?);
         let version = Version::new(self.u64()?);
         let recorded_at = self.time()?;
         let event_id = EventId::from_bytes(self.array()?);
-        let event_type = EventType::from(self.str()?);
+        let event_type = EventType::from_utf8(self.slice()?)?;
         let schema = u16::from_be_bytes(self.array()?);
         let occurred_at = self.option(Self::time)?;
-        let source = Source::from(self.str()?);
+        let source = Source::from_utf8(self.slice()?)?;
         let authenticity = self.authenticity()?;
         let rule = self.option(Self::text)?;
         let rules_version = self.option(Self::text)?.map(|text| String::from(text).into());
-        let mut event = NewEvent::from_bytes(event_id, event_type, schema, Bytes::new(), source);
-        event.occurred_at = occurred_at;
-        event.provenance = Provenance { authenticity, rule, rules_version };
-        event.actor = self.option(Self::text)?;
-        event.causation_id = self.option(|reader| Some(EventId::from_bytes(reader.array()?)))?;
-        event.origin = self.option(Self::origin)?;
-        let hash = ChainHash::default();
-        let (salt, private_hash) = (None, None);
+        let provenance = Provenance { authenticity, rule, rules_version };
+        let actor = self.option(Self::text)?;
+        let causation_id = self.option(|reader| Some(EventId::from_bytes(reader.array()?)))?;
+        let origin = self.option(Self::origin)?;
+        if self.at != frame_end {
+            return None;
+        }
+        let data = self.bytes()?;
+        let (mut salt, mut private, mut private_hash) = (None, None, None);
+        match self.u8()? {
+            NONE => {}
+            PRESENT => {
+                salt = Some(Salt::from_bytes(self.array()?));
+                private = Some(self.bytes()?);
+                private_hash = Some(self.array()?);
+            }
+            ERASED => private_hash = Some(self.array()?),
+            _ => return None,
+        }
+        let hash = ChainHash::from_bytes(self.array()?);
+        if self.at != self.bytes.len() {
+            return None;
+        }
+        let event = NewEvent {
+            event_id,
+            event_type,
+            schema,
+            occurred_at,
+            source,
+            provenance,
+            actor,
+            causation_id,
+            origin,
+            data,
+            private,
+        };
         Some(Envelope { position, stream, version, recorded_at, event, salt, private_hash, hash })
     }
 
@@ -296,9 +307,13 @@ impl Reader<'_> {
         Some(self.bytes.slice(start..self.at))
     }
 
-    fn str(&mut self) -> Option<&str> {
+    fn slice(&mut self) -> Option<&[u8]> {
         let length = self.length()?;
-        std::str::from_utf8(self.take(length)?).ok()
+        self.take(length)
+    }
+
+    fn str(&mut self) -> Option<&str> {
+        std::str::from_utf8(self.slice()?).ok()
     }
 
     fn text(&mut self) -> Option<Box<str>> {

@@ -58,6 +58,7 @@ impl Log {
 }
 
 /// Reads a record, which must be the one of this position.
+#[inline]
 pub(crate) fn decode(bytes: &Bytes, position: Position) -> Result<Envelope, ReadError> {
     match record::decode(bytes) {
         Ok(envelope) if envelope.position == position => Ok(envelope),
