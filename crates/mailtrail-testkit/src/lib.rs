@@ -7,6 +7,7 @@
 pub mod broken;
 pub mod conformance;
 pub mod crash;
+pub mod folder;
 pub mod history;
 pub mod law;
 pub mod reproduction;

@@ -181,7 +181,7 @@ macro_rules! conformance {
             $crate::crash::child($open);
         }
 
-        fn parent() -> $crate::crash::Parent {
+        pub(super) fn parent() -> $crate::crash::Parent {
             $crate::crash::Parent::of(concat!(module_path!(), "::child_of_the_other_tests"))
         }
 

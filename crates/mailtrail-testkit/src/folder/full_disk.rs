@@ -7,9 +7,9 @@ use std::path::Path;
 use mailtrail_core::EventId;
 use mailtrail_core::Position;
 use mailtrail_core::store::{EventStore, Filter};
-use mailtrail_fjall::FjallStore;
 
-use mailtrail_testkit::crash::{self, Parent, SmallDisk};
+use super::Folder;
+use crate::crash::{self, Parent, SmallDisk};
 
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
@@ -23,17 +23,14 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-#[test]
-fn a_full_disk_loses_nothing_that_was_acknowledged() {
+/// When the disk is full, all that was acknowledged is there when the folder is opened on a disk with room. Without
+/// root it is skipped: `test` is its path.
+pub fn a_full_disk_loses_nothing_that_was_acknowledged<F: Folder>(parent: &Parent, test: &str) {
     let Some(disk) = SmallDisk::in_memory("6m") else {
-        return crash::skipped(
-            concat!(module_path!(), "::a_full_disk_loses_nothing_that_was_acknowledged"),
-            "a disk in memory can't be mounted: this needs root",
-        );
+        return crash::skipped(test, "a disk in memory can't be mounted: this needs root");
     };
     let full = disk.path().join("trail");
     // In a process of its own: whatever the store does when it can't write, this test goes on.
-    let parent = Parent::of("it::fjall::child_of_the_other_tests");
     let mut process = parent.records(&full, 0, 1_000_000, &[]);
     let mut acknowledged = None;
     while let Some(said) = process.next_word() {
@@ -46,7 +43,7 @@ fn a_full_disk_loses_nothing_that_was_acknowledged() {
     let roomy = tempfile::tempdir().unwrap();
     let trail = roomy.path().join("trail");
     copy(&full, &trail);
-    let store = FjallStore::open(&trail).unwrap();
+    let store = F::open(&trail).unwrap();
     let ids: HashSet<EventId> = futures_executor::block_on(async {
         let mut ids = HashSet::new();
         let mut next = Some(Position::START);

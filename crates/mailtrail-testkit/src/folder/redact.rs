@@ -6,9 +6,9 @@ use futures_executor::block_on;
 use mailtrail_core::audit::ChainCheck;
 use mailtrail_core::store::{EventStore, EventStoreExt, Filter, Outcome, RedactError};
 use mailtrail_core::{EventId, Position};
-use mailtrail_fjall::FjallStore;
 
-use mailtrail_testkit::crash;
+use super::Folder;
+use crate::crash;
 
 fn is_in_a_file(folder: &Path, text: &str) -> bool {
     std::fs::read_dir(folder).unwrap().map(Result::unwrap).any(|entry| {
@@ -20,13 +20,13 @@ fn is_in_a_file(folder: &Path, text: &str) -> bool {
     })
 }
 
-#[test]
-fn an_erased_text_is_in_no_file_and_the_chain_still_holds() {
+/// After `redact` the text is in no file of the folder, and all else is as it was.
+pub fn an_erased_text_is_in_no_file_and_the_chain_still_holds<F: Folder>() {
     let folder = tempfile::tempdir().unwrap();
     let facts: Vec<_> = (1_000..1_300).map(crash::event).collect();
     let erased = [facts[7].1.event_id, facts[212].1.event_id];
     let head = {
-        let store = FjallStore::open(folder.path()).unwrap();
+        let store = F::open(folder.path()).unwrap();
         block_on(store.record(facts.clone())).unwrap();
         let head = block_on(store.head()).unwrap();
         assert!(
@@ -41,7 +41,7 @@ fn an_erased_text_is_in_no_file_and_the_chain_still_holds() {
         assert_eq!(block_on(store.record(vec![crash::event(1)])).unwrap().outcome, Outcome::New);
         head
     };
-    let store = FjallStore::open(folder.path()).unwrap();
+    let store = F::open(folder.path()).unwrap();
     let page = block_on(store.read_all(&Filter::all(), Position::START, 1_000)).unwrap();
     let mut check = ChainCheck::default();
     for (envelope, (stream, fact)) in page.events.iter().zip(&facts) {
@@ -53,9 +53,10 @@ fn an_erased_text_is_in_no_file_and_the_chain_still_holds() {
     assert_eq!((check.head(), page.events.len()), (head, 301));
 }
 
-#[test]
-fn an_id_that_is_not_stored_erases_nothing() {
-    let store = FjallStore::temporary().unwrap();
+/// `redact` names what it doesn't know, and erases nothing then.
+pub fn an_id_that_is_not_stored_erases_nothing<F: Folder>() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = F::open(folder.path()).unwrap();
     let (stream, event) = crash::event(1);
     let known = event.event_id;
     block_on(store.record(vec![(stream, event)])).unwrap();

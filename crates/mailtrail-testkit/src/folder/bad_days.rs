@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::Folder;
+use crate::VirtualClock;
+use crate::crash::{self, SmallDisk};
 use bytes::Bytes;
 use chrono::TimeDelta;
 use futures_executor::block_on;
@@ -12,46 +15,42 @@ use mailtrail_core::store::{
     Advice, AppendError, EventStore, EventStoreExt, Filter, OpenError, Outcome,
 };
 use mailtrail_core::{AppendBatch, EventId, Expected, NewEvent, Position, StreamId, Version};
-use mailtrail_fjall::FjallStore;
-use mailtrail_testkit::VirtualClock;
-use mailtrail_testkit::crash::{self, SmallDisk};
 
-fn record(store: &FjallStore, numbers: std::ops::Range<u64>) {
+fn record(store: &impl EventStore, numbers: std::ops::Range<u64>) {
     block_on(store.record(numbers.map(crash::event).collect())).unwrap();
 }
 
-fn count(store: &FjallStore) -> u64 {
+fn count(store: &impl EventStore) -> u64 {
     block_on(store.head()).unwrap().position.get()
 }
 
-#[test]
-fn a_folder_made_read_only_is_unavailable_and_loses_nothing() {
-    let test =
-        concat!(module_path!(), "::a_folder_made_read_only_is_unavailable_and_loses_nothing");
+/// A folder that is made read-only can't be opened, and is whole when it can be written to again. Without root it is
+/// skipped: `test` is its path.
+pub fn a_folder_made_read_only_is_unavailable_and_loses_nothing<F: Folder>(test: &str) {
     let Some(disk) = SmallDisk::in_memory("64m") else {
         return crash::skipped(test, "a disk in memory can't be mounted: this needs root");
     };
     let folder = disk.path().join("trail");
     {
-        let store = FjallStore::open(&folder).unwrap();
+        let store = F::open(&folder).unwrap();
         record(&store, 0..200);
     }
     assert!(disk.set_read_only(true));
-    let refused = FjallStore::open(&folder).unwrap_err();
+    let refused = F::open(&folder).unwrap_err();
     assert!(matches!(refused, OpenError::Io(_)), "{refused:?}");
     assert!(disk.set_read_only(false));
-    let store = FjallStore::open(&folder).unwrap();
+    let store = F::open(&folder).unwrap();
     assert_eq!(
         block_on(store.record((0..200).map(crash::event).collect())).unwrap().outcome,
         Outcome::AlreadyStored
     );
 }
 
-#[test]
-fn a_clock_set_back_an_hour_moves_no_record_back() {
+/// `recorded_at` stands still until a clock that was set back has caught up, also over a reopening.
+pub fn a_clock_set_back_an_hour_moves_no_record_back<F: Folder>() {
     let folder = tempfile::tempdir().unwrap();
     let clock = VirtualClock::default();
-    let open = || FjallStore::options().clock(Arc::new(clock.clone())).open(folder.path()).unwrap();
+    let open = || F::open_by(Arc::new(clock.clone()), folder.path()).unwrap();
     let store = open();
     record(&store, 0..10);
     clock.advance(-TimeDelta::hours(1));
@@ -77,12 +76,12 @@ fn large(number: u8, bytes: usize) -> (StreamId, NewEvent) {
     (StreamId::from_parts(Category::DELIVERY, [1; 16]), event)
 }
 
-#[test]
-fn an_event_of_16_mebibytes_is_an_event() {
+/// Large events are stored and read like others; a batch over the limit is refused, and divided by `record`.
+pub fn an_event_of_16_mebibytes_is_an_event<F: Folder>() {
     let folder = tempfile::tempdir().unwrap();
     let facts: Vec<_> = (1..=5).map(|number| large(number, 16 << 20)).collect();
     {
-        let store = FjallStore::open(folder.path()).unwrap();
+        let store = F::open(folder.path()).unwrap();
         // Together they are over the limit of a batch; `record` divides them.
         let events = facts.iter().map(|(_, event)| event.clone()).collect();
         let whole = AppendBatch::new().write(facts[0].0, Expected::Any, events);
@@ -91,7 +90,7 @@ fn an_event_of_16_mebibytes_is_an_event() {
         assert_eq!(refused.advice(), Advice::Smaller);
         assert_eq!(block_on(store.record(facts.clone())).unwrap().new_events(), 5);
     }
-    let store = FjallStore::open(folder.path()).unwrap();
+    let store = F::open(folder.path()).unwrap();
     let (mut read, mut next, mut pages) = (Vec::new(), Some(Position::START), 0);
     while let Some(after) = next {
         let page = block_on(store.read_all(&Filter::all(), after, 1_000)).unwrap();
@@ -104,9 +103,9 @@ fn an_event_of_16_mebibytes_is_an_event() {
     assert_eq!(of_stream.len(), 5);
 }
 
-/// A million with `MAILTRAIL_SOAK`, ten million where it says `10m`.
-#[test]
-fn many_streams_soak() {
+/// Many streams of one event each: a million with `MAILTRAIL_SOAK`, ten million where it says `10m`. Memory must not grow
+/// with them.
+pub fn many_streams<F: Folder>() {
     let streams: u64 = match std::env::var_os("MAILTRAIL_SOAK") {
         None => 20_000,
         Some(text) if text == "10m" => 10_000_000,
@@ -120,7 +119,7 @@ fn many_streams_soak() {
     let folder = tempfile::tempdir().unwrap();
     let since = Instant::now();
     {
-        let store = FjallStore::open(folder.path()).unwrap();
+        let store = F::open(folder.path()).unwrap();
         let mut numbers = 0..streams;
         loop {
             let batch = numbers.by_ref().take(2_000);
@@ -132,7 +131,7 @@ fn many_streams_soak() {
         }
     }
     let written = since.elapsed();
-    let store = FjallStore::open(folder.path()).unwrap();
+    let store = F::open(folder.path()).unwrap();
     assert_eq!(count(&store), streams);
     for number in (0..streams).step_by(997) {
         let page = block_on(store.read_stream(stream(number), Version::FIRST, 10)).unwrap();
@@ -141,7 +140,6 @@ fn many_streams_soak() {
     }
     let resident = resident_bytes() / 1_048_576;
     println!("{streams} streams: written in {written:?}, {resident} MiB resident");
-    // sled once kept 7 kB for each event that was ever written: see `read::apply`.
     assert!(resident < 150 + streams / 2_000, "{resident} MiB");
 }
 
