@@ -40,7 +40,8 @@ pub struct Limits {
     pub per_next_hop: usize,
     /// Messages over one connection, where others wait for it: 100 by default.
     pub messages: usize,
-    /// Rows that wait in memory: a million by default, of 17 bytes each. What is beyond waits in the store.
+    /// Rows that wait in memory: a million by default, of 17 bytes each, or some 40 for a next attempt. What is beyond
+    /// waits in the store.
     pub backlog: usize,
     /// How long a relay that has served us may fail before the run ends: 10 minutes by default.
     pub patience: Duration,
@@ -157,7 +158,7 @@ pub struct Dispatched {
 /// - A next hop that is slow or dead keeps one connection, and takes none from others.
 /// - A row whose next hop can't be reached has had its attempt, also where another row's connection has
 ///   shown it: the next hop is not asked again for each.
-/// - Memory: 17 bytes for each row that waits, whatever the size of the broadcast.
+/// - Memory: 17 bytes for each row that waits, some 40 for a next attempt, whatever the size of the broadcast.
 ///
 /// # Cancellation
 /// A dropped future may leave as many attempts in doubt as there are connections.
