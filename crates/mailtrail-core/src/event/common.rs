@@ -3,19 +3,40 @@
 use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
+use super::canonical;
 use super::raw_hash::RawHash;
 use crate::correlation::Attribution;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub(super) struct Common {
+    #[serde(skip_serializing_if = "is_of_a_delivery")]
     pub(super) attribution: Attribution,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) raw: Option<RawHash>,
 }
 
+/// A payload with them; what they say goes before a field of their name in it.
+#[derive(Serialize)]
+struct Whole<'a, T> {
+    #[serde(flatten)]
+    payload: &'a T,
+    #[serde(flatten)]
+    common: &'a Common,
+}
+
 impl Common {
+    /// The bytes of a payload with them.
+    pub(super) fn encode(&self, payload: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+        if *self == Self::default() {
+            canonical::to_vec(payload)
+        } else {
+            canonical::to_vec(&Whole { payload, common: self })
+        }
+    }
+
     /// Most events have neither, and are not read for it: an object in which no string is a field's name, and no escape
     /// could hide one, doesn't have the field.
     pub(super) fn decode(text: &str) -> serde_json::Result<Self> {
@@ -27,6 +48,11 @@ impl Common {
             || NAMES.iter().any(|name| name.find(data).is_some());
         if may_have { serde_json::from_str(text) } else { Ok(Self::default()) }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_of_a_delivery(attribution: &Attribution) -> bool {
+    *attribution == Attribution::Delivery
 }
 
 #[cfg(test)]

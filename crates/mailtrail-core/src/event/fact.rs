@@ -1,7 +1,6 @@
 //! A fact: an event with its attribution; its floor; its JSON form.
 
-use serde_json::Value;
-
+use super::canonical;
 use super::common::Common;
 use super::envelope::EventType;
 use super::kinds::{
@@ -33,8 +32,8 @@ macro_rules! events {
                 match self { $(Self::$variant(_) => $name,)* }
             }
 
-            fn to_value(&self) -> serde_json::Result<Value> {
-                match self { $(Self::$variant(payload) => serde_json::to_value(payload),)* }
+            fn to_json(&self, common: &Common) -> serde_json::Result<Vec<u8>> {
+                match self { $(Self::$variant(payload) => common.encode(payload),)* }
             }
 
             fn from_json(name: &str, data: &str) -> Option<serde_json::Result<Self>> {
@@ -283,17 +282,8 @@ impl Fact {
     /// # Errors
     /// [`EncodeError`] if a number can't be written in that form; none of our events has such a one.
     pub fn encode(&self) -> Result<Vec<u8>, EncodeError> {
-        let mut value = self.event.to_value().map_err(EncodeError::json)?;
-        if let Value::Object(fields) = &mut value {
-            if self.attribution != Attribution::Delivery {
-                let name = serde_json::to_value(self.attribution).map_err(EncodeError::json)?;
-                fields.insert("attribution".into(), name);
-            }
-            if let Some(raw) = &self.raw {
-                fields.insert("raw".into(), Value::String(raw.to_string()));
-            }
-        }
-        serde_jcs::to_vec(&value).map_err(EncodeError::json)
+        let common = Common { attribution: self.attribution, raw: self.raw };
+        self.event.to_json(&common).map_err(EncodeError::json)
     }
 
     /// Reads `data`.
@@ -336,10 +326,7 @@ impl Private {
         if self.is_empty() {
             return Ok(None);
         }
-        serde_json::to_value(self)
-            .and_then(|value| serde_jcs::to_vec(&value))
-            .map(Some)
-            .map_err(EncodeError::json)
+        canonical::to_vec(self).map(Some).map_err(EncodeError::json)
     }
 
     /// Reads `private`. What this version can't read is as if erased.

@@ -1,5 +1,6 @@
 //! Events: what happened, with its metadata, and the JSON in which it is stored.
 
+mod canonical;
 mod common;
 mod envelope;
 mod fact;
