@@ -26,10 +26,13 @@ pub trait EventStoreExt: EventStore {
     async fn record(&self, facts: Vec<(StreamId, NewEvent)>) -> Result<Appended, AppendError> {
         let mut places = Vec::with_capacity(facts.len());
         let mut pending = vec![facts];
-        while let Some(mut facts) = pending.pop() {
-            match self.record_batch(&facts).await {
+        while let Some(facts) = pending.pop() {
+            let batch = each_on_its_own(facts);
+            match append_again(self, &batch).await {
+                Ok(appended) if places.is_empty() && pending.is_empty() => return Ok(appended),
                 Ok(appended) => places.extend(appended.events),
-                Err(AppendError::TooLarge { .. }) if facts.len() > 1 => {
+                Err(AppendError::TooLarge { .. }) if batch.len() > 1 => {
+                    let mut facts: Vec<_> = batch.into_events().collect();
                     let rest = facts.split_off(facts.len().div_euclid(2));
                     pending.extend([rest, facts]);
                 }
@@ -39,17 +42,6 @@ pub trait EventStoreExt: EventStore {
         Ok(Appended::of(places))
     }
 
-    /// One batch of [`record`](Self::record).
-    ///
-    /// # Errors
-    /// As of `record`.
-    async fn record_batch(&self, facts: &[(StreamId, NewEvent)]) -> Result<Appended, AppendError> {
-        let add = |batch: AppendBatch, (stream, event): &(StreamId, NewEvent)| {
-            batch.write(*stream, Expected::Any, vec![event.clone()])
-        };
-        self.append_again(facts.iter().fold(AppendBatch::new(), add).skip_known()).await
-    }
-
     /// Appends a batch, and brings it again while it is unknown whether it was stored.
     ///
     /// # Errors
@@ -57,21 +49,7 @@ pub trait EventStoreExt: EventStore {
     /// [`OutcomeUnknown`](AppendError::OutcomeUnknown), with the first cause: that the store is no longer to be had
     /// says nothing of the batch, and not why.
     async fn append_again(&self, batch: AppendBatch) -> Result<Appended, AppendError> {
-        let mut unknown = None;
-        for _ in 0..TRIES {
-            match self.append(batch.clone()).await {
-                Err(AppendError::OutcomeUnknown { cause }) => {
-                    unknown.get_or_insert(cause);
-                }
-                Err(error @ AppendError::Unavailable { .. }) if unknown.is_none() => {
-                    return Err(error);
-                }
-                Err(AppendError::Unavailable { .. }) => break,
-                answer => return answer,
-            }
-        }
-        let cause = unknown.unwrap_or_else(|| "the batch was never brought".into());
-        Err(AppendError::OutcomeUnknown { cause })
+        append_again(self, &batch).await
     }
 
     /// All events of a stream.
@@ -91,6 +69,34 @@ pub trait EventStoreExt: EventStore {
 }
 
 impl<S: EventStore + ?Sized> EventStoreExt for S {}
+
+/// A batch of facts that go each on its own stream.
+fn each_on_its_own(facts: Vec<(StreamId, NewEvent)>) -> AppendBatch {
+    let add = |batch: AppendBatch, (stream, event): (StreamId, NewEvent)| {
+        batch.write(stream, Expected::Any, vec![event])
+    };
+    facts.into_iter().fold(AppendBatch::new(), add).skip_known()
+}
+
+/// By reference: it is brought a second time only if need be.
+async fn append_again<S: EventStore + ?Sized>(
+    store: &S,
+    batch: &AppendBatch,
+) -> Result<Appended, AppendError> {
+    let mut unknown = None;
+    for _ in 0..TRIES {
+        match store.append(batch.clone()).await {
+            Err(AppendError::OutcomeUnknown { cause }) => {
+                unknown.get_or_insert(cause);
+            }
+            Err(error @ AppendError::Unavailable { .. }) if unknown.is_none() => return Err(error),
+            Err(AppendError::Unavailable { .. }) => break,
+            answer => return answer,
+        }
+    }
+    let cause = unknown.unwrap_or_else(|| "the batch was never brought".into());
+    Err(AppendError::OutcomeUnknown { cause })
+}
 
 /// How often a batch of unknown outcome is brought.
 const TRIES: usize = 3;

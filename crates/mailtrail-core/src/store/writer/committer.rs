@@ -257,7 +257,8 @@ impl<E: Engine> Committer<E> {
         let cause = WriteFailed(cause.into());
         for (result, answer) in answers {
             let result = match result {
-                Err(error) => Err(error),
+                // It may have been decided on what is in this group, of which nobody may know.
+                Err(_) => Err(AppendError::Unavailable { cause: cause.clone().into() }),
                 Ok(Appended { .. }) => {
                     Err(AppendError::OutcomeUnknown { cause: cause.clone().into() })
                 }
