@@ -45,6 +45,16 @@ impl Places {
         format!("byte {at}, bit {}, of MAILTRAIL_SEED={}", random & 7, self.seed)
     }
 
+    /// How this run is repeated.
+    pub(crate) fn said(&self) -> String {
+        format!("MAILTRAIL_SEED={}", self.seed)
+    }
+
+    /// Any number below this one.
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.next() % end.max(1)
+    }
+
     /// `SplitMix64`: small, seeded, the same everywhere.
     fn next(&mut self) -> u64 {
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);

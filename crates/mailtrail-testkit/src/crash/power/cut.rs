@@ -1,0 +1,152 @@
+//! A power cut: when it was, and what became of each operation that was not synced.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::fate::Fate;
+use super::model::{Image, Model, sectors};
+use crate::crash::Places;
+use crate::crash::child::Said;
+use crate::crash::trace::{FileId, What};
+
+/// A power cut. What has no fate was dropped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Cut {
+    pub(super) moment: usize,
+    pub(super) fates: BTreeMap<usize, Fate>,
+}
+
+impl Cut {
+    /// At every moment before a sync: one that leaves all that was synced and nothing else, and one that leaves all.
+    pub(super) fn at_syncs(model: &Model) -> Vec<Self> {
+        let both = |moment| {
+            let kept = model.pending(moment).into_iter().map(|at| (at, Fate::Kept));
+            [Self { moment, fates: BTreeMap::new() }, Self { moment, fates: kept.collect() }]
+        };
+        model.moments().into_iter().flat_map(both).collect()
+    }
+
+    /// Between any two syncs, with any of the rest.
+    pub(super) fn chosen(model: &Model, places: &mut Places) -> Self {
+        let moments = model.moments();
+        let turn = places.below(moments.len() as u64) as usize;
+        let from = turn.checked_sub(1).map_or(0, |before| moments[before]);
+        let moment = from + 1 + places.below((moments[turn] - from) as u64) as usize;
+        // Of few cuts almost everything is there, of few almost nothing.
+        let odds = [1, 4, 8, 12, 15][places.below(5) as usize];
+        let pending = model.pending(moment).into_iter();
+        let fates = pending.map(|at| (at, fate(&model.recording().operations[at].what, odds, places)));
+        let fates = fates.filter(|(_, fate)| *fate != Fate::Dropped).collect();
+        Self { moment, fates }
+    }
+
+    pub(super) fn image(&self, model: &Model) -> Image {
+        model.image(self.moment, &self.fates)
+    }
+
+    /// What somebody was told before it.
+    pub(super) fn words(&self, model: &Model) -> Vec<Said> {
+        let begun = model.recording().operations.iter().filter(|of| of.began < self.moment);
+        let words = begun.filter_map(|of| match of.what {
+            What::Say(said) => Some(said),
+            _ => None,
+        });
+        words.collect()
+    }
+
+    /// A cut that is as bad and of which less must be said: with as little kept as can be; or, where nothing need be kept,
+    /// with as little dropped.
+    pub(super) fn shrunk(self, model: &Model, mut is_bad: impl FnMut(&Self) -> bool) -> Self {
+        let mut least = self;
+        for fated in pieces(least.fates.keys().copied().collect()) {
+            let mut less = least.clone();
+            less.fates.retain(|at, _| !fated.contains(at));
+            if less != least && is_bad(&less) {
+                least = less;
+            }
+        }
+        if !least.fates.is_empty() {
+            return least;
+        }
+        for dropped in pieces(model.pending(least.moment)) {
+            let mut more = least.clone();
+            more.fates.extend(dropped.into_iter().map(|at| (at, Fate::Kept)));
+            if more != least && is_bad(&more) {
+                least = more;
+            }
+        }
+        least
+    }
+
+    /// What was done up to the cut, for people: what was dropped or kept of what was not synced, and what was said last.
+    pub(super) fn script(&self, model: &Model) -> String {
+        let operations = &model.recording().operations;
+        let pending = model.pending(self.moment);
+        let mut script = format!("a power cut before line {} of the trace\n", self.moment + 1);
+        let kept = self.fates.len();
+        let shows_kept = kept > 0 && kept <= pending.len() - kept;
+        let rest = if shows_kept { "dropped" } else { "kept" };
+        for at in &pending {
+            let fate = self.fates.get(at).copied().unwrap_or(Fate::Dropped);
+            let plain = if shows_kept { Fate::Dropped } else { Fate::Kept };
+            if fate != plain {
+                let what = shown(model, &operations[*at].what);
+                let line = operations[*at].ended + 1;
+                writeln!(script, "  line {line}, not synced: {what}: {fate}").ok();
+            }
+        }
+        let words = self.words(model);
+        let said: Vec<_> = words.iter().rev().take(3).map(Said::to_string).collect();
+        writeln!(script, "  all else that was not synced: {rest}").ok();
+        writeln!(script, "  said before, the last first: {}", said.join(", ")).ok();
+        script
+    }
+}
+
+fn fate(what: &What, odds: u64, places: &mut Places) -> Fate {
+    let kept = places.below(16) < odds;
+    let What::Write { at, bytes, .. } = what else {
+        return if kept { Fate::Kept } else { Fate::Dropped };
+    };
+    let count = sectors(*at, bytes.len()).count() as u64;
+    match places.below(6) {
+        0 if count > 1 => Fate::First(1 + places.below(count - 1) as usize),
+        1 if count > 1 => Fate::Some(places.below(u64::MAX)),
+        2 if !kept => Fate::Grown,
+        _ if kept => Fate::Kept,
+        _ => Fate::Dropped,
+    }
+}
+
+/// All of them, then halves, then quarters, and so on down to each.
+fn pieces(of: Vec<usize>) -> Vec<Vec<usize>> {
+    let (mut pieces, mut size) = (Vec::new(), of.len());
+    while size > 0 {
+        pieces.extend(of.chunks(size).map(<[_]>::to_vec));
+        size = if size == 1 { 0 } else { size.div_ceil(2) };
+    }
+    pieces
+}
+
+/// An operation, for people.
+fn shown(model: &Model, what: &What) -> String {
+    let path = |file: &FileId| model.recording().files[file.0].as_str();
+    let named = |(folder, name): &(FileId, String)| match path(folder) {
+        "" => name.clone(),
+        folder => format!("{folder}/{name}"),
+    };
+    match what {
+        What::Write { file, at, bytes } => {
+            format!("{} bytes written to {} at {at}", bytes.len(), path(file))
+        }
+        What::Resize { file, size } => format!("{} made {size} bytes long", path(file)),
+        What::Link { file, .. } => format!("{} made", path(file)),
+        What::Unlink { folder, name, .. } => {
+            format!("{} removed", named(&(*folder, name.clone())))
+        }
+        What::Rename { from, to, .. } => format!("{} renamed to {}", named(from), named(to)),
+        What::Sync { file } => format!("{} synced", path(file)),
+        What::SyncAll => "everything synced".to_owned(),
+        What::Say(said) => said.to_string(),
+    }
+}
