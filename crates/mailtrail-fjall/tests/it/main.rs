@@ -5,6 +5,7 @@ mod bad_days;
 mod full_disk;
 mod golden;
 mod index;
+mod power;
 mod redact;
 mod restore;
 mod segments;

@@ -12,14 +12,14 @@ pub struct Limits {
     pub unsettled: Option<&'static str>,
     /// The file that it maps into memory, shared and writable, and why it needs nothing that is in it.
     pub mapped: Option<(&'static str, &'static str)>,
-    /// Why a power cut may take what was acknowledged.
-    pub power: Option<&'static str>,
+    /// Why it may say that it is damaged after a power cut.
+    pub refuses: Option<&'static str>,
 }
 
 impl Limits {
     /// It always answers.
     pub const fn none() -> Self {
-        Self { ends: None, hangs: None, unsettled: None, mapped: None, power: None }
+        Self { ends: None, hangs: None, unsettled: None, mapped: None, refuses: None }
     }
 
     /// Its process may end, for this reason.
@@ -47,9 +47,9 @@ impl Limits {
         self
     }
 
-    /// A power cut may take what was acknowledged, or keep the store from being opened, for this reason.
-    pub const fn may_lose_power(mut self, why: &'static str) -> Self {
-        self.power = Some(why);
+    /// After a power cut it may say that it is damaged, and not open, for this reason. What it opens is whole all the same.
+    pub const fn may_refuse_after_a_power_cut(mut self, why: &'static str) -> Self {
+        self.refuses = Some(why);
         self
     }
 

@@ -7,7 +7,7 @@ use super::fate::Fate;
 use super::model::{Image, Model, sectors};
 use crate::crash::Places;
 use crate::crash::child::Said;
-use crate::crash::trace::{FileId, What};
+use crate::crash::trace::{Operation, What};
 
 /// A power cut. What has no fate was dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,7 +90,7 @@ impl Cut {
             let fate = self.fates.get(at).copied().unwrap_or(Fate::Dropped);
             let plain = if shows_kept { Fate::Dropped } else { Fate::Kept };
             if fate != plain {
-                let what = shown(model, &operations[*at].what);
+                let what = shown(&operations[*at]);
                 let line = operations[*at].ended + 1;
                 writeln!(script, "  line {line}, not synced: {what}: {fate}").ok();
             }
@@ -129,23 +129,14 @@ fn pieces(of: Vec<usize>) -> Vec<Vec<usize>> {
 }
 
 /// An operation, for people.
-fn shown(model: &Model, what: &What) -> String {
-    let path = |file: &FileId| model.recording().files[file.0].as_str();
-    let named = |(folder, name): &(FileId, String)| match path(folder) {
-        "" => name.clone(),
-        folder => format!("{folder}/{name}"),
-    };
+fn shown(Operation { path, what, .. }: &Operation) -> String {
     match what {
-        What::Write { file, at, bytes } => {
-            format!("{} bytes written to {} at {at}", bytes.len(), path(file))
-        }
-        What::Resize { file, size } => format!("{} made {size} bytes long", path(file)),
-        What::Link { file, .. } => format!("{} made", path(file)),
-        What::Unlink { folder, name, .. } => {
-            format!("{} removed", named(&(*folder, name.clone())))
-        }
-        What::Rename { from, to, .. } => format!("{} renamed to {}", named(from), named(to)),
-        What::Sync { file } => format!("{} synced", path(file)),
+        What::Write { at, bytes, .. } => format!("{} bytes written to {path} at {at}", bytes.len()),
+        What::Resize { size, .. } => format!("{path} made {size} bytes long"),
+        What::Link { .. } => format!("{path} made"),
+        What::Unlink { .. } => format!("{path} removed"),
+        What::Rename { to: (_, name), .. } => format!("{path} renamed to {name}"),
+        What::Sync { .. } => format!("{path} synced"),
         What::SyncAll => "everything synced".to_owned(),
         What::Say(said) => said.to_string(),
     }

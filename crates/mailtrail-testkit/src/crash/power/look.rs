@@ -47,7 +47,7 @@ pub(super) fn looked(parent: &Parent, folder: &Path, words: &[Said]) -> Result<(
     match watched(parent.surveys(folder, words)) {
         Ending::Exit(WHOLE, _) => Ok(()),
         Ending::Exit(code, said) => match CLASSES.iter().find(|(of, _)| *of == code) {
-            Some((_, class)) => broken(*class, said.trim().to_owned()),
+            Some((_, class)) => broken(*class, said.lines().last().unwrap_or_default().to_owned()),
             None => broken(Class::Ended, format!("exit code {code}: {said}")),
         },
         Ending::Killed(how) => broken(Class::Ended, how),
@@ -96,6 +96,11 @@ fn surveyed<S: EventStore>(
 const AFTER: std::ops::Range<u64> = 1_000_000..1_000_003;
 
 impl Broken {
+    /// What it is without its numbers, so that what is broken in the same way is told once.
+    pub(super) fn kind(&self) -> (Class, String) {
+        (self.class, self.how.chars().filter(|letter| !letter.is_ascii_digit()).collect())
+    }
+
     fn because(class: Class, how: impl Into<String>) -> Self {
         Self { class, how: how.into() }
     }

@@ -12,8 +12,8 @@ pub(super) struct Follower {
     root: String,
     mappable: Vec<String>,
     names: HashMap<(FileId, String), FileId>,
-    /// The path that each had at first, and its size now.
-    files: Vec<(String, u64)>,
+    /// By file: its size.
+    sizes: Vec<u64>,
     /// By number: which of the openings it stands for.
     descriptors: HashMap<u64, usize>,
     openings: Vec<Opening>,
@@ -40,7 +40,7 @@ impl Follower {
             root: root.to_owned(),
             mappable: mapped.iter().map(|name| (*name).to_owned()).collect(),
             names: HashMap::new(),
-            files: vec![(String::new(), 0)],
+            sizes: vec![0],
             descriptors: HashMap::new(),
             openings: Vec::new(),
             operations: Vec::new(),
@@ -50,8 +50,7 @@ impl Follower {
     }
 
     pub(super) fn finish(self) -> Recording {
-        let files = self.files.into_iter().map(|(path, _)| path).collect();
-        Recording { operations: self.operations, files, folders: self.folders, mapped: self.mapped }
+        Recording { operations: self.operations, folders: self.folders, mapped: self.mapped }
     }
 
     /// Takes the next call.
@@ -112,7 +111,7 @@ impl Follower {
             None if has("O_CREAT") => self.link(call, &path)?,
             None => return Err(unknown(call, &path)),
         };
-        if has("O_TRUNC") && self.files[file.0].1 > 0 {
+        if has("O_TRUNC") && self.sizes[file.0] > 0 {
             self.set_size(call, file, 0);
         }
         let (appends, syncs) = (has("O_APPEND"), has("O_SYNC") || has("O_DSYNC"));
@@ -156,6 +155,7 @@ impl Follower {
         };
         let written = number(&call.result).unwrap_or(0);
         let (began, ended) = (call.began, call.ended);
+        let path = self.path(&call, 0).unwrap_or_default();
         let explicit = call.name.starts_with("pwrite").then(|| call.number(3)).flatten();
         let flags = call.word(4).unwrap_or_default().to_owned();
         let mut bytes = match call.arguments.into_iter().nth(1) {
@@ -165,18 +165,19 @@ impl Follower {
         };
         bytes.truncate(usize::try_from(written).unwrap_or(usize::MAX));
         let Opening { file, offset, appends, syncs } = self.openings[opening];
-        let size = self.files[file.0].1;
+        let size = self.sizes[file.0];
         // Linux appends also what is written to an offset.
         let at = if appends { size } else { explicit.unwrap_or(offset) };
         let end = at + written;
         if explicit.is_none() {
             self.openings[opening].offset = end;
         }
-        self.files[file.0].1 = size.max(end);
-        self.operations.push(Operation { began, ended, what: What::Write { file, at, bytes } });
+        self.sizes[file.0] = size.max(end);
+        let what = What::Write { file, at, bytes };
+        self.operations.push(Operation { began, ended, path: path.clone(), what });
         if syncs || flags.contains("SYNC") {
             // It follows the write, so that this one is among those that it settles.
-            self.operations.push(Operation { began: ended, ended, what: What::Sync { file } });
+            self.operations.push(Operation { began: ended, ended, path, what: What::Sync { file } });
         }
         Ok(())
     }
@@ -203,17 +204,17 @@ impl Follower {
         }
         let (from, length) = (call.number(2).unwrap_or(0), call.number(3).unwrap_or(0));
         match (call.number(1), call.word(1)) {
-            (Some(0), _) if from + length > self.files[file.0].1 => {
+            (Some(0), _) if from + length > self.sizes[file.0] => {
                 self.set_size(call, file, from + length);
             }
             (Some(0), _) | (_, Some("FALLOC_FL_KEEP_SIZE")) => {}
-            _ => return Err(unknown(call, &self.files[file.0].0)),
+            _ => return Err(unknown(call, &self.path(call, 0).unwrap_or_default())),
         }
         Ok(())
     }
 
     fn set_size(&mut self, call: &Call, file: FileId, size: u64) {
-        self.files[file.0].1 = size;
+        self.sizes[file.0] = size;
         self.note(call, What::Resize { file, size });
     }
 
@@ -261,7 +262,7 @@ impl Follower {
         }
         let Some(opening) = self.opening(call, 4)? else { return Ok(()) };
         let file = self.openings[opening].file;
-        let path = self.files[file.0].0.clone();
+        let path = self.path(call, 4).unwrap_or_default();
         let name = path.rsplit('/').next().unwrap_or_default();
         if !self.mappable.iter().any(|mappable| mappable == name) {
             return Err(TraceError::Mapped { path });
@@ -281,24 +282,26 @@ impl Follower {
     /// Gives a new file or folder its name.
     fn link(&mut self, call: &Call, path: &str) -> Result<FileId, TraceError> {
         let (folder, name) = self.place(call, path)?;
-        let file = FileId(self.files.len());
-        self.files.push((path.to_owned(), 0));
+        let file = FileId(self.sizes.len());
+        self.sizes.push(0);
         self.names.insert((folder, name.clone()), file);
         self.note(call, What::Link { folder, name, file });
         Ok(file)
     }
 
     fn note(&mut self, call: &Call, what: What) {
-        self.operations.push(Operation { began: call.began, ended: call.ended, what });
+        let path = self.path(call, 0).unwrap_or_default();
+        self.operations.push(Operation { began: call.began, ended: call.ended, path, what });
     }
 
     /// The path below the folder that an argument names, or that argument and the folder before it.
     fn path(&self, call: &Call, at: usize) -> Option<String> {
         let (folder, name) = match call.arguments.get(at)? {
             Argument::Text(name) => ("", name),
-            Argument::Descriptor { path, .. } => match call.arguments.get(at + 1)? {
-                Argument::Text(name) => (path.as_str(), name),
-                _ => return None,
+            Argument::Descriptor { number, path } => match call.arguments.get(at + 1) {
+                Some(Argument::Text(name)) if call.name.ends_with("at") => (path.as_str(), name),
+                Some(Argument::Text(name)) if call.name.ends_with("at2") => (path.as_str(), name),
+                _ => return number.and_then(|_| self.within(path)),
             },
             _ => return None,
         };

@@ -24,8 +24,6 @@ use follow::Follower;
 #[derive(Debug)]
 pub(super) struct Recording {
     pub(super) operations: Vec<Operation>,
-    /// The path that each file had at first. The first is that of the folder itself.
-    pub(super) files: Vec<String>,
     /// Which of them are folders.
     pub(super) folders: HashSet<FileId>,
     /// The files that were mapped, as is stated: nobody knows what is in them.
@@ -43,6 +41,8 @@ pub(super) struct Operation {
     pub(super) began: usize,
     /// When it had ended.
     pub(super) ended: usize,
+    /// The path of what it was done to, for people; empty for none.
+    pub(super) path: String,
     pub(super) what: What,
 }
 

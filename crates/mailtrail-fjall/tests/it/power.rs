@@ -1,0 +1,24 @@
+//! Power cuts while the index is written after every few events. (That of the events alone is one of the promises.)
+
+use std::path::Path;
+
+use mailtrail_core::store::OpenError;
+use mailtrail_fjall::FjallStore;
+use mailtrail_testkit::crash::{self, Limits, Parent};
+
+fn open(folder: &Path) -> Result<FjallStore, OpenError> {
+    FjallStore::options().index_every(7).open(folder)
+}
+
+/// Does nothing unless the test below starts it in a process of its own.
+#[test]
+fn child_of_the_other_test() {
+    crash::child(open);
+}
+
+#[test]
+fn what_is_acknowledged_survives_a_power_cut_while_the_index_is_written() {
+    let test = module_path!();
+    let parent = Parent::of(concat!(module_path!(), "::child_of_the_other_test"));
+    crash::what_is_acknowledged_or_observed_survives_a_power_cut(&parent, test, &Limits::none());
+}
