@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use mailtrail_core::store::{OpenError, ReadError};
 
@@ -19,22 +19,21 @@ pub(crate) fn guarded<T>(call: impl FnOnce() -> fjall::Result<T>) -> Result<T, R
 /// Opens a database of fjall.
 ///
 /// A panic of fjall may end the process: where it recovers its keyspaces, it panics again on the way out. So a file beside
-/// the database says that it is being opened. Where that was left, the database is as good as damaged.
+/// the database says that it is being opened. Where that was left, the database is as good as damaged, if there is one: a
+/// process may have been killed before it made it.
 pub(crate) fn open(path: &Path, cache_bytes: u64) -> Result<fjall::Database, OpenError> {
-    let opening = opening(path);
+    let opening = path.with_extension("opening");
     if opening.exists() {
         fs::remove_file(&opening).map_err(OpenError::Io)?;
-        return Err(OpenError::Corrupt { cause: "fjall ended the process that opened it".into() });
+        if path.exists() {
+            let cause = "fjall ended the process that opened it".into();
+            return Err(OpenError::Corrupt { cause });
+        }
     }
     File::create(&opening).map_err(OpenError::Io)?;
     let opened = open_anyway(path, cache_bytes);
     fs::remove_file(&opening).map_err(OpenError::Io)?;
     opened
-}
-
-/// The file that is there while a database is being opened.
-pub(crate) fn opening(path: &Path) -> PathBuf {
-    path.with_extension("opening")
 }
 
 fn open_anyway(path: &Path, cache_bytes: u64) -> Result<fjall::Database, OpenError> {

@@ -19,7 +19,6 @@ use mailtrail_core::{EventId, Position, StreamId, Version};
 
 use self::recent::Recent;
 use self::tables::Tables;
-use crate::engine;
 use crate::events::replace_file;
 use crate::layout;
 
@@ -211,16 +210,16 @@ fn older(
     Ok(positions)
 }
 
-/// Throws the index away, and what says that it could not be opened.
+/// Throws the index away.
 fn forget(folder: &Path) -> io::Result<()> {
-    let index = folder.join(layout::INDEX);
-    let files = [folder.join(layout::INDEXED), engine::opening(&index)];
-    let removed = files.iter().map(fs::remove_file).chain([fs::remove_dir_all(index)]);
-    removed.filter(|removed| !removed.as_ref().is_err_and(is_gone)).collect()
-}
-
-fn is_gone(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::NotFound
+    match fs::remove_file(folder.join(layout::INDEXED)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    match fs::remove_dir_all(folder.join(layout::INDEX)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// The writer's side of the index.
