@@ -133,36 +133,41 @@ fn events(bytes: &[u8]) -> impl Iterator<Item = u64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::trace::lines::{ROOT, made, pwrite, said, sync};
     use super::*;
 
-    fn early(trace: &str) -> usize {
-        let mut witness = Witness::of("/store");
-        trace.lines().for_each(|line| witness.line(line));
-        witness.early.len()
+    fn early(lines: &[&str]) -> usize {
+        let trace = [made(5, "log"), made(6, "head"), lines.concat()].concat();
+        Witness::of(&Recording::read(&trace, ROOT, &[]).unwrap()).early.len()
     }
 
     #[test]
     fn a_word_before_the_sync_is_noticed() {
-        let write = "7 pwrite64(5</store/log>, \"...\"..., 500, 0) = 500\n";
-        let head = "7 pwrite64(6</store/head>, \"...\"..., 64, 0) = 64\n";
-        let sync = "7 fdatasync(5</store/log>) = 0\n";
-        let other = "7 fdatasync(6</store/head>) = 0\n";
-        let word = |number: u64| {
-            format!("8 write(1<pipe:[1]>, \"\\nacknowledged {number}\\n\", 16) = 16\n")
-        };
-        let seen =
-            |number: u64| format!("9 write(1<pipe:[1]>, \"\\nobserved {number}\\n\", 12) = 12\n");
-        assert_eq!(early(&format!("{write}{sync}{head}{}{}", word(0), seen(0))), 0);
-        assert_eq!(early(&format!("{write}{}{sync}", word(0))), 1);
-        assert_eq!(early(&format!("{write}{}{sync}{}", seen(0), word(0))), 1, "a reader saw it");
-        assert_eq!(early(&format!("{write}{sync}{write}{}", word(0))), 1, "written after it");
-        assert_eq!(early(&format!("{write}{other}{}", word(0))), 1, "another file");
-        assert_eq!(early(&format!("{write}{sync}{}{write}{}", word(0), word(1))), 1);
-        assert_eq!(early(&format!("7 msync(0x7f, 4096, MS_SYNC) = 0\n{}", word(0))), 0, "mapped");
-        assert_eq!(early(&word(0)), 1, "nothing at all");
-        let record =
-            "7 pwrite64(5</store/log>, \"...private text of event 0.\\372\", 300, 0) = 300\n";
-        assert_eq!(early(&format!("{record}{sync}{write}{}", word(0))), 0, "another page, later");
-        assert_eq!(early(&format!("{write}{sync}{record}{}", word(0))), 1, "the record itself");
+        let write = &*pwrite(5, "log", 0, &[b'x'; 500]);
+        let head = &*pwrite(6, "head", 0, &[b'x'; 64]);
+        let (sync, other) = (&*sync(5, "log"), &*sync(6, "head"));
+        let [word, next] = &[0, 1].map(|number| said(&format!("acknowledged {number}")));
+        let seen = &*said("observed 0");
+        assert_eq!(early(&[write, sync, head, word, seen]), 0);
+        assert_eq!(early(&[write, word, sync]), 1);
+        assert_eq!(early(&[write, seen, sync, word]), 1, "a reader saw it");
+        assert_eq!(early(&[write, sync, write, word]), 1, "written after it");
+        assert_eq!(early(&[write, other, word]), 1, "another file");
+        assert_eq!(early(&[write, sync, word, write, next]), 1);
+        assert_eq!(early(&[word]), 1, "nothing at all");
+        let record = &*pwrite(5, "log", 0, b"...private text of event 0.\xff");
+        assert_eq!(early(&[record, sync, write, word]), 0, "another page, later");
+        assert_eq!(early(&[write, sync, record, word]), 1, "the record itself");
+    }
+
+    #[test]
+    fn a_sync_brings_nothing_that_was_written_meanwhile() {
+        let write = &*pwrite(5, "log", 0, b"private text of event 0.");
+        let word = &*said("acknowledged 0");
+        let begun = &*sync(5, "log").replace("7 ", "9 ").replace(") = 0", " <unfinished ...>");
+        let done = "9 <... fdatasync resumed>) = 0\n";
+        assert_eq!(early(&[begun, write, done, word]), 1);
+        assert_eq!(early(&[write, begun, word, done]), 1);
+        assert_eq!(early(&[write, begun, done, word]), 0);
     }
 }

@@ -17,13 +17,18 @@ pub(super) struct Cut {
 }
 
 impl Cut {
-    /// At every moment before a sync: one that leaves all that was synced and nothing else, and one that leaves all.
-    pub(super) fn at_syncs(model: &Model) -> Vec<Self> {
-        let both = |moment| {
-            let kept = model.pending(moment).into_iter().map(|at| (at, Fate::Kept));
-            [Self { moment, fates: BTreeMap::new() }, Self { moment, fates: kept.collect() }]
-        };
-        model.moments().into_iter().flat_map(both).collect()
+    /// At every moment before a sync: one that leaves all that was synced and nothing else, one that leaves all, and one that
+    /// tears the last write.
+    pub(super) fn at_syncs(model: &Model, places: &mut Places) -> Vec<Self> {
+        let mut cuts = Vec::new();
+        for moment in model.moments() {
+            let pending = model.pending(moment);
+            let kept: BTreeMap<_, _> = pending.iter().map(|at| (*at, Fate::Kept)).collect();
+            let last = pending.iter().rev().find_map(|at| Some((*at, torn(model, *at, places)?)));
+            let torn = last.map(|last| kept.iter().map(|(at, fate)| (*at, *fate)).chain([last]).collect());
+            cuts.extend([BTreeMap::new(), kept].into_iter().chain(torn).map(|fates| Self { moment, fates }));
+        }
+        cuts
     }
 
     /// Between any two syncs, with any of the rest.
@@ -35,7 +40,7 @@ impl Cut {
         // Of few cuts almost everything is there, of few almost nothing.
         let odds = [1, 4, 8, 12, 15][places.below(5) as usize];
         let pending = model.pending(moment).into_iter();
-        let fates = pending.map(|at| (at, fate(&model.recording().operations[at].what, odds, places)));
+        let fates = pending.map(|at| (at, fate(model, at, odds, places)));
         let fates = fates.filter(|(_, fate)| *fate != Fate::Dropped).collect();
         Self { moment, fates }
     }
@@ -54,9 +59,9 @@ impl Cut {
         words.collect()
     }
 
-    /// A cut that is as bad and of which less must be said: with as little kept as can be; or, where nothing need be kept,
-    /// with as little dropped.
-    pub(super) fn shrunk(self, model: &Model, mut is_bad: impl FnMut(&Self) -> bool) -> Self {
+    /// The script of a cut that is as bad, and of which less must be said: with as little kept as can be; or, where nothing
+    /// need be kept, with as little dropped.
+    pub(super) fn script(self, model: &Model, mut is_bad: impl FnMut(&Self) -> bool) -> String {
         let mut least = self;
         for fated in pieces(least.fates.keys().copied().collect()) {
             let mut less = least.clone();
@@ -66,7 +71,7 @@ impl Cut {
             }
         }
         if !least.fates.is_empty() {
-            return least;
+            return least.told(model, Fate::Dropped);
         }
         for dropped in pieces(model.pending(least.moment)) {
             let mut more = least.clone();
@@ -75,46 +80,48 @@ impl Cut {
                 least = more;
             }
         }
-        least
+        least.told(model, Fate::Kept)
     }
 
-    /// What was done up to the cut, for people: what was dropped or kept of what was not synced, and what was said last.
-    pub(super) fn script(&self, model: &Model) -> String {
+    /// What became of what was not synced, for people, where it is not this; and what was said last.
+    fn told(&self, model: &Model, plain: Fate) -> String {
         let operations = &model.recording().operations;
-        let pending = model.pending(self.moment);
         let mut script = format!("a power cut before line {} of the trace\n", self.moment + 1);
-        let kept = self.fates.len();
-        let shows_kept = kept > 0 && kept <= pending.len() - kept;
-        let rest = if shows_kept { "dropped" } else { "kept" };
-        for at in &pending {
-            let fate = self.fates.get(at).copied().unwrap_or(Fate::Dropped);
-            let plain = if shows_kept { Fate::Dropped } else { Fate::Kept };
+        for at in model.pending(self.moment) {
+            let fate = self.fates.get(&at).copied().unwrap_or(Fate::Dropped);
             if fate != plain {
-                let what = shown(&operations[*at]);
-                let line = operations[*at].ended + 1;
+                let (line, what) = (operations[at].ended + 1, shown(&operations[at]));
                 writeln!(script, "  line {line}, not synced: {what}: {fate}").ok();
             }
         }
         let words = self.words(model);
         let said: Vec<_> = words.iter().rev().take(3).map(Said::to_string).collect();
-        writeln!(script, "  all else that was not synced: {rest}").ok();
+        writeln!(script, "  all else that was not synced: {plain}").ok();
         writeln!(script, "  said before, the last first: {}", said.join(", ")).ok();
         script
     }
 }
 
-fn fate(what: &What, odds: u64, places: &mut Places) -> Fate {
-    let kept = places.below(16) < odds;
-    let What::Write { at, bytes, .. } = what else {
-        return if kept { Fate::Kept } else { Fate::Dropped };
-    };
+/// A fate of a write of more than one sector.
+fn torn(model: &Model, at: usize, places: &mut Places) -> Option<Fate> {
+    let What::Write { at, bytes, .. } = &model.recording().operations[at].what else { return None };
     let count = sectors(*at, bytes.len()).count() as u64;
-    match places.below(6) {
-        0 if count > 1 => Fate::First(1 + places.below(count - 1) as usize),
-        1 if count > 1 => Fate::Some(places.below(u64::MAX)),
-        2 if !kept => Fate::Grown,
-        _ if kept => Fate::Kept,
-        _ => Fate::Dropped,
+    (count > 1).then(|| match places.below(2) {
+        0 => Fate::First(1 + places.below(count - 1) as usize),
+        _ => Fate::Some(places.below(u64::MAX)),
+    })
+}
+
+/// Any fate, kept at these odds in sixteen.
+fn fate(model: &Model, at: usize, odds: u64, places: &mut Places) -> Fate {
+    let kept = places.below(16) < odds;
+    let is_write = matches!(model.recording().operations[at].what, What::Write { .. });
+    let torn = if places.below(3) == 0 { torn(model, at, places) } else { None };
+    match torn {
+        Some(torn) => torn,
+        None if kept => Fate::Kept,
+        None if is_write && places.below(6) == 0 => Fate::Grown,
+        None => Fate::Dropped,
     }
 }
 

@@ -37,6 +37,9 @@ pub(super) struct Broken {
     pub(super) how: String,
 }
 
+/// What is wrong, without its numbers.
+pub(super) type Kind = (Class, String);
+
 const WHOLE: i32 = 90;
 const CLASSES: [(i32, Class); 4] =
     [(91, Class::Refused), (92, Class::Lost), (93, Class::Wrong), (94, Class::Unusable)];
@@ -97,7 +100,7 @@ const AFTER: std::ops::Range<u64> = 1_000_000..1_000_003;
 
 impl Broken {
     /// What it is without its numbers, so that what is broken in the same way is told once.
-    pub(super) fn kind(&self) -> (Class, String) {
+    pub(super) fn kind(&self) -> Kind {
         (self.class, self.how.chars().filter(|letter| !letter.is_ascii_digit()).collect())
     }
 

@@ -39,7 +39,7 @@ use super::child::Parent;
 use super::trace::{Recording, strace, wrapper};
 use super::{Limits, Places, skipped, soaks};
 use cut::Cut;
-use look::{Broken, Class};
+use look::{Broken, Class, Kind};
 use model::Model;
 
 pub(super) use look::survey;
@@ -61,24 +61,31 @@ pub fn what_is_acknowledged_or_observed_survives_a_power_cut(
 ) {
     let Some(strace) = strace() else { return skipped(test, "strace is not there") };
     let since = Instant::now();
-    let model = Model::new(recorded(parent, &strace, limits));
     let mut places = Places::of_this_run();
-    let cuts = cuts(&model, &mut places);
-    let mut found = Found { opened: cuts.len(), ..Found::default() };
-    for (cut, broken) in looked_at(parent, &model, &cuts) {
-        found.classes.entry(broken.kind()).or_default().push((cut, broken));
-    }
-    let scripts = found.scripts(parent, &model);
-    println!("power cuts: {found}, in {:.1} s; {}", since.elapsed().as_secs_f32(), places.said());
+    let found = find(parent, &strace, limits, &mut places);
+    println!("power cuts: {found} in {:.1} s; {}", since.elapsed().as_secs_f32(), places.said());
     if let Some(why) = limits.refuses {
         println!("what is refused is a stated limit: {why}");
     }
     assert!(
         found.unstated(limits) == 0,
-        "rule: acknowledged ⇒ durable, observed ⇒ durable\n{found}; {}\n{scripts}",
-        places.said()
+        "rule: acknowledged ⇒ durable, observed ⇒ durable\n{found}; {}\n{}",
+        places.said(),
+        found.scripts
     );
-    println!("{scripts}");
+    println!("{}", found.scripts);
+}
+
+/// Records the store and tries the cuts.
+fn find(parent: &Parent, strace: &str, limits: &Limits, places: &mut Places) -> Found {
+    let model = Model::new(recorded(parent, strace, limits));
+    let cuts = cuts(&model, places);
+    let mut found = Found { opened: cuts.len(), ..Found::default() };
+    for (cut, broken) in looked_at(parent, &model, &cuts) {
+        found.kinds.entry(broken.kind()).or_default().push((cut, broken));
+    }
+    found.scripts = found.scripts(parent, &model);
+    found
 }
 
 /// The operations of a process that does all that a store is asked for.
@@ -102,8 +109,8 @@ const STORE: &str = "store";
 
 /// The cuts that are tried.
 fn cuts(model: &Model, places: &mut Places) -> Vec<Cut> {
-    let (at_syncs, between) = if soaks() { (usize::MAX, 200) } else { (40, 40) };
-    let mut cuts = Cut::at_syncs(model);
+    let (at_syncs, between) = if soaks() { (usize::MAX, 200) } else { (60, 40) };
+    let mut cuts = Cut::at_syncs(model, places);
     while cuts.len() > at_syncs {
         cuts.swap_remove(places.below(cuts.len() as u64) as usize);
     }
@@ -136,39 +143,41 @@ fn look_at(parent: &Parent, model: &Model, cut: &Cut) -> Result<(), Broken> {
     look::looked(parent, &folder.path().join(STORE), &cut.words(model))
 }
 
-/// What was broken, by class.
+/// What was broken, by kind.
 #[derive(Debug, Default)]
 struct Found {
     opened: usize,
-    classes: BTreeMap<(Class, String), Vec<(Cut, Broken)>>,
+    kinds: BTreeMap<Kind, Vec<(Cut, Broken)>>,
+    scripts: String,
 }
 
 impl Found {
-    /// Of each class the shortest script that shows it.
+    /// Of each kind the shortest script that shows it.
     fn scripts(&self, parent: &Parent, model: &Model) -> String {
-        let script = |(kind, found): (&(Class, String), &Vec<(Cut, Broken)>)| {
-            let mut shortest = found.iter().min_by_key(|(cut, _)| cut.moment)?.clone();
-            let bad = |cut: &Cut| look_at(parent, model, cut).err().filter(|broken| broken.kind() == *kind);
-            let shrunk = shortest.0.clone().shrunk(model, |cut| {
-                let broken = bad(cut);
-                shortest.1 = broken.clone().unwrap_or_else(|| shortest.1.clone());
-                broken.is_some()
+        let script = |(kind, found): (&Kind, &Vec<(Cut, Broken)>)| {
+            let (cut, mut broken) = found.iter().min_by_key(|(cut, _)| cut.moment)?.clone();
+            let script = cut.script(model, |less| match look_at(parent, model, less) {
+                Err(same) if same.kind() == *kind => {
+                    broken = same;
+                    true
+                }
+                _ => false,
             });
-            Some(format!("{:?}, {} times: {}\n{}", kind.0, found.len(), shortest.1.how, shrunk.script(model)))
+            Some(format!("{:?}, {} times: {}\n{script}", kind.0, found.len(), broken.how))
         };
-        self.classes.iter().filter_map(script).collect::<Vec<_>>().join("\n")
+        self.kinds.iter().filter_map(script).collect::<Vec<_>>().join("\n")
     }
 
     /// What the limits don't state.
     fn unstated(&self, limits: &Limits) -> usize {
         let stated = |class| class == Class::Refused && limits.refuses.is_some();
-        self.classes.keys().filter(|(class, _)| !stated(*class)).count()
+        self.kinds.keys().filter(|(class, _)| !stated(*class)).count()
     }
 }
 
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let broken: usize = self.classes.values().map(Vec::len).sum();
+        let broken: usize = self.kinds.values().map(Vec::len).sum();
         write!(f, "{} folders opened, {broken} broken", self.opened)
     }
 }
