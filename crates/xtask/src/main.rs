@@ -35,6 +35,7 @@
 mod accuracy;
 mod bench;
 mod book;
+mod crash;
 mod deps;
 mod fuzz;
 mod metadata;
@@ -70,6 +71,8 @@ enum Chore {
     /// Run the full forms of the tests that have a small form in `test`: those with `soak` in their
     /// name, and the stories.
     Soak(soak::Options),
+    /// Cut the power of every store for a while: the full forms of the tests with `power_cut` in their name.
+    Crash(crash::Options),
     /// Run the fuzz targets for a while.
     Fuzz(fuzz::Options),
     /// Read the corpora, score the answers, and fail if a figure has fallen.
@@ -83,6 +86,7 @@ fn main() -> ExitCode {
         Chore::Deps => deps::run(&project),
         Chore::Bench(options) => bench::run(&project, options),
         Chore::Soak(options) => soak::run(&project, options),
+        Chore::Crash(options) => crash::run(&project, options),
         Chore::Fuzz(options) => fuzz::run(&project, options),
         Chore::Accuracy(options) => accuracy::run(&project, options),
     });

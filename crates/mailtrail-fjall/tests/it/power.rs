@@ -18,7 +18,10 @@ fn child_of_the_other_test() {
 
 #[test]
 fn what_is_acknowledged_survives_a_power_cut_while_the_index_is_written() {
-    let test = module_path!();
+    let test = concat!(
+        module_path!(),
+        "::what_is_acknowledged_survives_a_power_cut_while_the_index_is_written"
+    );
     let parent = Parent::of(concat!(module_path!(), "::child_of_the_other_test"));
     crash::what_is_acknowledged_or_observed_survives_a_power_cut(&parent, test, &Limits::none());
 }

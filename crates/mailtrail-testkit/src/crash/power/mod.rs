@@ -63,17 +63,22 @@ pub fn what_is_acknowledged_or_observed_survives_a_power_cut(
     let since = Instant::now();
     let mut places = Places::of_this_run();
     let found = find(parent, &strace, limits, &mut places);
-    println!("power cuts: {found} in {:.1} s; {}", since.elapsed().as_secs_f32(), places.said());
+    let (took, seed) = (since.elapsed().as_secs_f32(), places.said());
+    println!("power cuts: {}: {found} in {took:.1} s; {seed}", store(test));
     if let Some(why) = limits.refuses {
         println!("what is refused is a stated limit: {why}");
     }
     assert!(
         found.unstated(limits) == 0,
-        "rule: acknowledged ⇒ durable, observed ⇒ durable\n{found}; {}\n{}",
-        places.said(),
+        "rule: acknowledged ⇒ durable, observed ⇒ durable\n{found}; {seed}\n{}",
         found.scripts
     );
     println!("{}", found.scripts);
+}
+
+/// The module of a test, by which its store is known.
+fn store(test: &str) -> &str {
+    test.rsplit_once("::").map_or(test, |(module, _)| module)
 }
 
 /// Records the store and tries the cuts.
