@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use mailtrail_core::store::OpenError;
-use mailtrail_fjall::FjallStore;
+use mailtrail_fjall::{FjallStates, FjallStore};
 use mailtrail_testkit::crash::{self, Limits, Parent};
 
 fn open(folder: &Path) -> Result<FjallStore, OpenError> {
@@ -23,5 +23,18 @@ fn what_is_acknowledged_survives_a_power_cut_while_the_index_is_written() {
         "::what_is_acknowledged_survives_a_power_cut_while_the_index_is_written"
     );
     let parent = Parent::of(concat!(module_path!(), "::child_of_the_other_test"));
+    crash::what_is_acknowledged_or_observed_survives_a_power_cut(&parent, test, &Limits::none());
+}
+
+/// Does nothing unless the test below starts it in a process of its own.
+#[test]
+fn child_with_states() {
+    crash::child_of_states(|folder| FjallStates::open(folder));
+}
+
+#[test]
+fn a_state_is_one_that_was_kept_after_a_power_cut() {
+    let test = concat!(module_path!(), "::a_state_is_one_that_was_kept_after_a_power_cut");
+    let parent = Parent::of(concat!(module_path!(), "::child_with_states"));
     crash::what_is_acknowledged_or_observed_survives_a_power_cut(&parent, test, &Limits::none());
 }

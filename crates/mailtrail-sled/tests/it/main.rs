@@ -4,6 +4,7 @@
 mod bad_days;
 mod full_disk;
 mod golden;
+mod power;
 mod redact;
 mod restore;
 mod states;

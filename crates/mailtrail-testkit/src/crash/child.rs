@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::thread;
 
 use futures_executor::block_on;
+use mailtrail_core::projection::StateStore;
 use mailtrail_core::store::{EventStoreExt, Filter, OpenError};
 use mailtrail_core::{EventStore, Position};
 
@@ -55,6 +56,20 @@ pub fn child<S: EventStore + 'static>(open: impl Fn(&Path) -> Result<S, OpenErro
         say("acknowledged", number);
     }
     reader.join().ok();
+}
+
+/// As of [`child`], for states of projections: for the tests of power cuts.
+///
+/// # Panics
+/// If it can't do it.
+#[expect(clippy::exit, reason = "a test, whose exit code the parent looks at")]
+pub fn child_of_states<S: StateStore>(open: impl Fn(&Path) -> Result<S, OpenError>) {
+    let Some(job) = std::env::var_os(JOB) else { return };
+    let folder = PathBuf::from(std::env::var_os(FOLDER).unwrap_or_default());
+    if job == "work" {
+        return power::keep_states(&open, &folder);
+    }
+    std::process::exit(power::survey_states(&open, &folder));
 }
 
 /// Says each event that a reader sees, as soon as it does.

@@ -58,21 +58,22 @@ pub(super) fn looked(parent: &Parent, folder: &Path, words: &[Said]) -> Result<(
     }
 }
 
-/// Opens a folder, asks for everything, appends, and opens it again.
+/// What a process says by its exit code.
 #[expect(clippy::print_stderr, reason = "the parent reads it")]
+pub(super) fn exit_code(surveyed: Result<(), Broken>) -> i32 {
+    let Err(broken) = surveyed else { return WHOLE };
+    eprintln!("{}", broken.how);
+    let code = CLASSES.iter().find(|(_, class)| *class == broken.class);
+    code.map_or(1, |(code, _)| *code)
+}
+
+/// Opens a folder, asks for everything, appends, and opens it again.
 pub(in crate::crash) fn survey<S: EventStore>(
     open: &impl Fn(&Path) -> Result<S, OpenError>,
     folder: &Path,
     words: &[Said],
 ) -> i32 {
-    match surveyed(open, folder, words) {
-        Ok(()) => WHOLE,
-        Err(broken) => {
-            eprintln!("{}", broken.how);
-            let code = CLASSES.iter().find(|(_, class)| *class == broken.class);
-            code.map_or(1, |(code, _)| *code)
-        }
-    }
+    exit_code(surveyed(open, folder, words))
 }
 
 fn surveyed<S: EventStore>(
@@ -104,11 +105,11 @@ impl Broken {
         (self.class, self.how.chars().filter(|letter| !letter.is_ascii_digit()).collect())
     }
 
-    fn because(class: Class, how: impl Into<String>) -> Self {
+    pub(super) fn because(class: Class, how: impl Into<String>) -> Self {
         Self { class, how: how.into() }
     }
 
-    fn of(class: Class, what: &dyn std::fmt::Display, error: impl std::error::Error) -> Self {
+    pub(super) fn of(class: Class, what: &dyn std::fmt::Display, error: impl std::error::Error) -> Self {
         let mut how = format!("{what}: {error}");
         let mut cause = error.source();
         while let Some(error) = cause {

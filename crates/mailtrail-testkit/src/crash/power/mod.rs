@@ -20,6 +20,7 @@
 
 mod cut;
 mod fate;
+mod kept;
 mod look;
 mod model;
 mod work;
@@ -42,6 +43,7 @@ use cut::Cut;
 use look::{Broken, Class, Kind};
 use model::Model;
 
+pub(super) use kept::{survey as survey_states, work as keep_states};
 pub(super) use look::survey;
 pub(super) use work::work;
 
