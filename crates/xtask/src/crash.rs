@@ -59,7 +59,10 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<bool> {
             failed += 1;
         }
     }
-    ensure!(!tests.is_empty(), "no test said what it found: there is none of this name, or no strace");
+    ensure!(
+        !tests.is_empty(),
+        "no test said what it found: there is none of this name, or no strace"
+    );
     line(&format!("{rounds} rounds in {}, {failed} failed", seconds(begun.elapsed())));
     for (test, tally) in &tests {
         line(&format!("{test}: {} folders opened, {} broken", tally.opened, tally.broken));
@@ -112,7 +115,8 @@ mod tests {
 
     #[test]
     fn what_a_test_found_is_read() {
-        let said = "    power cuts: it::sled: 340 folders opened, 2 broken in 3.1 s; MAILTRAIL_SEED=7";
+        let said =
+            "    power cuts: it::sled: 340 folders opened, 2 broken in 3.1 s; MAILTRAIL_SEED=7";
         assert_eq!(found(said), Some(("it::sled", Tally { opened: 340, broken: 2 })));
         assert_eq!(found("340 folders opened, 2 broken"), None);
     }

@@ -11,8 +11,8 @@ use chrono::Utc;
 use mailtrail_core::event::Salt;
 use mailtrail_core::store::writer::{Engine, Found, Writer, WriterOptions};
 use mailtrail_core::store::{
-    AppendError, Appended, BoxError, Capabilities, Durability, Filter, Head, ImportError, OpenError,
-    Page, ReadError, RedactError, StreamPage, record,
+    AppendError, Appended, BoxError, Capabilities, Durability, Filter, Head, ImportError,
+    OpenError, Page, ReadError, RedactError, StreamPage, record,
 };
 use mailtrail_core::{
     AppendBatch, Envelope, EventId, EventStore, Namespace, Position, StreamId, Version,

@@ -17,8 +17,7 @@ mod witness;
 
 pub use child::{Parent, Process, Said, child, child_of_states};
 pub use damage::{
-    a_cut_or_missing_file_is_the_same_answer_or_damage,
-    a_flipped_byte_is_the_same_answer_or_damage,
+    a_cut_or_missing_file_is_the_same_answer_or_damage, a_flipped_byte_is_the_same_answer_or_damage,
 };
 pub use disk::SmallDisk;
 pub use kill::what_is_acknowledged_or_observed_survives_kill_9;

@@ -71,7 +71,8 @@ impl Witness {
         let mut witness = Self::default();
         let mut operations: Vec<_> = recording.operations.iter().collect();
         // A word may be heard as soon as it begins; all else has happened when it has ended.
-        operations.sort_by_key(|of| if matches!(of.what, What::Say(_)) { of.began } else { of.ended });
+        operations
+            .sort_by_key(|of| if matches!(of.what, What::Say(_)) { of.began } else { of.ended });
         for operation in operations {
             match &operation.what {
                 What::Write { file, bytes, .. } => witness.write(*file, bytes, operation.ended),

@@ -25,8 +25,11 @@ impl Cut {
             let pending = model.pending(moment);
             let kept: BTreeMap<_, _> = pending.iter().map(|at| (*at, Fate::Kept)).collect();
             let last = pending.iter().rev().find_map(|at| Some((*at, torn(model, *at, places)?)));
-            let torn = last.map(|last| kept.iter().map(|(at, fate)| (*at, *fate)).chain([last]).collect());
-            cuts.extend([BTreeMap::new(), kept].into_iter().chain(torn).map(|fates| Self { moment, fates }));
+            let torn =
+                last.map(|last| kept.iter().map(|(at, fate)| (*at, *fate)).chain([last]).collect());
+            cuts.extend(
+                [BTreeMap::new(), kept].into_iter().chain(torn).map(|fates| Self { moment, fates }),
+            );
         }
         cuts
     }

@@ -93,7 +93,8 @@ fn surveyed<S: EventStore>(
     };
     let log = block_on(whole(&opened(Class::Unusable)?, Class::Unusable))?;
     let same = log.len() == before.len() + AFTER.count() && log.starts_with(&before);
-    same.then_some(()).ok_or_else(|| Broken::because(Class::Unusable, "it is another log when opened again"))
+    same.then_some(())
+        .ok_or_else(|| Broken::because(Class::Unusable, "it is another log when opened again"))
 }
 
 /// Events that are appended after the cut.
@@ -109,7 +110,11 @@ impl Broken {
         Self { class, how: how.into() }
     }
 
-    pub(super) fn of(class: Class, what: &dyn std::fmt::Display, error: impl std::error::Error) -> Self {
+    pub(super) fn of(
+        class: Class,
+        what: &dyn std::fmt::Display,
+        error: impl std::error::Error,
+    ) -> Self {
         let mut how = format!("{what}: {error}");
         let mut cause = error.source();
         while let Some(error) = cause {
@@ -142,7 +147,8 @@ async fn whole(store: &dyn EventStore, class: Class) -> Result<Vec<Envelope>, Br
     }
     for (stream, expected) in streams {
         let read = store.stream(stream).await.map_err(unread)?;
-        let counted = read.iter().zip(0..).all(|(event, version)| event.version == Version::new(version));
+        let counted =
+            read.iter().zip(0..).all(|(event, version)| event.version == Version::new(version));
         if !counted || !read.iter().eq(expected) {
             return Err(Broken::because(class, format!("{stream} is not what the log says")));
         }
@@ -151,7 +157,10 @@ async fn whole(store: &dyn EventStore, class: Class) -> Result<Vec<Envelope>, Br
     for batch in batches() {
         let count = batch.clone().filter(|number| there.contains(number)).count();
         if count != 0 && count != batch.clone().count() {
-            return Err(Broken::because(class, format!("of the batch {batch:?} there are {count}")));
+            return Err(Broken::because(
+                class,
+                format!("of the batch {batch:?} there are {count}"),
+            ));
         }
     }
     Ok(log)

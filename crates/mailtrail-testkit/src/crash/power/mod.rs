@@ -131,7 +131,10 @@ fn looked_at(parent: &Parent, model: &Model, cuts: &[Cut]) -> Vec<(Cut, Broken)>
     let look = || {
         while let Some(cut) = cuts.get(next.fetch_add(1, Ordering::Relaxed)) {
             if let Err(broken) = look_at(parent, model, cut) {
-                found.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((cut.clone(), broken));
+                found
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner)
+                    .push((cut.clone(), broken));
             }
         }
     };

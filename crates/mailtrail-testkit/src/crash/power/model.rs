@@ -44,7 +44,8 @@ impl Model {
     /// The moments just before the next sync was done, and the end: a cut between two syncs is most that it can be there.
     pub(super) fn moments(&self) -> Vec<usize> {
         let operations = self.recording.operations.iter();
-        let syncs = operations.clone().filter(|of| matches!(of.what, What::Sync { .. } | What::SyncAll));
+        let syncs =
+            operations.clone().filter(|of| matches!(of.what, What::Sync { .. } | What::SyncAll));
         let mut moments: Vec<_> = syncs.map(|sync| sync.ended).collect();
         moments.extend(operations.map(|of| of.ended + 1).max());
         moments.sort_unstable();

@@ -91,11 +91,8 @@ fn a_write_is_torn_at_sectors() {
 
 #[test]
 fn a_later_write_to_a_sector_brings_the_earlier_one_with_it() {
-    let writes = [
-        pwrite(3, "log", 0, b"one"),
-        pwrite(3, "log", 600, b"far"),
-        pwrite(3, "log", 3, b"two"),
-    ];
+    let writes =
+        [pwrite(3, "log", 0, b"one"), pwrite(3, "log", 600, b"far"), pwrite(3, "log", 3, b"two")];
     let model = model(&[named(), writes.to_vec()].concat());
     assert_eq!(files(&left(&model, &[(5, Fate::Kept)])), [("log", &b"onetwo"[..])]);
 }
@@ -121,7 +118,13 @@ fn a_file_is_cut_off_before_it_is_written_anew() {
 fn a_rename_is_there_or_not() {
     let head = [
         named(),
-        vec![folder("in"), made(5, "in/new"), sync(4, ""), opened(6, "in", "O_RDONLY"), sync(6, "in")],
+        vec![
+            folder("in"),
+            made(5, "in/new"),
+            sync(4, ""),
+            opened(6, "in", "O_RDONLY"),
+            sync(6, "in"),
+        ],
         vec![renamed("in/new", "log")],
     ];
     let before = model(&head.concat());
@@ -133,7 +136,8 @@ fn a_rename_is_there_or_not() {
 
 #[test]
 fn a_removed_file_may_be_there_and_a_name_is_given_once() {
-    let model = model(&[named(), vec![removed("log"), made(5, "log"), write(5, "log", b"2")]].concat());
+    let model =
+        model(&[named(), vec![removed("log"), made(5, "log"), write(5, "log", b"2")]].concat());
     assert_eq!(files(&left(&model, &[(5, Fate::Kept)])), [("log", &b""[..])]);
     assert_eq!(files(&left(&model, &[(3, Fate::Kept)])), []);
     let all = [(3, Fate::Kept), (4, Fate::Kept), (5, Fate::Kept)];
@@ -180,7 +184,9 @@ fn expected_of(image: &Image) -> Vec<u8> {
     files(image)[0].1.to_vec()
 }
 
-fn open(fault: Option<LogFault>) -> impl Fn(&Path) -> Result<LogStore, mailtrail_core::store::OpenError> {
+fn open(
+    fault: Option<LogFault>,
+) -> impl Fn(&Path) -> Result<LogStore, mailtrail_core::store::OpenError> {
     move |folder| LogStore::open(folder, fault)
 }
 

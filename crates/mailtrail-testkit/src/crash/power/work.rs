@@ -67,7 +67,8 @@ pub(in crate::crash) fn work<S: EventStore + 'static>(
             Ok(store) => Arc::new(store),
             Err(error) => panic!("the folder does not open: {error}"),
         };
-        let count = parts.iter().flat_map(|part| &part.batches).map(|batch| batch.end - batch.start).sum();
+        let count =
+            parts.iter().flat_map(|part| &part.batches).map(|batch| batch.end - batch.start).sum();
         let reader = {
             let store = Arc::clone(&store);
             thread::spawn(move || block_on(observe(&*store, first, count)))

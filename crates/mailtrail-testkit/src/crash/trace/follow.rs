@@ -141,7 +141,9 @@ impl Follower {
             return Ok(());
         }
         let (opening, number) = match (self.opening(call, 0)?, &call.result) {
-            (Some(opening), Argument::Descriptor { number: Some(number), .. }) => (opening, *number),
+            (Some(opening), Argument::Descriptor { number: Some(number), .. }) => {
+                (opening, *number)
+            }
             _ => return Ok(()),
         };
         self.descriptors.insert(number, opening);
@@ -177,7 +179,12 @@ impl Follower {
         self.operations.push(Operation { began, ended, path: path.clone(), what });
         if syncs || flags.contains("SYNC") {
             // It follows the write, so that this one is among those that it settles.
-            self.operations.push(Operation { began: ended, ended, path, what: What::Sync { file } });
+            self.operations.push(Operation {
+                began: ended,
+                ended,
+                path,
+                what: What::Sync { file },
+            });
         }
         Ok(())
     }
@@ -323,14 +330,18 @@ impl Follower {
         }
         let path = format!("/{}", parts.join("/"));
         let rest = path.strip_prefix(&self.root)?;
-        if rest.is_empty() { Some(String::new()) } else { rest.strip_prefix('/').map(str::to_owned) }
+        if rest.is_empty() {
+            Some(String::new())
+        } else {
+            rest.strip_prefix('/').map(str::to_owned)
+        }
     }
 
     fn find(&self, path: &str) -> Option<FileId> {
         let parts = path.split('/').filter(|part| !part.is_empty());
-        parts.into_iter().try_fold(ROOT, |folder, name| {
-            self.names.get(&(folder, name.to_owned())).copied()
-        })
+        parts
+            .into_iter()
+            .try_fold(ROOT, |folder, name| self.names.get(&(folder, name.to_owned())).copied())
     }
 
     /// The folder that a path is in, and its name there.

@@ -28,10 +28,7 @@ pub(in crate::crash) fn opened(descriptor: u32, name: &str, flags: &str) -> Stri
 
 pub(in crate::crash) fn pwrite(descriptor: u32, name: &str, at: u64, bytes: &[u8]) -> String {
     let (path, length) = (path(name), bytes.len());
-    format!(
-        "7 pwrite64({descriptor}<{path}>, \"{}\", {length}, {at}) = {length}\n",
-        hex(bytes)
-    )
+    format!("7 pwrite64({descriptor}<{path}>, \"{}\", {length}, {at}) = {length}\n", hex(bytes))
 }
 
 pub(in crate::crash) fn write(descriptor: u32, name: &str, bytes: &[u8]) -> String {

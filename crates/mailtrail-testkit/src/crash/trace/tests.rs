@@ -23,7 +23,8 @@ fn path(name: &str) -> String {
 #[test]
 fn a_name_a_write_and_a_sync_are_seen() {
     let (root, log) = (FileId(0), FileId(1));
-    let lines = [made(3, "log"), pwrite(3, "log", 7, b"\x00)\",<"), sync(3, "log"), said("observed 4")];
+    let lines =
+        [made(3, "log"), pwrite(3, "log", 7, b"\x00)\",<"), sync(3, "log"), said("observed 4")];
     assert_eq!(
         read(&lines).unwrap(),
         [
@@ -129,7 +130,10 @@ fn a_size_that_is_set_is_seen() {
 fn what_is_elsewhere_or_failed_is_nothing() {
     let (there, log) = (hex("/disk2/log"), path("log"));
     let lines = [
-        format!("7 openat(AT_FDCWD<{}>, \"{there}\", O_RDWR|O_CREAT, 0644) = 3<{there}>\n", hex("/")),
+        format!(
+            "7 openat(AT_FDCWD<{}>, \"{there}\", O_RDWR|O_CREAT, 0644) = 3<{there}>\n",
+            hex("/")
+        ),
         format!("7 write(3<{there}>, \"{}\", 1) = 1\n", hex("a")),
         format!("7 unlink(\"{log}\") = -1 ENOENT (No such file or directory)\n"),
         format!("7 link(\"{log}\", \"{log}\") = -1 ENOENT (No such file or directory)\n"),
@@ -142,7 +146,10 @@ fn what_is_elsewhere_or_failed_is_nothing() {
 fn what_the_recorder_does_not_know_fails() {
     let log = path("log");
     let shared = |name: &str| {
-        format!("7 mmap(NULL, 4096, PROT_READ|PROT_WRITE, MAP_SHARED, 3<{}>, 0) = 0x7f00\n", path(name))
+        format!(
+            "7 mmap(NULL, 4096, PROT_READ|PROT_WRITE, MAP_SHARED, 3<{}>, 0) = 0x7f00\n",
+            path(name)
+        )
     };
     let unknown = [
         format!("7 link(\"{log}\", \"{}\") = 0\n", path("log2")),
