@@ -37,11 +37,11 @@ impl Cut {
     /// Between any two syncs, with any of the rest.
     pub(super) fn chosen(model: &Model, places: &mut Places) -> Self {
         let moments = model.moments();
-        let turn = places.below(moments.len() as u64) as usize;
+        let turn = places.below(moments.len());
         let from = turn.checked_sub(1).map_or(0, |before| moments[before]);
-        let moment = from + 1 + places.below((moments[turn] - from) as u64) as usize;
+        let moment = from + 1 + places.below(moments[turn] - from);
         // Of few cuts almost everything is there, of few almost nothing.
-        let odds = [1, 4, 8, 12, 15][places.below(5) as usize];
+        let odds = [1, 4, 8, 12, 15][places.below(5)];
         let pending = model.pending(moment).into_iter();
         let fates = pending.map(|at| (at, fate(model, at, odds, places)));
         let fates = fates.filter(|(_, fate)| *fate != Fate::Dropped).collect();
@@ -66,7 +66,7 @@ impl Cut {
     /// need be kept, with as little dropped.
     pub(super) fn script(self, model: &Model, mut is_bad: impl FnMut(&Self) -> bool) -> String {
         let mut least = self;
-        for fated in pieces(least.fates.keys().copied().collect()) {
+        for fated in pieces(&least.fates.keys().copied().collect::<Vec<_>>()) {
             let mut less = least.clone();
             less.fates.retain(|at, _| !fated.contains(at));
             if less != least && is_bad(&less) {
@@ -76,7 +76,7 @@ impl Cut {
         if !least.fates.is_empty() {
             return least.told(model, Fate::Dropped);
         }
-        for dropped in pieces(model.pending(least.moment)) {
+        for dropped in pieces(&model.pending(least.moment)) {
             let mut more = least.clone();
             more.fates.extend(dropped.into_iter().map(|at| (at, Fate::Kept)));
             if more != least && is_bad(&more) {
@@ -108,15 +108,15 @@ impl Cut {
 /// A fate of a write of more than one sector.
 fn torn(model: &Model, at: usize, places: &mut Places) -> Option<Fate> {
     let What::Write { at, bytes, .. } = &model.recording().operations[at].what else { return None };
-    let count = sectors(*at, bytes.len()).count() as u64;
+    let count = sectors(*at, bytes.len()).count();
     (count > 1).then(|| match places.below(2) {
-        0 => Fate::First(1 + places.below(count - 1) as usize),
-        _ => Fate::Some(places.below(u64::MAX)),
+        0 => Fate::First(1 + places.below(count - 1)),
+        _ => Fate::Some(places.next()),
     })
 }
 
 /// Any fate, kept at these odds in sixteen.
-fn fate(model: &Model, at: usize, odds: u64, places: &mut Places) -> Fate {
+fn fate(model: &Model, at: usize, odds: usize, places: &mut Places) -> Fate {
     let kept = places.below(16) < odds;
     let is_write = matches!(model.recording().operations[at].what, What::Write { .. });
     let torn = if places.below(3) == 0 { torn(model, at, places) } else { None };
@@ -129,7 +129,7 @@ fn fate(model: &Model, at: usize, odds: u64, places: &mut Places) -> Fate {
 }
 
 /// All of them, then halves, then quarters, and so on down to each.
-fn pieces(of: Vec<usize>) -> Vec<Vec<usize>> {
+fn pieces(of: &[usize]) -> Vec<Vec<usize>> {
     let (mut pieces, mut size) = (Vec::new(), of.len());
     while size > 0 {
         pieces.extend(of.chunks(size).map(<[_]>::to_vec));

@@ -31,8 +31,8 @@ mod tests;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
@@ -119,7 +119,7 @@ fn cuts(model: &Model, places: &mut Places) -> Vec<Cut> {
     let (at_syncs, between) = if soaks() { (usize::MAX, 200) } else { (60, 40) };
     let mut cuts = Cut::at_syncs(model, places);
     while cuts.len() > at_syncs {
-        cuts.swap_remove(places.below(cuts.len() as u64) as usize);
+        cuts.swap_remove(places.below(cuts.len()));
     }
     cuts.extend((0..between).map(|_| Cut::chosen(model, places)));
     cuts
@@ -131,10 +131,7 @@ fn looked_at(parent: &Parent, model: &Model, cuts: &[Cut]) -> Vec<(Cut, Broken)>
     let look = || {
         while let Some(cut) = cuts.get(next.fetch_add(1, Ordering::Relaxed)) {
             if let Err(broken) = look_at(parent, model, cut) {
-                found
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner)
-                    .push((cut.clone(), broken));
+                found.lock().unwrap_or_else(PoisonError::into_inner).push((cut.clone(), broken));
             }
         }
     };
@@ -143,7 +140,7 @@ fn looked_at(parent: &Parent, model: &Model, cuts: &[Cut]) -> Vec<(Cut, Broken)>
             scope.spawn(look);
         }
     });
-    found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+    found.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[expect(clippy::expect_used, reason = "a test")]

@@ -72,9 +72,10 @@ impl Model {
     /// The disk after a cut at a moment: all that was settled, and of the rest what these fates say.
     pub(super) fn image(&self, moment: usize, fates: &BTreeMap<usize, Fate>) -> Image {
         let mut image = BTreeMap::new();
-        let fate = |at: usize| match self.settled[at] < moment {
-            true => Fate::Kept,
-            false => fates.get(&at).copied().unwrap_or(Fate::Dropped),
+        let fate = |at: usize| match fates.get(&at) {
+            _ if self.settled[at] < moment => Fate::Kept,
+            Some(fate) => *fate,
+            None => Fate::Dropped,
         };
         let mut names = Names::default();
         let mut of_file: HashMap<FileId, Vec<(usize, Fate)>> = HashMap::new();

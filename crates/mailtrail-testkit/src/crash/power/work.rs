@@ -73,7 +73,9 @@ pub(in crate::crash) fn work<S: EventStore + 'static>(
             let store = Arc::clone(&store);
             thread::spawn(move || block_on(observe(&*store, first, count)))
         };
-        parts.iter().for_each(|part| append(&store, part));
+        for part in &parts {
+            append(&store, part);
+        }
         reader.join().ok();
         if turn == 0 && store.capabilities().redacts {
             erase(&*store);
@@ -108,5 +110,7 @@ fn erase(store: &dyn EventStore) {
     if let Err(error) = block_on(store.redact(&ids)) {
         panic!("private parts could not be erased: {error}");
     }
-    ERASED.iter().for_each(|number| say("erased", *number));
+    for number in ERASED {
+        say("erased", number);
+    }
 }

@@ -32,6 +32,30 @@ pub(super) enum Argument {
     Word(String),
 }
 
+impl Call {
+    /// The argument at this place, if it is made of flags.
+    pub(super) fn word(&self, at: usize) -> Option<&str> {
+        match self.arguments.get(at)? {
+            Argument::Word(word) => Some(word),
+            _ => None,
+        }
+    }
+
+    /// The argument at this place, if it is a number.
+    pub(super) fn number(&self, at: usize) -> Option<u64> {
+        self.arguments.get(at).and_then(Argument::number)
+    }
+}
+
+impl Argument {
+    pub(super) fn number(&self) -> Option<u64> {
+        match self {
+            Self::Number(number) => Some(*number),
+            _ => None,
+        }
+    }
+}
+
 /// Every call, in the order in which they ended. Those that failed changed nothing, and are left out.
 pub(super) fn calls(trace: &str) -> Result<Vec<Call>, TraceError> {
     let mut unfinished: HashMap<&str, (usize, &str)> = HashMap::new();
@@ -47,6 +71,10 @@ pub(super) fn calls(trace: &str) -> Result<Vec<Call>, TraceError> {
             unfinished.insert(process, (number, begun.trim_end()));
             continue;
         }
+        if has_failed(rest) {
+            unfinished.remove(process);
+            continue;
+        }
         let call = if let Some(resumed) = rest.strip_prefix("<... ") {
             let (_, end) = resumed.split_once(" resumed>").ok_or_else(bad)?;
             let (began, begun) = unfinished.remove(process).ok_or_else(bad)?;
@@ -54,21 +82,21 @@ pub(super) fn calls(trace: &str) -> Result<Vec<Call>, TraceError> {
         } else {
             one(rest, number, number)
         };
-        calls.extend(call.ok_or_else(bad)?);
+        calls.push(call.ok_or_else(bad)?);
     }
     Ok(calls)
 }
 
-/// `Some(None)` if it failed.
-fn one(text: &str, began: usize, ended: usize) -> Option<Option<Call>> {
+/// Whether a line ends with an error, or with nothing as the process ended.
+fn has_failed(text: &str) -> bool {
+    text.rsplit_once(" = ").is_some_and(|(_, result)| result.starts_with(['-', '?']))
+}
+
+fn one(text: &str, began: usize, ended: usize) -> Option<Call> {
     let (call, result) = text.rsplit_once(" = ")?;
     let (name, arguments) = call.trim_end().strip_suffix(')')?.split_once('(')?;
-    if result.starts_with(['-', '?']) {
-        return Some(None);
-    }
     let arguments = split(arguments).into_iter().map(argument).collect::<Option<_>>()?;
-    let result = argument(result)?;
-    Some(Some(Call { name: name.to_owned(), arguments, result, began, ended }))
+    Some(Call { name: name.to_owned(), arguments, result: argument(result)?, began, ended })
 }
 
 /// At the commas that are in no brackets.

@@ -3,15 +3,15 @@
 use std::collections::{HashMap, HashSet};
 
 use super::call::{Argument, Call};
+use super::names::{Names, ROOT};
 use super::{FileId, Operation, Recording, TraceError, What};
 use crate::crash::child::Said;
 
 /// What is known while the trace is read.
 #[derive(Debug)]
 pub(super) struct Follower {
-    root: String,
+    names: Names,
     mappable: Vec<String>,
-    names: HashMap<(FileId, String), FileId>,
     /// By file: its size.
     sizes: Vec<u64>,
     /// By number: which of the openings it stands for.
@@ -32,14 +32,11 @@ struct Opening {
     syncs: bool,
 }
 
-const ROOT: FileId = FileId(0);
-
 impl Follower {
     pub(super) fn new(root: &str, mapped: &[&str]) -> Self {
         Self {
-            root: root.to_owned(),
+            names: Names::within(root),
             mappable: mapped.iter().map(|name| (*name).to_owned()).collect(),
-            names: HashMap::new(),
             sizes: vec![0],
             descriptors: HashMap::new(),
             openings: Vec::new(),
@@ -88,7 +85,7 @@ impl Follower {
                 Argument::Descriptor { path, .. } => path.clone(),
                 _ => continue,
             };
-            if self.within(&path).is_some() {
+            if self.names.below(&path).is_some() {
                 return Err(unknown(call, &path));
             }
         }
@@ -96,7 +93,7 @@ impl Follower {
     }
 
     fn open(&mut self, call: &Call) -> Result<(), TraceError> {
-        let Some(path) = self.path(call, 0) else { return Ok(()) };
+        let Some(path) = self.names.path(call, 0) else { return Ok(()) };
         let flags = call.arguments.iter().find_map(|argument| match argument {
             Argument::Word(flags) if flags.starts_with("O_") => Some(flags.split('|')),
             _ => None,
@@ -106,7 +103,7 @@ impl Follower {
         if has("O_TMPFILE") {
             return Err(unknown(call, &path));
         }
-        let file = match self.find(&path) {
+        let file = match self.names.find(&path) {
             Some(file) => file,
             None if has("O_CREAT") => self.link(call, &path)?,
             None => return Err(unknown(call, &path)),
@@ -123,14 +120,14 @@ impl Follower {
     }
 
     fn has_read(&mut self, call: &Call) -> Result<(), TraceError> {
-        if let (Some(opening), Some(read)) = (self.opening(call, 0)?, number(&call.result)) {
+        if let (Some(opening), Some(read)) = (self.opening(call, 0)?, call.result.number()) {
             self.openings[opening].offset += read;
         }
         Ok(())
     }
 
     fn seek(&mut self, call: &Call) -> Result<(), TraceError> {
-        if let (Some(opening), Some(offset)) = (self.opening(call, 0)?, number(&call.result)) {
+        if let (Some(opening), Some(offset)) = (self.opening(call, 0)?, call.result.number()) {
             self.openings[opening].offset = offset;
         }
         Ok(())
@@ -155,9 +152,9 @@ impl Follower {
             self.say(&call);
             return Ok(());
         };
-        let written = number(&call.result).unwrap_or(0);
+        let written = call.result.number().unwrap_or(0);
         let (began, ended) = (call.began, call.ended);
-        let path = self.path(&call, 0).unwrap_or_default();
+        let path = self.names.path(&call, 0).unwrap_or_default();
         let explicit = call.name.starts_with("pwrite").then(|| call.number(3)).flatten();
         let flags = call.word(4).unwrap_or_default().to_owned();
         let mut bytes = match call.arguments.into_iter().nth(1) {
@@ -215,7 +212,7 @@ impl Follower {
                 self.set_size(call, file, from + length);
             }
             (Some(0), _) | (_, Some("FALLOC_FL_KEEP_SIZE")) => {}
-            _ => return Err(unknown(call, &self.path(call, 0).unwrap_or_default())),
+            _ => return Err(unknown(call, &self.names.path(call, 0).unwrap_or_default())),
         }
         Ok(())
     }
@@ -227,7 +224,7 @@ impl Follower {
 
     fn rename(&mut self, call: &Call) -> Result<(), TraceError> {
         let second = if call.name == "rename" { 1 } else { 2 };
-        let (from, to) = match (self.path(call, 0), self.path(call, second)) {
+        let (from, to) = match (self.names.path(call, 0), self.names.path(call, second)) {
             (Some(from), Some(to)) => (from, to),
             (None, None) => return Ok(()),
             (from, to) => return Err(unknown(call, &from.or(to).unwrap_or_default())),
@@ -235,27 +232,27 @@ impl Follower {
         let swaps = call.arguments.iter().any(
             |argument| matches!(argument, Argument::Word(word) if word.contains("RENAME_EXCHANGE")),
         );
-        let (Some(file), false) = (self.find(&from), swaps) else {
+        let (Some(file), false) = (self.names.find(&from), swaps) else {
             return Err(unknown(call, &from));
         };
         let (from, to) = (self.place(call, &from)?, self.place(call, &to)?);
-        self.names.remove(&from);
-        self.names.insert(to.clone(), file);
+        self.names.take(&from);
+        self.names.give(to.clone(), file);
         self.note(call, What::Rename { from, to, file });
         Ok(())
     }
 
     fn unlink(&mut self, call: &Call) -> Result<(), TraceError> {
-        let Some(path) = self.path(call, 0) else { return Ok(()) };
+        let Some(path) = self.names.path(call, 0) else { return Ok(()) };
         let (folder, name) = self.place(call, &path)?;
-        let removed = self.names.remove(&(folder, name.clone()));
+        let removed = self.names.take(&(folder, name.clone()));
         let file = removed.ok_or_else(|| unknown(call, &path))?;
         self.note(call, What::Unlink { folder, name, file });
         Ok(())
     }
 
     fn make_folder(&mut self, call: &Call) -> Result<(), TraceError> {
-        if let Some(path) = self.path(call, 0) {
+        if let Some(path) = self.names.path(call, 0) {
             let folder = self.link(call, &path)?;
             self.folders.insert(folder);
         }
@@ -269,7 +266,7 @@ impl Follower {
         }
         let Some(opening) = self.opening(call, 4)? else { return Ok(()) };
         let file = self.openings[opening].file;
-        let path = self.path(call, 4).unwrap_or_default();
+        let path = self.names.path(call, 4).unwrap_or_default();
         let name = path.rsplit('/').next().unwrap_or_default();
         if !self.mappable.iter().any(|mappable| mappable == name) {
             return Err(TraceError::Mapped { path });
@@ -291,64 +288,18 @@ impl Follower {
         let (folder, name) = self.place(call, path)?;
         let file = FileId(self.sizes.len());
         self.sizes.push(0);
-        self.names.insert((folder, name.clone()), file);
+        self.names.give((folder, name.clone()), file);
         self.note(call, What::Link { folder, name, file });
         Ok(file)
     }
 
     fn note(&mut self, call: &Call, what: What) {
-        let path = self.path(call, 0).unwrap_or_default();
+        let path = self.names.path(call, 0).unwrap_or_default();
         self.operations.push(Operation { began: call.began, ended: call.ended, path, what });
     }
 
-    /// The path below the folder that an argument names, or that argument and the folder before it.
-    fn path(&self, call: &Call, at: usize) -> Option<String> {
-        let (folder, name) = match call.arguments.get(at)? {
-            Argument::Text(name) => ("", name),
-            Argument::Descriptor { number, path } => match call.arguments.get(at + 1) {
-                Some(Argument::Text(name)) if call.name.ends_with("at") => (path.as_str(), name),
-                Some(Argument::Text(name)) if call.name.ends_with("at2") => (path.as_str(), name),
-                _ => return number.and_then(|_| self.within(path)),
-            },
-            _ => return None,
-        };
-        let name = String::from_utf8_lossy(name);
-        let path =
-            if name.starts_with('/') { name.into_owned() } else { format!("{folder}/{name}") };
-        self.within(&path)
-    }
-
-    /// A path below the folder; the folder's own is empty.
-    fn within(&self, path: &str) -> Option<String> {
-        let mut parts: Vec<&str> = Vec::new();
-        for part in path.split('/') {
-            match part {
-                "" | "." => {}
-                ".." => drop(parts.pop()),
-                part => parts.push(part),
-            }
-        }
-        let path = format!("/{}", parts.join("/"));
-        let rest = path.strip_prefix(&self.root)?;
-        if rest.is_empty() {
-            Some(String::new())
-        } else {
-            rest.strip_prefix('/').map(str::to_owned)
-        }
-    }
-
-    fn find(&self, path: &str) -> Option<FileId> {
-        let parts = path.split('/').filter(|part| !part.is_empty());
-        parts
-            .into_iter()
-            .try_fold(ROOT, |folder, name| self.names.get(&(folder, name.to_owned())).copied())
-    }
-
-    /// The folder that a path is in, and its name there.
     fn place(&self, call: &Call, path: &str) -> Result<(FileId, String), TraceError> {
-        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let folder = self.find(folder).ok_or_else(|| unknown(call, path))?;
-        Ok((folder, name.to_owned()))
+        self.names.place(path).ok_or_else(|| unknown(call, path))
     }
 
     /// What a descriptor stands for; none if it is no file of the folder.
@@ -357,31 +308,11 @@ impl Follower {
         else {
             return Ok(None);
         };
-        if self.within(path).is_none() {
+        if self.names.below(path).is_none() {
             return Ok(None);
         }
         let opening = self.descriptors.get(number).copied();
         opening.map(Some).ok_or_else(|| unknown(call, path))
-    }
-}
-
-impl Call {
-    fn word(&self, at: usize) -> Option<&str> {
-        match self.arguments.get(at)? {
-            Argument::Word(word) => Some(word),
-            _ => None,
-        }
-    }
-
-    fn number(&self, at: usize) -> Option<u64> {
-        self.arguments.get(at).and_then(number)
-    }
-}
-
-fn number(argument: &Argument) -> Option<u64> {
-    match argument {
-        Argument::Number(number) => Some(*number),
-        _ => None,
     }
 }
 

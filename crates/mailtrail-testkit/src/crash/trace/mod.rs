@@ -6,6 +6,7 @@
 
 mod call;
 mod follow;
+mod names;
 
 #[cfg(test)]
 pub(super) mod lines;
