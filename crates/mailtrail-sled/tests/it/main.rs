@@ -20,7 +20,7 @@ mailtrail_testkit::conformance!(
         .may_lose_unsettled(
             "sled 0.34 leaves spoilt entries out of a log that it has no snapshot of; the witness sees the end alone"
         )
-        .may_refuse_after_a_power_cut(
+        .may_be_damaged_by_a_power_cut(
             "sled 0.34 writes over segments, and makes and removes snapshots and blobs, before what that stands on is \
              synced: docs/format.md"
         )

@@ -13,13 +13,13 @@ pub struct Limits {
     /// The file that it maps into memory, shared and writable, and why it needs nothing that is in it.
     pub mapped: Option<(&'static str, &'static str)>,
     /// Why it may say that it is damaged after a power cut.
-    pub refuses: Option<&'static str>,
+    pub power_cuts: Option<&'static str>,
 }
 
 impl Limits {
     /// It always answers.
     pub const fn none() -> Self {
-        Self { ends: None, hangs: None, unsettled: None, mapped: None, refuses: None }
+        Self { ends: None, hangs: None, unsettled: None, mapped: None, power_cuts: None }
     }
 
     /// Its process may end, for this reason.
@@ -47,9 +47,9 @@ impl Limits {
         self
     }
 
-    /// After a power cut it may say that it is damaged, and not open, for this reason. What it opens is whole all the same.
-    pub const fn may_refuse_after_a_power_cut(mut self, why: &'static str) -> Self {
-        self.refuses = Some(why);
+    /// After a power cut it may say that it is damaged, for this reason. Any other answer is the right one all the same.
+    pub const fn may_be_damaged_by_a_power_cut(mut self, why: &'static str) -> Self {
+        self.power_cuts = Some(why);
         self
     }
 

@@ -71,38 +71,38 @@ fn surveyed<S: StateStore>(
     open: &impl Fn(&Path) -> Result<S, OpenError>,
     folder: &Path,
 ) -> Result<(), Broken> {
-    let opened = |class| open(folder).map_err(|error| Broken::of(class, &"it is opened", error));
-    let states = opened(Class::Refused)?;
-    let mut step = whole(&states, Class::Wrong)?;
+    let opened = || open(folder).map_err(|error| Broken::of("it is opened", error));
+    let states = opened()?;
+    let mut step = whole(&states)?;
     if step == 0 {
         // As whoever builds a state anew begins.
-        states.discard(&id()).map_err(|error| Broken::of(Class::Unusable, &"a discard", error))?;
+        states.discard(&id()).map_err(|error| Broken::of("a discard", error))?;
     }
     for _ in 0..MORE {
         step += 1;
-        save(&states, step).map_err(|error| Broken::of(Class::Unusable, &"a step", error))?;
-        if whole(&states, Class::Unusable)? != step {
-            return Err(Broken::because(Class::Unusable, "a step is not there"));
+        save(&states, step).map_err(|error| Broken::of("a step", error))?;
+        if whole(&states)? != step {
+            return Err(Broken::because(Class::Wrong, "a step is not there"));
         }
     }
     drop(states);
-    if whole(&opened(Class::Unusable)?, Class::Unusable)? == step {
+    if whole(&opened()?)? == step {
         return Ok(());
     }
-    Err(Broken::because(Class::Unusable, "it is another state when opened again"))
+    Err(Broken::because(Class::Wrong, "it is another state when opened again"))
 }
 
 /// The step that is there, all of it; 0 is none, or one that can't be read and says so.
-fn whole(states: &dyn StateStore, class: Class) -> Result<u64, Broken> {
+fn whole(states: &dyn StateStore) -> Result<u64, Broken> {
     match read(states) {
         Ok(None) | Err(StateError::Corrupt { .. }) => Ok(0),
         Ok(Some((checkpoint, entries))) => {
             let step = checkpoint.position.get();
             let same = checkpoint == at(step) && step <= LAST + MORE && entries == kept(step);
             let how = || format!("the entries are not those of step {step}");
-            same.then_some(step).ok_or_else(|| Broken::because(class, how()))
+            same.then_some(step).ok_or_else(|| Broken::because(Class::Wrong, how()))
         }
-        Err(error) => Err(Broken::of(class, &"a read", error)),
+        Err(error) => Err(Broken::of("a read", error)),
     }
 }
 

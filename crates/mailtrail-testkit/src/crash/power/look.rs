@@ -1,11 +1,12 @@
 //! What a store makes of a folder that a power cut left: in a process of its own, which says it by its exit code.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::error::Error;
 use std::path::Path;
 
 use futures_executor::block_on;
 use mailtrail_core::audit::ChainCheck;
-use mailtrail_core::store::{EventStoreExt, Filter, OpenError, Outcome};
+use mailtrail_core::store::{AppendError, EventStoreExt, Filter, OpenError, Outcome, ReadError};
 use mailtrail_core::{Envelope, EventStore, NewEvent, Position, StreamId, Version};
 
 use super::work::{ERASED, batches, fact};
@@ -16,13 +17,13 @@ use crate::crash::{event, number};
 /// What is wrong with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Class {
-    /// The store does not open.
-    Refused,
+    /// It says that it is damaged.
+    Damaged,
     /// An event that was acknowledged or observed is not there, or a private part that was erased is.
     Lost,
     /// Something is there that was never appended, or the store contradicts itself.
     Wrong,
-    /// It could not be used afterwards.
+    /// It answers with another error: it can't be used.
     Unusable,
     /// The process ended.
     Ended,
@@ -42,7 +43,7 @@ pub(super) type Kind = (Class, String);
 
 const WHOLE: i32 = 90;
 const CLASSES: [(i32, Class); 4] =
-    [(91, Class::Refused), (92, Class::Lost), (93, Class::Wrong), (94, Class::Unusable)];
+    [(91, Class::Damaged), (92, Class::Lost), (93, Class::Wrong), (94, Class::Unusable)];
 
 /// Has a process look at a folder, of which these words were said.
 pub(super) fn looked(parent: &Parent, folder: &Path, words: &[Said]) -> Result<(), Broken> {
@@ -81,20 +82,20 @@ fn surveyed<S: EventStore>(
     folder: &Path,
     words: &[Said],
 ) -> Result<(), Broken> {
-    let opened = |class| open(folder).map_err(|error| Broken::of(class, &"it is opened", error));
+    let opened = || open(folder).map_err(|error| Broken::of("it is opened", error));
     let before = {
-        let store = opened(Class::Refused)?;
-        let log = block_on(whole(&store, Class::Wrong))?;
+        let store = opened()?;
+        let log = block_on(whole(&store))?;
         promised(&log, words)?;
         block_on(known(&store, &log))?;
         block_on(store.record(AFTER.map(event).collect()))
-            .map_err(|error| Broken::of(Class::Unusable, &"an append", error))?;
+            .map_err(|error| Broken::of("an append", error))?;
         log
     };
-    let log = block_on(whole(&opened(Class::Unusable)?, Class::Unusable))?;
+    let log = block_on(whole(&opened()?))?;
     let same = log.len() == before.len() + AFTER.count() && log.starts_with(&before);
     same.then_some(())
-        .ok_or_else(|| Broken::because(Class::Unusable, "it is another log when opened again"))
+        .ok_or_else(|| Broken::because(Class::Wrong, "it is another log when opened again"))
 }
 
 /// Events that are appended after the cut.
@@ -110,11 +111,9 @@ impl Broken {
         Self { class, how: how.into() }
     }
 
-    pub(super) fn of(
-        class: Class,
-        what: &dyn std::fmt::Display,
-        error: impl std::error::Error,
-    ) -> Self {
+    /// By an error of what was asked for.
+    pub(super) fn of(what: &str, error: impl Error + 'static) -> Self {
+        let class = if says_damage(&error) { Class::Damaged } else { Class::Unusable };
         let mut how = format!("{what}: {error}");
         let mut cause = error.source();
         while let Some(error) = cause {
@@ -125,10 +124,17 @@ impl Broken {
     }
 }
 
+fn says_damage(error: &(dyn Error + 'static)) -> bool {
+    let opening = error.downcast_ref::<OpenError>();
+    opening.is_some_and(|error| matches!(error, OpenError::Corrupt { .. } | OpenError::Cut { .. }))
+        || matches!(error.downcast_ref::<ReadError>(), Some(ReadError::Corrupt { .. }))
+        || matches!(error.downcast_ref::<AppendError>(), Some(AppendError::Corrupt { .. }))
+}
+
 /// The log, when it agrees with itself: each event is the one that was appended, the chain holds, and streams and batches
 /// are whole.
-async fn whole(store: &dyn EventStore, class: Class) -> Result<Vec<Envelope>, Broken> {
-    let unread = |error| Broken::of(class, &"a read", error);
+async fn whole(store: &dyn EventStore) -> Result<Vec<Envelope>, Broken> {
+    let unread = |error| Broken::of("a read", error);
     let (mut log, mut next) = (Vec::new(), Some(Position::START));
     while let Some(after) = next {
         let page = store.read_all(&Filter::all(), after, 10_000).await.map_err(unread)?;
@@ -138,19 +144,23 @@ async fn whole(store: &dyn EventStore, class: Class) -> Result<Vec<Envelope>, Br
     let mut check = ChainCheck::default();
     let mut streams: BTreeMap<StreamId, Vec<&Envelope>> = BTreeMap::new();
     for envelope in &log {
-        check.record(envelope).map_err(|error| Broken::of(class, &"the chain", error))?;
-        appended(envelope).map_err(|how| Broken::because(class, how))?;
+        let altered = |error| Broken::because(Class::Wrong, format!("the chain: {error}"));
+        check.record(envelope).map_err(altered)?;
+        appended(envelope).map_err(|how| Broken::because(Class::Wrong, how))?;
         streams.entry(envelope.stream).or_default().push(envelope);
     }
     if store.head().await.map_err(unread)? != check.head() {
-        return Err(Broken::because(class, "the head is not that of the log"));
+        return Err(Broken::because(Class::Wrong, "the head is not that of the log"));
     }
     for (stream, expected) in streams {
         let read = store.stream(stream).await.map_err(unread)?;
         let counted =
             read.iter().zip(0..).all(|(event, version)| event.version == Version::new(version));
         if !counted || !read.iter().eq(expected) {
-            return Err(Broken::because(class, format!("{stream} is not what the log says")));
+            return Err(Broken::because(
+                Class::Wrong,
+                format!("{stream} is not what the log says"),
+            ));
         }
     }
     let there: HashSet<u64> = numbers(&log).collect();
@@ -158,7 +168,7 @@ async fn whole(store: &dyn EventStore, class: Class) -> Result<Vec<Envelope>, Br
         let count = batch.clone().filter(|number| there.contains(number)).count();
         if count != 0 && count != batch.clone().count() {
             return Err(Broken::because(
-                class,
+                Class::Wrong,
                 format!("of the batch {batch:?} there are {count}"),
             ));
         }
@@ -208,7 +218,7 @@ async fn known(store: &dyn EventStore, log: &[Envelope]) -> Result<(), Broken> {
     for numbers in numbers(log).collect::<Vec<_>>().chunks(20) {
         let facts = numbers.iter().copied().map(fact).collect();
         let appended = store.record(facts).await;
-        let appended = appended.map_err(|error| Broken::of(Class::Wrong, &"the ids", error))?;
+        let appended = appended.map_err(|error| Broken::of("the ids", error))?;
         if appended.outcome != Outcome::AlreadyStored {
             return Err(Broken::because(Class::Wrong, format!("an id is not known: {numbers:?}")));
         }

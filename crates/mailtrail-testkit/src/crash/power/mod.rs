@@ -67,8 +67,8 @@ pub fn what_is_acknowledged_or_observed_survives_a_power_cut(
     let found = find(parent, &strace, limits, &mut places);
     let (took, seed) = (since.elapsed().as_secs_f32(), places.said());
     println!("power cuts: {}: {found} in {took:.1} s; {seed}", store(test));
-    if let Some(why) = limits.refuses {
-        println!("what is refused is a stated limit: {why}");
+    if let Some(why) = limits.power_cuts {
+        println!("damage that it tells is a stated limit: {why}");
     }
     assert!(
         found.unstated(limits) == 0,
@@ -177,7 +177,7 @@ impl Found {
 
     /// What the limits don't state.
     fn unstated(&self, limits: &Limits) -> usize {
-        let stated = |class| class == Class::Refused && limits.refuses.is_some();
+        let stated = |class| class == Class::Damaged && limits.power_cuts.is_some();
         self.kinds.keys().filter(|(class, _)| !stated(*class)).count()
     }
 }
