@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
@@ -12,7 +13,7 @@ use clap::Args;
 
 use crate::output::{line, seconds};
 use crate::process;
-use crate::project::Project;
+use crate::project::{Project, variable};
 
 /// What to run.
 #[derive(Debug, Args)]
@@ -37,6 +38,9 @@ const TARGETS: [&str; 10] = [
     "--example",
     "custom_store",
 ];
+
+/// Where Linux has files in memory.
+const MEMORY: &str = "/dev/shm";
 
 /// Runs them. False if one failed.
 pub(crate) fn run(project: &Project, options: &Options) -> Result<bool> {
@@ -80,6 +84,10 @@ fn round(
     let mut command = process::cargo(project, ["nextest", "run", "--release", "--no-fail-fast"]);
     command.args(TARGETS).args(["--success-output", "immediate", "-E", which]);
     command.env("MAILTRAIL_SOAK", "1").env("MAILTRAIL_SEED", seed.to_string());
+    // The folders are written and opened in memory, where that is to be had: no real disk has to sync them.
+    if variable("TMPDIR").is_none() && Path::new(MEMORY).is_dir() {
+        command.env("TMPDIR", MEMORY);
+    }
     let finished = process::stream_each(command, |text| {
         if let Some((test, found)) = found(text) {
             line(text.trim());

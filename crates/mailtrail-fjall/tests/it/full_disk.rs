@@ -25,16 +25,33 @@ fn copy(from: &Path, to: &Path) {
 
 #[test]
 fn a_full_disk_loses_nothing_that_was_acknowledged() {
-    let Some(disk) = SmallDisk::in_memory("6m") else {
-        return crash::skipped(
-            concat!(module_path!(), "::a_full_disk_loses_nothing_that_was_acknowledged"),
-            "a disk in memory can't be mounted: this needs root",
-        );
+    let test = concat!(module_path!(), "::a_full_disk_loses_nothing_that_was_acknowledged");
+    // It has room for the first segments, and fills while the next is made.
+    loses_nothing(test, "it::fjall::child_of_the_other_tests", "6m");
+}
+
+#[test]
+fn a_disk_that_fills_while_the_index_is_written_loses_nothing_that_was_acknowledged() {
+    let test = concat!(
+        module_path!(),
+        "::a_disk_that_fills_while_the_index_is_written_loses_nothing_that_was_acknowledged"
+    );
+    // The first segment and the next take three mebibytes; what is left is for the index.
+    for size in ["3300k", "3500k"] {
+        let acknowledged = loses_nothing(test, "it::power::child_of_the_other_test", size);
+        assert!(acknowledged.is_none_or(|last| last < 4_000), "the first segment had room yet");
+    }
+}
+
+/// How far it came; nothing where there is no disk to fill.
+fn loses_nothing(test: &str, child: &str, size: &str) -> Option<u64> {
+    let Some(disk) = SmallDisk::in_memory(size) else {
+        crash::skipped(test, "a disk in memory can't be mounted: this needs root");
+        return None;
     };
     let full = disk.path().join("trail");
     // In a process of its own: whatever the store does when it can't write, this test goes on.
-    let parent = Parent::of("it::fjall::child_of_the_other_tests");
-    let mut process = parent.records(&full, 0, 1_000_000, &[]);
+    let mut process = Parent::of(child).records(&full, 0, 1_000_000, &[]);
     let mut acknowledged = None;
     while let Some(said) = process.next_word() {
         acknowledged = acknowledged.max(Some(said.number()));
@@ -47,6 +64,8 @@ fn a_full_disk_loses_nothing_that_was_acknowledged() {
     let trail = roomy.path().join("trail");
     copy(&full, &trail);
     let store = FjallStore::open(&trail).unwrap();
+    let head = futures_executor::block_on(store.head()).unwrap();
+    assert_eq!(store.verify(|_| ()).unwrap(), head, "a disk of {size}");
     let ids: HashSet<EventId> = futures_executor::block_on(async {
         let mut ids = HashSet::new();
         let mut next = Some(Position::START);
@@ -60,4 +79,5 @@ fn a_full_disk_loses_nothing_that_was_acknowledged() {
     for number in 0..=acknowledged {
         assert!(ids.contains(&crash::event(number).1.event_id), "event {number} of {acknowledged}");
     }
+    Some(acknowledged)
 }

@@ -1,4 +1,5 @@
-//! Power cuts while the index is written after every few events. (That of the events alone is one of the promises.)
+//! Power cuts while the index is written after every few events, and merged; and while states are kept. (Those of the events
+//! alone are one of the promises.) One that leaves all that was written is a kill −9 at that moment.
 
 use std::path::Path;
 
@@ -7,7 +8,9 @@ use mailtrail_fjall::{FjallStates, FjallStore};
 use mailtrail_testkit::crash::{self, Limits, Parent};
 
 fn open(folder: &Path) -> Result<FjallStore, OpenError> {
-    FjallStore::options().index_every(7).open(folder)
+    let store = FjallStore::options().index_every(50).open(folder)?;
+    store.compact().map_err(|error| OpenError::Corrupt { cause: error.into() })?;
+    Ok(store)
 }
 
 /// Does nothing unless the test below starts it in a process of its own.
