@@ -15,6 +15,7 @@
 //! | `MAILTRAIL_CHROMEDRIVER` | a `chromedriver` command, with its browser. May be set by hand |
 //! | `MAILTRAIL_QUICK` | `1`: start no server, even if one is there |
 //! | `MAILTRAIL_SOAK` | `1`: run the full form of a long test |
+//! | `MAILTRAIL_SEED` | the seed of random places and power cuts, to see a failure again. May be set by hand; `crash` draws one |
 //! | `MAILTRAIL_SKIPS` | a file for the names of tests that had to skip |
 //!
 //! A test that lacks what it needs prints one line and appends the same line to the file that

@@ -37,7 +37,7 @@ use std::thread;
 use std::time::Instant;
 
 use super::child::Parent;
-use super::trace::{Recording, strace, wrapper};
+use super::trace::{Operation, Recording, What, strace, wrapper};
 use super::{Limits, Places, skipped, soaks};
 use cut::Cut;
 use look::{Broken, Class, Kind};
@@ -107,8 +107,11 @@ fn recorded(parent: &Parent, strace: &str, limits: &Limits) -> Recording {
     assert!(process.wait(), "the store does its work while it is recorded");
     let trace = fs::read_to_string(trace).expect("the trace can be read");
     let root = disk.to_string_lossy();
-    Recording::read(&trace, &root, &limits.mapped_names())
-        .unwrap_or_else(|error| panic!("the store can't be recorded: {error}"))
+    let recording = Recording::read(&trace, &root, &limits.mapped_names())
+        .unwrap_or_else(|error| panic!("the store can't be recorded: {error}"));
+    let writes = |of: &Operation| matches!(of.what, What::Write { .. });
+    assert!(recording.operations.iter().any(writes), "the store was seen to write");
+    recording
 }
 
 /// The folder of the store, on the disk.
