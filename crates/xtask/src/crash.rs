@@ -21,7 +21,7 @@ pub(crate) struct Options {
     /// For how long; what was begun is ended
     #[arg(long, default_value_t = 10)]
     minutes: u64,
-    /// Only stores with this in the name of their test: fjall, sled, sqlite
+    /// Only stores with this in the name of their test or package: fjall, sled, sqlite
     store: Option<String>,
 }
 
@@ -50,7 +50,7 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<bool> {
     );
     let which = options.store.as_ref().map_or_else(
         || "test(power_cut)".to_owned(),
-        |store| format!("test(power_cut) & test({store})"),
+        |store| format!("test(power_cut) & (test({store}) | package(~{store}))"),
     );
     let (begun, time) = (Instant::now(), Duration::from_secs(options.minutes * 60));
     let mut tests: BTreeMap<String, Tally> = BTreeMap::new();

@@ -78,9 +78,11 @@ pub fn what_is_acknowledged_or_observed_survives_a_power_cut(
     println!("{}", found.scripts);
 }
 
-/// The module of a test, by which its store is known.
-fn store(test: &str) -> &str {
-    test.rsplit_once("::").map_or(test, |(module, _)| module)
+/// The crate and the module of a test, by which its store is known.
+fn store(test: &str) -> String {
+    let module = test.rsplit_once("::").map_or(test, |(module, _)| module);
+    let package = std::env::var_os("CARGO_PKG_NAME").unwrap_or_default();
+    format!("{} {module}", package.to_string_lossy()).trim_start().to_owned()
 }
 
 /// Records the store and tries the cuts.
