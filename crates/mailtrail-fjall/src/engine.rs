@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mailtrail_core::store::{OpenError, ReadError};
 
@@ -16,24 +16,71 @@ pub(crate) fn guarded<T>(call: impl FnOnce() -> fjall::Result<T>) -> Result<T, R
     }
 }
 
-/// Opens a database of fjall.
+/// Opens a database of fjall with its keyspaces.
 ///
-/// A panic of fjall may end the process: where it recovers its keyspaces, it panics again on the way out. So a file beside
-/// the database says that it is being opened. Where that was left, the database is as good as damaged.
-pub(crate) fn open(path: &Path, cache_bytes: u64) -> Result<fjall::Database, OpenError> {
-    let opening = path.with_extension("opening");
+/// A panic of fjall may end the process: where it recovers its keyspaces, it panics again on the way out. And fjall doesn't sync
+/// the names of new keyspaces: after a power cut it would find some of them, and lose what is written to the others. So a file
+/// beside the database says that it is being opened, or made. Where that was left, the database is thrown away.
+pub(crate) fn open<T>(
+    path: &Path,
+    cache_bytes: u64,
+    keyspaces: impl FnOnce(&fjall::Database) -> Result<T, ReadError>,
+) -> Result<(fjall::Database, T), OpenError> {
+    let opening = opening(path);
     if opening.exists() {
-        fs::remove_file(&opening).map_err(OpenError::Io)?;
-        return Err(OpenError::Corrupt { cause: "fjall ended the process that opened it".into() });
+        throw_away(path).map_err(OpenError::Io)?;
     }
+    let is_new = !path.exists();
     File::create(&opening).map_err(OpenError::Io)?;
-    let opened = open_anyway(path, cache_bytes);
+    if is_new {
+        sync_beside(path).map_err(OpenError::Io)?;
+    }
+    let opened = open_anyway(path, cache_bytes, is_new).and_then(|database| {
+        let keyspaces = keyspaces(&database);
+        let keyspaces = keyspaces.map_err(|error| OpenError::Corrupt { cause: error.into() })?;
+        Ok((database, keyspaces))
+    });
+    if is_new && opened.is_ok() {
+        sync_names(path).map_err(OpenError::Io)?;
+    }
     fs::remove_file(&opening).map_err(OpenError::Io)?;
+    if is_new {
+        sync_beside(path).map_err(OpenError::Io)?;
+    }
     opened
 }
 
-fn open_anyway(path: &Path, cache_bytes: u64) -> Result<fjall::Database, OpenError> {
-    let is_new = !path.exists();
+/// Removes a database; what a crash leaves of it is removed when it is opened.
+pub(crate) fn throw_away(path: &Path) -> io::Result<()> {
+    if !path.exists() {
+        return Ok(());
+    }
+    File::create(opening(path))?;
+    sync_beside(path)?;
+    fs::remove_dir_all(path)
+}
+
+/// The file that says that a database is no whole yet.
+fn opening(path: &Path) -> PathBuf {
+    path.with_extension("opening")
+}
+
+/// Makes durable what is beside a database.
+fn sync_beside(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), mailtrail_folder::sync)
+}
+
+/// Makes the names of a new database's files durable.
+fn sync_names(path: &Path) -> io::Result<()> {
+    let keyspaces = path.join("keyspaces");
+    for entry in fs::read_dir(&keyspaces)? {
+        mailtrail_folder::sync(&entry?.path())?;
+    }
+    mailtrail_folder::sync(&keyspaces)?;
+    mailtrail_folder::sync(path)
+}
+
+fn open_anyway(path: &Path, cache_bytes: u64, is_new: bool) -> Result<fjall::Database, OpenError> {
     let builder = fjall::Database::builder(path).cache_size(cache_bytes).worker_threads(1);
     let database = guarded(|| builder.open()).map_err(|error| match error {
         ReadError::Unavailable { cause } => OpenError::Io(

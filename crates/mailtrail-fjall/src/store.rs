@@ -127,6 +127,8 @@ impl Opened {
             return Err(OpenError::Corrupt { cause: "the events are missing".into() });
         }
         let recovered = recover(&events, || namespace.map_or_else(random, Ok))?;
+        // They have their name before there is a witness of them: without the events that would say that they are lost.
+        mailtrail_folder::sync(path).map_err(OpenError::Io)?;
         let (log, head) = (recovered.log.clone(), recovered.head);
         let namespace = recovered.segment.namespace();
         if let Some((of, witnessed)) = witnessed {

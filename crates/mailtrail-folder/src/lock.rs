@@ -1,6 +1,7 @@
 //! Whose the folder is, and that nobody else has it open.
 
 use std::fs::{self, File, TryLockError};
+use std::io;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
@@ -24,8 +25,9 @@ impl Lock {
     /// [`OpenError::Foreign`] if there is something else, [`OpenError::InUse`] with the owner's process id,
     /// [`OpenError::Io`].
     pub fn take(path: &Path, engine: &'static str, own: &[&str]) -> Result<Self, OpenError> {
-        if !path.exists() {
-            fs::create_dir_all(path).map_err(OpenError::Io)?;
+        // Once it has been opened to the end, its own name is durable.
+        if !path.join(Witness::FILE).exists() {
+            make_durably(path).map_err(OpenError::Io)?;
         }
         refuse_foreign(path, engine, own)?;
         let options = File::options().read(true).write(true).create(true).truncate(false).clone();
@@ -42,6 +44,23 @@ impl Lock {
         write!(file, "{}", std::process::id()).map_err(OpenError::Io)?;
         Ok(Self { _file: file })
     }
+}
+
+/// Makes the folder, if it isn't there, and its own name durable: a power cut would take away the folder with everything in
+/// it. Also where somebody else has made it, perhaps a process of ours that was killed.
+fn make_durably(path: &Path) -> io::Result<()> {
+    let made: Vec<_> = path.ancestors().take_while(|folder| !folder.exists()).collect();
+    fs::create_dir_all(path)?;
+    for folder in path.ancestors() {
+        let Some(parent) = folder.parent() else { break };
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        match crate::sync(parent) {
+            Err(error) if made.contains(&folder) => return Err(error),
+            // Above what is ours there may be folders that we can't read.
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn refuse_foreign(path: &Path, engine: &'static str, own: &[&str]) -> Result<(), OpenError> {

@@ -36,6 +36,8 @@ impl SledEngine {
         head: Head,
     ) -> io::Result<Self> {
         let disk = Disk::open(&folder.join(folder::LOG))?;
+        // The log has its name before there is a witness of it: without the log that would say that it is lost.
+        mailtrail_folder::sync(folder)?;
         let witness = Witness::open(folder, namespace, head)?;
         mailtrail_folder::sync(folder)?;
         Ok(Self { reads, folder: folder.into(), disk, namespace, witness })

@@ -27,7 +27,22 @@ pub(crate) fn settle(path: &Path) -> io::Result<()> {
             fs::remove_dir_all(left)?;
         }
     }
+    if log.exists() {
+        forget_half_made(&log)?;
+    }
     sync(path)
+}
+
+/// Removes the snapshots that a crash left half written: sled would take the last of them for damage, and not open. What is in a
+/// snapshot is in the log, too.
+fn forget_half_made(log: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(log)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|end| end == "generating") {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Puts the rewritten log in the place of the old one. Both must be closed.

@@ -33,7 +33,7 @@ struct SqliteStore {
 impl SqliteStore {
     fn open(folder: impl AsRef<Path>) -> Result<Self, OpenError> {
         let folder = folder.as_ref();
-        fs::create_dir_all(folder).map_err(OpenError::Io)?;
+        make(folder).map_err(OpenError::Io)?;
         let lock = options().open(folder.join("lock")).map_err(OpenError::Io)?;
         lock.try_lock().map_err(|_| OpenError::InUse { owner: None })?;
         let witness = options().open(folder.join("head")).map_err(OpenError::Io)?;
@@ -48,6 +48,9 @@ impl SqliteStore {
         let head = check.head();
         let engine = SqliteEngine { writes, witness, namespace };
         engine.witness(head).map_err(OpenError::Io)?;
+        // Synced once: what is written over it later is there as a whole or not at all, as it is within one sector.
+        let synced = engine.witness.sync_all().and_then(|()| File::open(folder)?.sync_all());
+        synced.map_err(OpenError::Io)?;
         #[expect(
             clippy::disallowed_methods,
             reason = "a real store would take its clock as an argument"
@@ -184,6 +187,12 @@ impl EventStore for SqliteStore {
     async fn import(&self, batch: AppendBatch) -> Result<Appended, ImportError> {
         self.writer.import(batch).await.map_err(ImportError::Append)
     }
+}
+
+/// Makes the folder, and its own name durable: a power cut would take it away with everything in it.
+fn make(folder: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(folder)?;
+    folder.canonicalize()?.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
@@ -352,6 +361,10 @@ mod tests {
     mailtrail_testkit::conformance!(
         sqlite,
         temporary,
-        open = |folder: &Path| SqliteStore::open(folder)
+        open = |folder: &Path| SqliteStore::open(folder),
+        limits = mailtrail_testkit::crash::Limits::none().may_map(
+            "events.db-shm",
+            "SQLite makes the index of its write-ahead log anew when the first process opens the database"
+        )
     );
 }

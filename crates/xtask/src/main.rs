@@ -15,6 +15,7 @@
 //! | `MAILTRAIL_CHROMEDRIVER` | a `chromedriver` command, with its browser. May be set by hand |
 //! | `MAILTRAIL_QUICK` | `1`: start no server, even if one is there |
 //! | `MAILTRAIL_SOAK` | `1`: run the full form of a long test |
+//! | `MAILTRAIL_SEED` | the seed of random places and power cuts, to see a failure again. May be set by hand; `crash` draws one |
 //! | `MAILTRAIL_SKIPS` | a file for the names of tests that had to skip |
 //!
 //! A test that lacks what it needs prints one line and appends the same line to the file that
@@ -35,6 +36,7 @@
 mod accuracy;
 mod bench;
 mod book;
+mod crash;
 mod deps;
 mod fuzz;
 mod metadata;
@@ -70,6 +72,8 @@ enum Chore {
     /// Run the full forms of the tests that have a small form in `test`: those with `soak` in their
     /// name, and the stories.
     Soak(soak::Options),
+    /// Cut the power of every store for a while: the full forms of the tests with `power_cut` in their name.
+    Crash(crash::Options),
     /// Run the fuzz targets for a while.
     Fuzz(fuzz::Options),
     /// Read the corpora, score the answers, and fail if a figure has fallen.
@@ -83,6 +87,7 @@ fn main() -> ExitCode {
         Chore::Deps => deps::run(&project),
         Chore::Bench(options) => bench::run(&project, options),
         Chore::Soak(options) => soak::run(&project, options),
+        Chore::Crash(options) => crash::run(&project, options),
         Chore::Fuzz(options) => fuzz::run(&project, options),
         Chore::Accuracy(options) => accuracy::run(&project, options),
     });

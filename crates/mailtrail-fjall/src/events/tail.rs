@@ -110,6 +110,8 @@ impl Tail {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
+        // What is known of the old segment is gone before the new one is there: its records lie elsewhere.
+        mailtrail_folder::sync(&self.folder)?;
         fs::rename(&new, path)?;
         mailtrail_folder::sync(&self.folder)?;
         let places = Some(rewritten.places);

@@ -19,6 +19,7 @@ use mailtrail_core::{EventId, Position, StreamId, Version};
 
 use self::recent::Recent;
 use self::tables::Tables;
+use crate::engine;
 use crate::events::replace_file;
 use crate::layout;
 
@@ -216,10 +217,7 @@ fn forget(folder: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    match fs::remove_dir_all(folder.join(layout::INDEX)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
+    engine::throw_away(&folder.join(layout::INDEX))
 }
 
 /// The writer's side of the index.

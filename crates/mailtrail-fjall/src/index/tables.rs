@@ -36,15 +36,13 @@ type Kind = [u8; 31];
 
 impl Tables {
     pub(super) fn open(path: &Path, cache_bytes: u64) -> Result<Self, OpenError> {
-        let database = engine::open(path, cache_bytes)?;
-        let keyspace = |name| guarded(|| database.keyspace(name, Default::default));
-        let open = || -> Result<Self, ReadError> {
-            let (ids, streams, kinds) =
-                (keyspace("ids")?, keyspace("streams")?, keyspace("kinds")?);
-            let known = RwLock::new(kinds_in(&kinds)?);
-            Ok(Self { ids, streams, kinds, known, _database: database.clone() })
-        };
-        open().map_err(|error| OpenError::Corrupt { cause: error.into() })
+        let (database, keyspaces) = engine::open(path, cache_bytes, |database| {
+            let keyspace = |name| guarded(|| database.keyspace(name, Default::default));
+            Ok((keyspace("ids")?, keyspace("streams")?, keyspace("kinds")?))
+        })?;
+        let (ids, streams, kinds) = keyspaces;
+        let known = kinds_in(&kinds).map_err(|error| OpenError::Corrupt { cause: error.into() })?;
+        Ok(Self { ids, streams, kinds, known: RwLock::new(known), _database: database })
     }
 
     /// Whether each keyspace knows of all events up to a position: fjall empties one that it finds without its `current`

@@ -8,7 +8,6 @@
 mod overlay;
 
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -243,7 +242,7 @@ impl StateStore for FjallStates {
         let mut held = self.open.write().unwrap_or_else(PoisonError::into_inner);
         let times = held.take().map_or(0, |open| open.times.saturating_add(1));
         let unavailable = |cause| StateError::Unavailable { cause };
-        fs::remove_dir_all(&self.path).map_err(|error| unavailable(error.into()))?;
+        engine::throw_away(&self.path).map_err(|error| unavailable(error.into()))?;
         *held = Some(open(&self.path, times).map_err(|error| unavailable(error.into()))?);
         Ok(())
     }
@@ -306,14 +305,14 @@ impl StateSnapshot for Snapshot {
 /// Opens the folder; one that can't be read is emptied, as all of it can be built anew.
 fn open(path: &Path, times: u64) -> Result<Open, OpenError> {
     let attempt = || -> Result<Open, OpenError> {
-        let database = engine::open(path, CACHE_BYTES)?;
-        let entries = guarded(|| database.keyspace("states", Default::default));
-        let entries = entries.map_err(|error| OpenError::Corrupt { cause: error.into() })?;
+        let keyspace =
+            |database: &fjall::Database| guarded(|| database.keyspace("states", Default::default));
+        let (database, entries) = engine::open(path, CACHE_BYTES, keyspace)?;
         Ok(Open { entries, database, overlay: Mutex::default(), times })
     };
     match attempt() {
         Err(OpenError::Corrupt { .. }) => {
-            fs::remove_dir_all(path).map_err(OpenError::Io)?;
+            engine::throw_away(path).map_err(OpenError::Io)?;
             attempt()
         }
         opened => opened,

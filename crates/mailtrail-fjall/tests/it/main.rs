@@ -1,8 +1,10 @@
 //! The store on fjall keeps every promise, also when its process is killed.
 #![cfg(test)]
 
+mod full_disk;
 mod golden;
 mod index;
+mod power;
 mod segments;
 mod states;
 

@@ -11,8 +11,10 @@
 //! assert!(versions_count_without_gaps(&store).is_err());
 //! ```
 
+mod log;
 mod store;
 
+pub use log::{LogFault, LogStore};
 pub use store::BrokenStore;
 
 /// What a [`BrokenStore`] does wrong.

@@ -200,6 +200,16 @@ macro_rules! conformance {
             $crate::crash::what_is_acknowledged_or_observed_was_synced(
                 &parent(),
                 concat!(module_path!(), "::what_is_acknowledged_or_observed_was_synced"),
+                &$limits,
+            );
+        }
+
+        #[test]
+        fn what_is_acknowledged_or_observed_survives_a_power_cut() {
+            $crate::crash::what_is_acknowledged_or_observed_survives_a_power_cut(
+                &parent(),
+                concat!(module_path!(), "::what_is_acknowledged_or_observed_survives_a_power_cut"),
+                &$limits,
             );
         }
 

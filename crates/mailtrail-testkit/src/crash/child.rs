@@ -1,5 +1,6 @@
 //! A process of its own: this test binary, started again.
 
+use std::fmt;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -7,15 +8,17 @@ use std::sync::Arc;
 use std::thread;
 
 use futures_executor::block_on;
+use mailtrail_core::projection::StateStore;
 use mailtrail_core::store::{EventStoreExt, Filter, OpenError};
 use mailtrail_core::{EventStore, Position};
 
-use super::{damage, event, number};
+use super::{damage, event, number, power};
 
 const JOB: &str = "MAILTRAIL_KIT_JOB";
 const FOLDER: &str = "MAILTRAIL_KIT_FOLDER";
 const FROM: &str = "MAILTRAIL_KIT_FROM";
 const COUNT: &str = "MAILTRAIL_KIT_COUNT";
+const WORDS: &str = "MAILTRAIL_KIT_WORDS";
 
 /// Does nothing, unless a [`Parent`] has started this process to do something.
 ///
@@ -27,6 +30,14 @@ pub fn child<S: EventStore + 'static>(open: impl Fn(&Path) -> Result<S, OpenErro
     let folder = PathBuf::from(std::env::var_os(FOLDER).unwrap_or_default());
     if job == "look" {
         std::process::exit(damage::look(open(&folder)));
+    }
+    if job == "survey" {
+        let words = std::env::var_os(WORDS).unwrap_or_default();
+        let words: Vec<_> = words.to_string_lossy().split(',').filter_map(Said::read).collect();
+        std::process::exit(power::survey(&open, &folder, &words));
+    }
+    if job == "work" {
+        return power::work(&open, &folder);
     }
     let store: Arc<dyn EventStore> = match open(&folder) {
         Ok(store) => Arc::new(store),
@@ -47,8 +58,22 @@ pub fn child<S: EventStore + 'static>(open: impl Fn(&Path) -> Result<S, OpenErro
     reader.join().ok();
 }
 
+/// As of [`child`], for states of projections: for the tests of power cuts.
+///
+/// # Panics
+/// If it can't do it.
+#[expect(clippy::exit, reason = "a test, whose exit code the parent looks at")]
+pub fn child_of_states<S: StateStore>(open: impl Fn(&Path) -> Result<S, OpenError>) {
+    let Some(job) = std::env::var_os(JOB) else { return };
+    let folder = PathBuf::from(std::env::var_os(FOLDER).unwrap_or_default());
+    if job == "work" {
+        return power::keep_states(&open, &folder);
+    }
+    std::process::exit(power::survey_states(&open, &folder));
+}
+
 /// Says each event that a reader sees, as soon as it does.
-async fn observe(store: &dyn EventStore, from: u64, count: u64) {
+pub(super) async fn observe(store: &dyn EventStore, from: u64, count: u64) {
     let (mut at, mut seen) = (Position::START, 0);
     while seen < count {
         let Ok(page) = store.read_all(&Filter::all(), at, 100).await else { return };
@@ -66,7 +91,7 @@ async fn observe(store: &dyn EventStore, from: u64, count: u64) {
 }
 
 /// With one write, so that two threads' lines don't mix.
-fn say(what: &str, number: u64) {
+pub(super) fn say(what: &str, number: u64) {
     let mut out = std::io::stdout().lock();
     out.write_all(format!("\n{what} {number}\n").as_bytes()).ok();
     out.flush().ok();
@@ -80,13 +105,37 @@ pub enum Said {
     Acknowledged(u64),
     /// A reader saw the event of this number.
     Observed(u64),
+    /// The private part of the event of this number was erased.
+    Erased(u64),
 }
 
 impl Said {
     /// The event.
     pub fn number(self) -> u64 {
         match self {
-            Self::Acknowledged(number) | Self::Observed(number) => number,
+            Self::Acknowledged(number) | Self::Observed(number) | Self::Erased(number) => number,
+        }
+    }
+
+    /// Reads a line; none if it says something else.
+    pub(crate) fn read(line: &str) -> Option<Self> {
+        let (what, number) = line.trim().split_once(' ')?;
+        let number = number.parse().ok()?;
+        match what {
+            "acknowledged" => Some(Self::Acknowledged(number)),
+            "observed" => Some(Self::Observed(number)),
+            "erased" => Some(Self::Erased(number)),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Acknowledged(number) => write!(f, "acknowledged {number}"),
+            Self::Observed(number) => write!(f, "observed {number}"),
+            Self::Erased(number) => write!(f, "erased {number}"),
         }
     }
 }
@@ -113,6 +162,19 @@ impl Parent {
         let mut command = self.command("record", folder, wrapper);
         command.env(FROM, from.to_string()).env(COUNT, count.to_string());
         Process::start(command)
+    }
+
+    /// Starts a process that does all that a store is asked for in a folder.
+    pub(crate) fn works(&self, folder: &Path, wrapper: &[String]) -> Process {
+        Process::start(self.command("work", folder, wrapper))
+    }
+
+    /// A process that looks at a folder after these words, and says by its exit code what is wrong.
+    pub(crate) fn surveys(&self, folder: &Path, words: &[Said]) -> Command {
+        let mut command = self.command("survey", folder, &[]);
+        let words: Vec<_> = words.iter().map(Said::to_string).collect();
+        command.env(WORDS, words.join(","));
+        command
     }
 
     /// A process that looks at a folder, and says by its exit code what it found.
@@ -162,12 +224,8 @@ impl Process {
             if self.output.read_line(&mut line).expect("its output can be read") == 0 {
                 return None;
             }
-            let (what, number) = line.trim().split_once(' ').unwrap_or_default();
-            let number = number.parse();
-            match (what, number) {
-                ("acknowledged", Ok(number)) => return Some(Said::Acknowledged(number)),
-                ("observed", Ok(number)) => return Some(Said::Observed(number)),
-                _ => {}
+            if let Some(said) = Said::read(&line) {
+                return Some(said);
             }
         }
     }

@@ -3,54 +3,16 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::{Duration, Instant};
 
 use futures_executor::block_on;
 use mailtrail_core::store::{AppendError, EventStoreExt, Filter, OpenError, Outcome, ReadError};
 use mailtrail_core::{EventStore, NewEvent, Position, StreamId, Version};
 
 use super::child::Parent;
+use super::limits::Limits;
+use super::watched::{Ending, watched};
 use super::{Places, event, soaks};
-
-/// What a store's engine does with damaged files beyond what the contract allows: stated, not hidden.
-#[derive(Debug, Clone, Copy, Default)]
-#[non_exhaustive]
-pub struct Limits {
-    /// Why its process may end (a panic that can't be caught, an abort, a signal).
-    pub ends: Option<&'static str>,
-    /// Why it may take longer than [`PATIENCE`].
-    pub hangs: Option<&'static str>,
-    /// Why it may give other data from files that nobody has opened again since they were written.
-    pub unsettled: Option<&'static str>,
-}
-
-impl Limits {
-    /// It always answers.
-    pub const fn none() -> Self {
-        Self { ends: None, hangs: None, unsettled: None }
-    }
-
-    /// Its process may end, for this reason.
-    pub const fn may_end(mut self, why: &'static str) -> Self {
-        self.ends = Some(why);
-        self
-    }
-
-    /// It may hang, for this reason.
-    pub const fn may_hang(mut self, why: &'static str) -> Self {
-        self.hangs = Some(why);
-        self
-    }
-
-    /// From files that nobody has opened again since they were written it may give other data, for this reason.
-    pub const fn may_lose_unsettled(mut self, why: &'static str) -> Self {
-        self.unsettled = Some(why);
-        self
-    }
-}
 
 /// How the files are that are damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,9 +22,6 @@ enum Files {
     /// As they are after they were opened once more: an engine may tidy them up then.
     Settled,
 }
-
-/// How long a look at a damaged store may take.
-pub const PATIENCE: Duration = Duration::from_secs(30);
 
 const EVENTS: u64 = 1_500;
 const SAME: i32 = 90;
@@ -261,39 +220,17 @@ enum Look {
     Other(String),
 }
 
-#[expect(clippy::expect_used, reason = "a test")]
 fn looked(parent: &Parent, folder: &Path) -> Look {
-    let mut command = parent.looks(folder);
-    let mut child = command
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the test binary starts");
-    let mut said = child.stderr.take().expect("piped");
-    // Read as it comes, or a full pipe would hold it up.
-    let reader = std::thread::spawn(move || {
-        let mut text = String::new();
-        said.read_to_string(&mut text).ok();
-        text
-    });
-    let since = Instant::now();
-    let status = loop {
-        match child.try_wait().expect("it can be waited for") {
-            Some(status) => break status,
-            None if since.elapsed() > PATIENCE => {
-                child.kill().ok();
-                child.wait().ok();
-                return Look::Hung;
-            }
-            None => std::thread::sleep(Duration::from_millis(2)),
+    match watched(parent.looks(folder)) {
+        Ending::Exit(SAME, _) => Look::Same,
+        Ending::Exit(CORRUPT, _) => Look::Damaged,
+        Ending::Exit(OTHER, said) => Look::Other(said),
+        Ending::Exit(code, said) => {
+            let last = said.lines().last().unwrap_or_default();
+            Look::Ended(format!("exit code {code}: {last}"))
         }
-    };
-    let said = reader.join().unwrap_or_default();
-    match status.code() {
-        Some(SAME) => Look::Same,
-        Some(CORRUPT) => Look::Damaged,
-        Some(OTHER) => Look::Other(said),
-        _ => Look::Ended(format!("{status}: {}", said.lines().last().unwrap_or_default())),
+        Ending::Killed(how) => Look::Ended(how),
+        Ending::Hung => Look::Hung,
     }
 }
 

@@ -8,17 +8,23 @@ mod child;
 mod damage;
 mod disk;
 mod kill;
+mod limits;
 mod places;
+mod power;
+mod trace;
+mod watched;
 mod witness;
 
-pub use child::{Parent, Process, Said, child};
+pub use child::{Parent, Process, Said, child, child_of_states};
 pub use damage::{
-    Limits, PATIENCE, a_cut_or_missing_file_is_the_same_answer_or_damage,
-    a_flipped_byte_is_the_same_answer_or_damage,
+    a_cut_or_missing_file_is_the_same_answer_or_damage, a_flipped_byte_is_the_same_answer_or_damage,
 };
 pub use disk::SmallDisk;
 pub use kill::what_is_acknowledged_or_observed_survives_kill_9;
+pub use limits::Limits;
 pub use places::Places;
+pub use power::what_is_acknowledged_or_observed_survives_a_power_cut;
+pub use watched::PATIENCE;
 pub use witness::what_is_acknowledged_or_observed_was_synced;
 
 use std::io::Write as _;

@@ -45,8 +45,18 @@ impl Places {
         format!("byte {at}, bit {}, of MAILTRAIL_SEED={}", random & 7, self.seed)
     }
 
+    /// How this run is repeated.
+    pub(crate) fn said(&self) -> String {
+        format!("MAILTRAIL_SEED={}", self.seed)
+    }
+
+    /// Any number below this one.
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.next() % (end as u64).max(1)).unwrap_or(0)
+    }
+
     /// `SplitMix64`: small, seeded, the same everywhere.
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.random;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -4,30 +4,28 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use mailtrail_core::EventId;
-use mailtrail_core::Position;
+use futures_executor::block_on;
+use mailtrail_core::audit::ChainCheck;
 use mailtrail_core::store::{EventStore, Filter};
+use mailtrail_core::{EventId, Position};
 
 use super::Folder;
 use crate::crash::{self, Parent, SmallDisk};
 
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
 /// When the disk is full, all that was acknowledged is there when the folder is opened on a disk with room. Without
 /// root it is skipped: `test` is its path.
 pub fn a_full_disk_loses_nothing_that_was_acknowledged<F: Folder>(parent: &Parent, test: &str) {
-    let Some(disk) = SmallDisk::in_memory("6m") else {
-        return crash::skipped(test, "a disk in memory can't be mounted: this needs root");
+    if let Some(acknowledged) = what_a_full_disk_holds::<F>(parent, test, "6m") {
+        assert!(acknowledged > 100, "there was something to lose: {acknowledged}");
+    }
+}
+
+/// The same for a disk of this size, as `mount` writes it, which says the last event that was acknowledged; `None` where
+/// it is skipped.
+pub fn what_a_full_disk_holds<F: Folder>(parent: &Parent, test: &str, size: &str) -> Option<u64> {
+    let Some(disk) = SmallDisk::in_memory(size) else {
+        crash::skipped(test, "a disk in memory can't be mounted: this needs root");
+        return None;
     };
     let full = disk.path().join("trail");
     // In a process of its own: whatever the store does when it can't write, this test goes on.
@@ -38,23 +36,41 @@ pub fn a_full_disk_loses_nothing_that_was_acknowledged<F: Folder>(parent: &Paren
     }
     assert!(!process.wait(), "it ended because it could not write");
     let acknowledged = acknowledged.unwrap();
-    assert!(acknowledged > 100, "there was something to lose: {acknowledged}");
 
     let roomy = tempfile::tempdir().unwrap();
     let trail = roomy.path().join("trail");
     copy(&full, &trail);
-    let store = F::open(&trail).unwrap();
-    let ids: HashSet<EventId> = futures_executor::block_on(async {
-        let mut ids = HashSet::new();
-        let mut next = Some(Position::START);
-        while let Some(after) = next {
-            let page = store.read_all(&Filter::all(), after, usize::MAX).await.unwrap();
-            ids.extend(page.events.iter().map(|envelope| envelope.event.event_id));
-            next = page.next;
-        }
-        ids
-    });
+    let ids = ids(&F::open(&trail).unwrap());
     for number in 0..=acknowledged {
         assert!(ids.contains(&crash::event(number).1.event_id), "event {number} of {acknowledged}");
+    }
+    Some(acknowledged)
+}
+
+/// Of all events, whose chain must hold to the head.
+fn ids(store: &impl EventStore) -> HashSet<EventId> {
+    let (mut ids, mut check) = (HashSet::new(), ChainCheck::default());
+    let mut next = Some(Position::START);
+    while let Some(after) = next {
+        let page = block_on(store.read_all(&Filter::all(), after, usize::MAX)).unwrap();
+        for envelope in &page.events {
+            check.record(envelope).unwrap();
+            ids.insert(envelope.event.event_id);
+        }
+        next = page.next;
+    }
+    assert_eq!(check.head(), block_on(store.head()).unwrap());
+    ids
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
     }
 }

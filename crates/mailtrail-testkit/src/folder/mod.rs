@@ -56,7 +56,7 @@ pub use bad_days::{
     a_folder_made_read_only_is_unavailable_and_loses_nothing, an_event_of_16_mebibytes_is_an_event,
     many_streams,
 };
-pub use full_disk::a_full_disk_loses_nothing_that_was_acknowledged;
+pub use full_disk::{a_full_disk_loses_nothing_that_was_acknowledged, what_a_full_disk_holds};
 pub use redact::{
     an_erased_text_is_in_no_file_and_the_chain_still_holds, an_id_that_is_not_stored_erases_nothing,
 };
