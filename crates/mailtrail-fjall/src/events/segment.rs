@@ -101,7 +101,32 @@ impl Segment {
     /// What the file beside it says, if it says anything of this segment.
     pub(super) fn known(&self) -> Option<Known> {
         let known = Known::decode(&fs::read(self.known_path()).ok()?)?;
-        (known.first == self.first()).then_some(known)
+        (known.first == self.first() && self.ends_so(&known)).then_some(known)
+    }
+
+    /// Whether the last record is where that says: a segment that was written anew for an erasure has the same records
+    /// elsewhere, and from one that is erased on, none is where it was.
+    fn ends_so(&self, known: &Known) -> bool {
+        let (last, before) = (known.head.position, self.header.before.position);
+        if last <= before {
+            return known.head == self.header.before;
+        }
+        let found = known.places.before(last.get().saturating_sub(self.first()));
+        let Some((mut number, mut offset)) = self.numbered(found) else { return false };
+        loop {
+            let prefix = self.read(offset, PREFIX).unwrap_or_default();
+            let Some((length, _)) = prefix_of(&prefix) else { return false };
+            let Ok(whole) = usize::try_from(length) else { return false };
+            if number == last.get() {
+                let record = self.read(offset, whole).unwrap_or_default();
+                let is_last = record.get(PREFIX..).is_some_and(|record| {
+                    super::decode(&Bytes::copy_from_slice(record), last)
+                        .is_ok_and(|envelope| envelope.hash == known.head.hash)
+                });
+                return is_last && offset.checked_add(length) == Some(known.end);
+            }
+            (number, offset) = (number.saturating_add(1), offset.saturating_add(length));
+        }
     }
 
     /// Where it is kept what is known of it.

@@ -58,6 +58,38 @@ fn a_log_goes_on_in_a_new_segment_when_one_is_full() {
     assert!(store.is_err() || store.unwrap().verify(|_| ()).is_err(), "one is missing");
 }
 
+/// A power cut while a segment is written anew may leave what was known of the old one.
+#[test]
+fn what_was_known_of_a_segment_before_an_erasure_is_not_believed() {
+    let folder = tempfile::tempdir().unwrap();
+    {
+        let store = FjallStore::open(folder.path()).unwrap();
+        for number in 0..300 {
+            block_on(store.record(vec![large(number)])).unwrap();
+        }
+    }
+    let places = || segments(folder.path()).into_iter().map(|path| path.with_extension("places"));
+    let known: Vec<_> = places().map(|path| (fs::read(&path).unwrap(), path)).collect();
+    assert!(known.len() >= 2, "one segment is full, one is not");
+    {
+        let store = FjallStore::open(folder.path()).unwrap();
+        let ids = [large(20).1.event_id, large(290).1.event_id];
+        block_on(store.redact(&ids)).unwrap();
+    }
+    for (bytes, path) in known {
+        fs::write(path, bytes).unwrap();
+    }
+    let store = FjallStore::open(folder.path()).unwrap();
+    let head = block_on(store.head()).unwrap();
+    assert_eq!(head.position, Position::new(300));
+    assert_eq!(store.verify(|_| ()).unwrap(), head);
+    for number in [0, 19, 20, 21, 100, 289, 290, 291, 299] {
+        let of_stream = block_on(store.stream(large(number).0)).unwrap();
+        let id = large(number).1.event_id;
+        assert!(of_stream.iter().any(|envelope| envelope.event.event_id == id), "{number}");
+    }
+}
+
 /// A power cut in the middle of a group leaves any of its sectors. Its whole records are no part of the log: also where
 /// the next group happens to end where they begin.
 #[test]
