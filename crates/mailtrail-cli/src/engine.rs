@@ -33,9 +33,9 @@ impl Place {
         let (engine, folder) = match spec.split_once(':') {
             Some(("sled", folder)) => (Engine::Sled, folder),
             Some(("fjall", folder)) => (Engine::Fjall, folder),
-            // A folder says itself what it is.
-            _ if FjallStore::is_in(spec) => (Engine::Fjall, spec),
-            _ => (Engine::Sled, spec),
+            // A folder says itself what it is; a new one is of the faster engine.
+            _ if SledStore::is_in(spec) => (Engine::Sled, spec),
+            _ => (Engine::Fjall, spec),
         };
         (!folder.is_empty()).then(|| Self { engine, folder: folder.into() })
     }
@@ -77,12 +77,18 @@ mod tests {
         let path = folder.path().join("trail");
         let bare = path.to_str().unwrap();
         assert_eq!(Place::of(&format!("fjall:{bare}")).unwrap().engine, Engine::Fjall);
-        assert_eq!(Place::of(bare).unwrap().engine, Engine::Sled, "it is not there yet");
-        let place = Place::of(&format!("fjall:{bare}")).unwrap();
-        drop(place.open().unwrap());
-        assert_eq!(Place::of(bare).unwrap(), place);
-        let refused = Place::of(&format!("sled:{bare}")).unwrap().open();
-        assert!(matches!(refused, Err(OpenError::Foreign { expected: "sled", .. })));
+        assert_eq!(Place::of(bare).unwrap().engine, Engine::Fjall, "it is not there yet");
+        for (named, other) in [("sled", "fjall"), ("fjall", "sled")] {
+            let folder = tempfile::tempdir().unwrap();
+            let bare = folder.path().to_str().unwrap();
+            let place = Place::of(&format!("{named}:{bare}")).unwrap();
+            drop(place.open().unwrap());
+            assert_eq!(Place::of(bare).unwrap(), place);
+            let refused = Place::of(&format!("{other}:{bare}")).unwrap().open();
+            assert!(
+                matches!(refused, Err(OpenError::Foreign { expected, .. }) if expected == other)
+            );
+        }
         assert_eq!(Place::of("fjall:"), None);
     }
 }

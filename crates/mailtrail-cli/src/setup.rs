@@ -11,7 +11,7 @@ use mailtrail::core::store::{OpenError, RawStore};
 use mailtrail::core::token::Keys;
 use mailtrail::memory::{MemoryRaw, MemoryStates, MemoryStore};
 use mailtrail::remote::{ConnectError, Lease, LeaseError, RemoteStore, Share};
-use mailtrail::sled::SledRaw;
+use mailtrail::sled::{SledRaw, SledStore};
 use mailtrail::webhook::refused::{MemoryRing, RefusedRing};
 use mailtrail::webhook::track::Judge;
 use mailtrail::{RefusedFolder, Tracker};
@@ -28,7 +28,7 @@ use crate::subscriber::SubscriberText;
 /// What every command needs to know.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Setup {
-    /// The store: `sled:FOLDER`, `fjall:FOLDER`, a folder that is there already, or `memory:`, which is gone with the
+    /// The store: `fjall:FOLDER`, `sled:FOLDER`, a folder that is there already, or `memory:`, which is gone with the
     /// process.
     #[arg(long, global = true, env = "MAILTRAIL_STORE", value_name = "STORE")]
     store: Option<String>,
@@ -207,7 +207,7 @@ impl Setup {
 
     fn spec(&self) -> Result<String, Failure> {
         let configured = self.config()?.store;
-        Ok(self.store.clone().or(configured).unwrap_or_else(|| DEFAULT_STORE.into()))
+        Ok(self.store.clone().or(configured).unwrap_or_else(default_store))
     }
 
     /// Opens the store and the keys. Opens whose window has passed since the last run get their verdicts;
@@ -242,7 +242,7 @@ struct Stores {
 
 fn open_store(spec: &str) -> Result<Stores, Failure> {
     let no_store = || {
-        let wanted = "write sled:FOLDER, fjall:FOLDER or memory:";
+        let wanted = "write fjall:FOLDER, sled:FOLDER or memory:";
         Err(Failure::data(format!("{spec} is no store: {wanted}")))
     };
     match spec.split_once(':') {
@@ -306,4 +306,7 @@ pub(crate) fn random() -> Result<[u8; 10], Box<dyn std::error::Error + Send + Sy
     Ok(bytes)
 }
 
-const DEFAULT_STORE: &str = "sled:trail";
+/// The folder `trail`: as what it is, if it is there.
+fn default_store() -> String {
+    if SledStore::is_in("trail") { "sled:trail".into() } else { "fjall:trail".into() }
+}

@@ -9,7 +9,12 @@ use mailtrail_folder::{Lock, sync};
 
 /// Makes the folder if need be, checks that it is one of ours, and takes it.
 pub(crate) fn take(path: &Path) -> Result<Lock, OpenError> {
-    Lock::take(path, "sled", &[LOG, NEW_LOG, OLD_LOG])
+    Lock::take(path, "sled", &OURS)
+}
+
+/// Whether it holds a log of ours, whatever a crash left of it.
+pub(crate) fn is_ours(path: &Path) -> bool {
+    OURS.iter().any(|name| path.join(name).is_dir())
 }
 
 /// Ends what a crash left half done of putting a rewritten log in the place of the old one. The rewritten
@@ -57,6 +62,7 @@ pub(crate) const LOG: &str = "log";
 /// A log that is being written anew, without what is to be erased.
 pub(crate) const NEW_LOG: &str = "log.new";
 const OLD_LOG: &str = "log.old";
+const OURS: [&str; 3] = [LOG, NEW_LOG, OLD_LOG];
 
 #[cfg(test)]
 mod tests {

@@ -150,6 +150,11 @@ impl SledStore {
         Ok(Self { _folder: Some(folder), ..store })
     }
 
+    /// Whether the folder holds a store of this engine.
+    pub fn is_in(path: impl AsRef<Path>) -> bool {
+        folder::is_ours(path.as_ref())
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path

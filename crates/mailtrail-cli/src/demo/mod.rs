@@ -54,12 +54,12 @@ impl Demo {
             }
         };
         say(&format!(
-            "Store: {} (sled){}",
+            "Store: {} (fjall){}",
             folder.join("trail").display(),
             if self.keep.is_some() { "" } else { ", gone afterwards; --keep DIR keeps it" }
         ));
         let demo = Setup::of(
-            format!("sled:{}", folder.join("trail").display()),
+            format!("fjall:{}", folder.join("trail").display()),
             folder.join("keys.toml"),
             setup.json,
         );
@@ -188,7 +188,7 @@ fn next_steps(folder: &Path, kept: bool) -> Result<(), Failure> {
     } else {
         ("demo".to_owned(), format!(", after `{program} demo --keep demo`"))
     };
-    let store = format!("--store sled:{folder}/trail --keys {folder}/keys.toml");
+    let store = format!("--store fjall:{folder}/trail --keys {folder}/keys.toml");
     output::line(format!("\nThree things to try next{hint}:"))?;
     for command in [
         "explain bob@parents.example",

@@ -11,7 +11,11 @@ use super::{lines, mailtrail, text};
 
 /// A folder with a store of one planned broadcast to three contacts.
 pub(crate) fn planned() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
+    planned_in(tempfile::tempdir().unwrap())
+}
+
+/// The same in a folder that may have a store.
+pub(crate) fn planned_in(folder: tempfile::TempDir) -> tempfile::TempDir {
     let contacts = "contact_id,name,address\nc1,Ann,ann@a.example\nc2,Bob,bob@a.example\nc3,Eve,eve@a.example\n";
     fs::write(folder.path().join("contacts.csv"), contacts).unwrap();
     let plan = ["plan", "b", "contacts.csv", "--kind", "general", "--subject", "Closed today"];
@@ -138,19 +142,19 @@ fn a_filtered_export_keeps_the_hashes_of_what_it_leaves_out() {
 fn an_import_and_a_migration_give_the_same_store() {
     let folder = planned();
     let folder = folder.path();
-    let (kept, log) = (head(&mailtrail(folder, &["verify"])), email_log(folder, "sled:trail"));
+    let (kept, log) = (head(&mailtrail(folder, &["verify"])), email_log(folder, "fjall:trail"));
     text(&mailtrail(folder, &["export", "log.jsonl.zst"]));
     text(&mailtrail(folder, &["--store", "sled:copy", "import", "log.jsonl.zst"]));
     assert_eq!(head(&mailtrail(folder, &["verify", "sled:copy", "--head", &kept])), kept);
     assert_eq!(email_log(folder, "sled:copy"), log);
 
-    let migrate = ["migrate", "--from", "sled:trail", "--to", "sled:moved"];
+    let migrate = ["migrate", "--from", "fjall:trail", "--to", "sled:moved"];
     for _ in 0..2 {
         assert_eq!(head(&mailtrail(folder, &migrate)), kept);
     }
     assert_eq!(email_log(folder, "sled:moved"), log);
     // To the other engine and back; a folder says itself which it is.
-    let there = ["migrate", "--from", "sled:trail", "--to", "fjall:fast"];
+    let there = ["migrate", "--from", "fjall:trail", "--to", "fjall:fast"];
     assert_eq!(head(&mailtrail(folder, &there)), kept);
     assert_eq!(email_log(folder, "fast"), log);
     let back = ["migrate", "--from", "fast", "--to", "sled:back"];
@@ -169,7 +173,7 @@ fn an_import_and_a_migration_give_the_same_store() {
     let report = &lines(&mailtrail(folder, &merge))[0];
     assert_eq!((&report["new"], &report["differs"]), (&2.into(), &serde_json::json!([])));
     assert_eq!(lines(&mailtrail(folder, &merge))[0]["new"], 0);
-    assert_eq!(email_log(folder, "sled:trail"), email_log(folder, "sled:copy"));
+    assert_eq!(email_log(folder, "fjall:trail"), email_log(folder, "sled:copy"));
     text(&mailtrail(folder, &["verify"]));
 
     let stranger = planned();
@@ -191,7 +195,7 @@ fn erasing_lists_first_and_tail_shows_what_is_stored() {
     let after = text(&mailtrail(folder, &["tail", "--after", "0", "--count", "7", "--json"]));
     assert!(!after.contains("bob@a.example") && after.contains("ann@a.example"));
     text(&mailtrail(folder, &["verify"]));
-    let rows = email_log(folder, "sled:trail");
+    let rows = email_log(folder, "fjall:trail");
     assert_eq!(rows.len(), 3);
 }
 
@@ -199,7 +203,9 @@ fn erasing_lists_first_and_tail_shows_what_is_stored() {
 fn a_store_whose_end_is_missing_says_so_before_anything_is_read() {
     let folder = planned();
     let folder = folder.path();
-    fs::File::options().write(true).open(folder.join("trail/log/db")).unwrap().set_len(0).unwrap();
+    // Its header alone.
+    let segment = fs::File::options().write(true).open(folder.join(crate::damage::SEGMENT));
+    segment.unwrap().set_len(128).unwrap();
     let verified = mailtrail(folder, &["verify"]);
     assert_eq!(verified.status.code(), Some(4));
     let said = String::from_utf8_lossy(&verified.stderr).into_owned();

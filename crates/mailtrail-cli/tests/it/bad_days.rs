@@ -11,6 +11,7 @@ use mailtrail::core::event::EnvelopeLine;
 use mailtrail::core::store::Filter;
 use mailtrail::core::{EventStore, EventStoreExt, Position};
 use mailtrail::memory::MemoryStore;
+use mailtrail::sled::SledStore;
 use mailtrail_testkit::crash::{SmallDisk, event, skipped};
 
 use super::sharing::Serve;
@@ -78,8 +79,10 @@ fn a_disk_that_is_full_before_a_store_is_made_or_opened_is_told() {
     fill(&disk);
     assert_tells(&plan(folder, 0), &["No space left on device", "make room on its disk"]);
     fs::remove_file(folder.join("filler")).unwrap();
+    // A store that is there, of an engine that needs room for each event.
+    fs::remove_dir_all(folder.join("trail")).ok();
+    drop(SledStore::open(folder.join("trail")).unwrap());
     text(&plan(folder, 0));
-    // A store that is there.
     fill(&disk);
     let mut told = 0;
     for command in [&["report", "summary"][..], &["block", "add", "x@a.example"], &["verify"]] {
@@ -191,7 +194,7 @@ fn a_folder_that_is_read_only_is_told_and_loses_nothing() {
     let folder = disk.path();
     text(&plan(folder, 0));
     assert!(disk.set_read_only(true));
-    let new = ["--store", "sled:new", "report", "summary"];
+    let new = ["--store", "fjall:new", "report", "summary"];
     for command in [&["report", "summary"][..], &["block", "add", "x@a.example"], &new] {
         let words = ["Read-only file system", "make its folder writable again"];
         assert_tells(&mailtrail(folder, command), &words);
@@ -288,7 +291,8 @@ fn every_test_that_the_book_names_is_there() {
     assert!(named.len() > 20, "{named:?}");
     for path in named {
         let name = path.rsplit("::").next().unwrap();
-        assert!(sources.contains(&format!("fn {name}(")), "{path}");
+        let is_there = ["(", "<"].map(|next| sources.contains(&format!("fn {name}{next}")));
+        assert!(is_there.contains(&true), "{path}");
     }
 }
 

@@ -4,14 +4,16 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use mailtrail::sled::SledStore;
 use mailtrail_testkit::crash::Places;
 use serde_json::Value;
+use tempfile::TempDir;
 
 use super::{audit, lines, mailtrail, text};
 
 /// A store that can be damaged again and again.
 struct Damaged {
-    folder: tempfile::TempDir,
+    folder: TempDir,
     database: PathBuf,
     whole: Vec<u8>,
     head: Value,
@@ -19,8 +21,18 @@ struct Damaged {
 }
 
 impl Damaged {
-    fn new() -> Self {
-        let folder = audit::planned();
+    fn sled() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        drop(SledStore::open(folder.path().join("trail")).unwrap());
+        Self::of(audit::planned_in(folder), "trail/log/db")
+    }
+
+    fn fjall() -> Self {
+        Self::of(audit::planned(), SEGMENT)
+    }
+
+    /// Of a store with a few rows, whose events are in this file.
+    fn of(folder: TempDir, file: &str) -> Self {
         let mut contacts = "contact_id,address\n".to_owned();
         for number in 0..300 {
             writeln!(contacts, "m{number},m{number}@a.example").unwrap();
@@ -29,9 +41,9 @@ impl Damaged {
         text(&mailtrail(folder.path(), &["plan", "more", "more.csv", "--kind", "general"]));
         let rows = lines(&mailtrail(folder.path(), &["report", "email-log", "--json"]));
         let head = lines(&mailtrail(folder.path(), &["verify", "--json"]))[0]["head"].clone();
+        let database = folder.path().join(file);
+        let whole = fs::read(&database).unwrap();
         fs::rename(folder.path().join("trail"), folder.path().join("whole")).unwrap();
-        let whole = fs::read(folder.path().join("whole/log/db")).unwrap();
-        let database = folder.path().join("trail/log/db");
         Self { folder, database, whole, head, rows }
     }
 
@@ -88,10 +100,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// A thousand random places with `MAILTRAIL_SOAK`.
-#[test]
-fn a_flipped_byte_is_told_as_damage_or_changes_no_answer() {
-    let store = Damaged::new();
+fn a_flipped_byte(store: &Damaged) {
     let (used, mut noticed) = (store.used(), 0);
     let turns = if std::env::var_os("MAILTRAIL_SOAK").is_some() { 1_000 } else { 24 };
     let mut places = Places::of_this_run();
@@ -103,12 +112,34 @@ fn a_flipped_byte_is_told_as_damage_or_changes_no_answer() {
     assert!(noticed > 0, "some of it was noticed: {places:?}");
 }
 
-#[test]
-fn a_file_that_was_cut_is_told_as_damage() {
-    let store = Damaged::new();
+fn a_file_that_was_cut(store: &Damaged) {
     let used = store.used();
     for eighth in 0..8 {
         let what = format!("cut to {eighth}/8");
         assert!(store.look(&store.whole[..used * eighth / 8], &what), "{what}: nobody noticed");
     }
 }
+
+/// A thousand random places with `MAILTRAIL_SOAK`.
+#[test]
+fn a_flipped_byte_is_told_as_damage_or_changes_no_answer() {
+    a_flipped_byte(&Damaged::fjall());
+}
+
+#[test]
+fn a_flipped_byte_of_sled_is_told_as_damage_or_changes_no_answer() {
+    a_flipped_byte(&Damaged::sled());
+}
+
+#[test]
+fn a_file_that_was_cut_is_told_as_damage() {
+    a_file_that_was_cut(&Damaged::fjall());
+}
+
+#[test]
+fn a_file_of_sled_that_was_cut_is_told_as_damage() {
+    a_file_that_was_cut(&Damaged::sled());
+}
+
+/// Where the events of a small store are.
+pub(crate) const SEGMENT: &str = "trail/events/00000000000000000001.log";

@@ -6,7 +6,7 @@ use mailtrail::Tracker;
 use mailtrail::core::event::{Attempted, Bounced, Event, Private, Source};
 use mailtrail::core::reason::Reason;
 use mailtrail::core::{EventStoreExt, Fact, NewEvent, StreamId};
-use mailtrail::sled::SledStore;
+use mailtrail::fjall::FjallStore;
 use serde_json::Value;
 
 use super::{lines, mailtrail, text};
@@ -18,7 +18,7 @@ async fn planned(folder: &Path) {
     std::fs::write(folder.join("contacts.csv"), csv).unwrap();
     let plan = ["plan", "snow-day", "contacts.csv", "--kind", "emergency", "--subject", "Closed"];
     text(&mailtrail(folder, &plan));
-    let tracker = Tracker::builder(SledStore::open(folder.join("trail")).unwrap()).open();
+    let tracker = Tracker::builder(FjallStore::open(folder.join("trail")).unwrap()).open();
     let mut queued = tracker.queued("snow-day".parse().unwrap());
     while let Some(delivery) = queued.next().await.unwrap() {
         let mut attempted = Attempted::default();

@@ -234,7 +234,7 @@ fn a_pipe_that_can_do_nothing_keeps_the_mail_with_the_mail_server() {
     let folder = place();
     let folder = folder.path();
     let to = return_path(folder);
-    let owner = mailtrail::sled::SledStore::open(folder.join("trail")).unwrap();
+    let owner = mailtrail::fjall::FjallStore::open(folder.join("trail")).unwrap();
     assert_eq!(pipe(folder, &to, &report(1)).status.code(), Some(75), "in use and not shared");
     drop(owner);
     let configuration = fs::read_to_string(folder.join("mailtrail.toml")).unwrap();

@@ -43,8 +43,8 @@ async fn events_of_16_mebibytes_go_in_and_out_whole_soak() {
         |store: &str| lines(&mailtrail(folder, &["verify", store, "--json"]))[0]["head"].clone();
     text(&mailtrail(folder, &["export", "log.jsonl.zst"]));
     text(&mailtrail(folder, &["--store", "sled:copy", "import", "log.jsonl.zst"]));
-    assert_eq!(head("log.jsonl.zst"), head("sled:trail"));
-    assert_eq!(head("sled:copy"), head("sled:trail"));
+    assert_eq!(head("log.jsonl.zst"), head("fjall:trail"));
+    assert_eq!(head("sled:copy"), head("fjall:trail"));
     let all = count.to_string();
     let tail = ["--store", "sled:copy", "tail", "--after", "0", "--count", &all, "--json"];
     for (number, event) in (0..count).zip(lines(&mailtrail(folder, &tail))) {

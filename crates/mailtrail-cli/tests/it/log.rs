@@ -15,7 +15,7 @@ use super::{lines, mailtrail, text};
 
 /// Plans rows, and gives the return path of each.
 async fn planned(folder: &Path, names: &[&str]) -> Vec<String> {
-    let store = mailtrail::sled::SledStore::open(folder.join("trail")).unwrap();
+    let store = mailtrail::fjall::FjallStore::open(folder.join("trail")).unwrap();
     let tracker = Tracker::builder(store).open();
     let contacts = names.iter().map(|name| {
         Contact::new(name.parse().unwrap())

@@ -82,7 +82,7 @@ fn the_demo_shows_all_ten_statuses_each_with_its_reason() {
     assert_eq!((&bob["status"], &bob["bounced_after_delivery"]), (&"delivered".into(), &1.into()));
 
     // What was kept is a store like any other.
-    let store = ["--store", "sled:demo/trail", "--keys", "demo/keys.toml"];
+    let store = ["--store", "fjall:demo/trail", "--keys", "demo/keys.toml"];
     let run = |arguments: &[&str]| mailtrail(folder.path(), &[&store[..], arguments].concat());
     let checked = text(&run(&["rebuild", "--check"]));
     assert_eq!(checked.matches("equal to what the events give").count(), 3, "{checked}");
@@ -150,7 +150,7 @@ fn no_email_selected_the_emergency_after_it_reaches_the_same_person() {
 #[test]
 fn a_folder_in_use_names_its_owner_and_exits_75() {
     let folder = tempfile::tempdir().unwrap();
-    let owner = mailtrail::sled::SledStore::open(folder.path().join("trail")).unwrap();
+    let owner = mailtrail::fjall::FjallStore::open(folder.path().join("trail")).unwrap();
     let output = mailtrail(folder.path(), &["report", "summary"]);
     assert_eq!(output.status.code(), Some(75));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -164,7 +164,7 @@ async fn an_open_that_waits_for_its_verdict_gets_it_when_the_store_is_opened() {
     let folder = tempfile::tempdir().unwrap();
     // The process that took the hit ended before the window of the verdict had passed.
     let hit_at = chrono::DateTime::from_timestamp(1_790_000_000, 0).unwrap();
-    let store = mailtrail::sled::SledStore::options().clock(Arc::new(move || hit_at));
+    let store = mailtrail::fjall::FjallStore::options().clock(Arc::new(move || hit_at));
     let store = store.open(folder.path().join("trail")).unwrap();
     let tracker = Tracker::builder(store).clock(move || hit_at).open();
     let ann = Contact::new("ann".parse().unwrap()).address(ContactAddress::new("ann@a.example"));
@@ -195,7 +195,7 @@ fn what_is_wrong_is_said() {
         (&["plan", "b", "empty.csv", "--kind", "general"], 65, "is empty"),
         (&["plan", "b", "none.csv", "--kind", "general"], 66, "can't be read"),
         (&["--store", "sled:photos", "report", "summary"], 1, "not a sled store"),
-        (&["--store", "photos", "report", "summary"], 1, "not a sled store"),
+        (&["--store", "photos", "report", "summary"], 1, "not a fjall store"),
         (&["--store", "oracle:x", "report", "summary"], 65, "no store"),
         (&["ingest", "mail", "empty.eml"], 65, "empty"),
         (&["explain", "nobody@a.example"], 65, "nothing is known"),

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use mailtrail::core::projection::{Checkpoint, Pause, Projection, StateId, StateStore};
 use mailtrail::core::{EventStore, Position};
+use mailtrail::fjall::{FjallStates, FjallStore};
 use mailtrail::report::{EmailLog, Trails};
-use mailtrail::sled::{SledStates, SledStore};
 use serde_json::json;
 
 use super::audit::planned;
@@ -33,11 +33,11 @@ async fn paused_of(projection: impl Projection, report: &str) -> (tempfile::Temp
 
 /// Pauses a projection before the first event behind this position that it looks at.
 async fn pause_at(projection: &impl Projection, folder: &Path, after: Position) -> Pause {
-    let store = SledStore::open(folder.join("trail")).unwrap();
+    let store = FjallStore::open(folder.join("trail")).unwrap();
     let page = store.read_all(&projection.filter(), after, 1).await.unwrap();
     let next = page.events.first().unwrap();
     let pause = Pause::new(next.position, next.event.event_id, "this one is beyond me");
-    let states = SledStates::open(folder.join("trail/projections")).unwrap();
+    let states = FjallStates::open(folder.join("trail/projections")).unwrap();
     let id = StateId::new(projection.name(), projection.revision());
     let kept = states.checkpoint(&id).unwrap().unwrap();
     let mut to: Checkpoint = kept.clone();
@@ -141,7 +141,7 @@ async fn skipped_it_leaves_that_event_out_also_when_it_is_built_anew() {
         text(&mailtrail(folder, &["rebuild"]));
     }
     // Also in another store.
-    let migrate = ["migrate", "--from", "sled:trail", "--to", "sled:moved"];
+    let migrate = ["migrate", "--from", "fjall:trail", "--to", "sled:moved"];
     text(&mailtrail(folder, &migrate));
     let moved = ["--store", "sled:moved", "report", "email-log", "--json"];
     assert_eq!(lines(&mailtrail(folder, &moved)).len(), 3);

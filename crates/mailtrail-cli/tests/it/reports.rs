@@ -18,7 +18,7 @@ use super::{lines, mailtrail, text};
 async fn school() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let monday = DateTime::from_timestamp(1_790_000_000, 0).unwrap();
-    let store = mailtrail::sled::SledStore::open(folder.path().join("trail")).unwrap();
+    let store = mailtrail::fjall::FjallStore::open(folder.path().join("trail")).unwrap();
     let tracker = Tracker::builder(store).clock(move || monday).open();
     for (broadcast, days) in [("mon", 0), ("tue", 1)] {
         let plan = Broadcast::new(broadcast.parse().unwrap(), "lunch".parse().unwrap());

@@ -10,7 +10,7 @@ use super::sharing::Serve;
 use super::{mailtrail, text};
 
 const CONFIGURATION: &str = r#"
-store = "sled:trail"
+store = "fjall:trail"
 return_path_domain = "bounces.school.example"
 tracking_url = "https://mail.school.example"
 
