@@ -52,7 +52,7 @@ fn measure(
         None => figure.print(),
     }
     for (part, percent) in [(0.5, "p50"), (0.99, "p99"), (0.999, "p999")] {
-        let name = format!("{name}.{percent}").leak();
+        let name = format!("{name}.{percent}");
         Figure::new(name, percentile(&latencies, part), "ms").print();
     }
 }

@@ -65,9 +65,8 @@ struct Latencies {
 }
 
 fn print(name: &str, latencies: &Latencies) {
-    let figure = |name: String, values: &[f64], part| {
-        Figure::new(name.leak(), percentile(values, part), "ms")
-    };
+    let figure =
+        |name: String, values: &[f64], part| Figure::new(name, percentile(values, part), "ms");
     figure(format!("{name}.p95_ms"), &latencies.row, 0.95).at_most(500.0).print();
     figure(format!("{name}.p50_ms"), &latencies.row, 0.5).print();
     figure(format!("{name}.p99_ms"), &latencies.row, 0.99).print();

@@ -2,7 +2,6 @@
 //! Email Log alone?
 
 use std::hint::black_box;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mailtrail::core::projection::Projection;
@@ -10,12 +9,11 @@ use mailtrail::projection::Runner;
 use mailtrail::report::{
     BroadcastSummary, EmailLog, EmailLogIndex, EmailLogState, Paging, Query, Trails,
 };
-use mailtrail_benches::dataset::{Dataset, open_store};
+use mailtrail_benches::dataset::{Dataset, Engine};
 use mailtrail_benches::{
     Figure, Wanted, best_of, broadcast, envelopes, peak_bytes, percentile, resident_bytes,
 };
-use mailtrail_core::{Envelope, EventStore, Status};
-use mailtrail_sled::SledStates;
+use mailtrail_core::{Envelope, Status};
 
 /// Deliveries of each broadcast.
 const EACH: u64 = 10_000;
@@ -36,9 +34,9 @@ fn main() {
 
 /// The index, as whoever starts makes it: from the state that is kept on disk.
 fn index() {
-    let set = Dataset::of(3);
-    let store: Arc<dyn EventStore> = Arc::new(open_store(&set.store()));
-    let states = Arc::new(SledStates::open(set.store().join("projections")).unwrap());
+    let set = Dataset::of(Engine::Fjall, 3);
+    let store = set.engine().open(&set.store());
+    let states = set.engine().states(&set.store());
     let state = Runner::parted(store, states, EmailLog).state().unwrap().unwrap();
     let start = Instant::now();
     let index = EmailLogIndex::of(&state, &Query::default()).unwrap();

@@ -10,18 +10,16 @@ use std::io::{BufWriter, Write};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::DateTime;
 use mailtrail::projection::{Runner, build};
 use mailtrail::report::{BroadcastSummary, EmailLog, EmailLogState, Query};
-use mailtrail_benches::dataset::{BROADCAST, Dataset, open_store};
+use mailtrail_benches::dataset::{BROADCAST, Dataset, Engine};
 use mailtrail_benches::postgres::Postgres;
 use mailtrail_benches::{Figure, Wanted, percentile};
 use mailtrail_core::projection::AsOf;
-use mailtrail_core::{BroadcastId, EventStore, Status};
-use mailtrail_sled::SledStates;
+use mailtrail_core::{BroadcastId, Status};
 use serde::Deserialize;
 
 const CHILD: &str = "MAILTRAIL_BENCH_CHILD";
@@ -37,7 +35,7 @@ fn main() {
     if !live && !cold {
         return;
     }
-    let set = Dataset::of(3);
+    let set = Dataset::of(Engine::Fjall, 3);
     let folder = tempfile::tempdir().unwrap();
     readable_by_all(folder.path());
     export(&set, &folder.path().join("events.csv"));
@@ -81,8 +79,8 @@ fn export(set: &Dataset, to: &Path) {
 /// Live counts: from the state that is kept up to date, and from all events of the broadcast.
 fn counts(set: &Dataset, duck: &Duck) {
     let trail = set.store();
-    let store: Arc<dyn EventStore> = Arc::new(open_store(&trail));
-    let states = Arc::new(SledStates::open(trail.join("projections")).unwrap());
+    let store = Engine::Fjall.open(&trail);
+    let states = Engine::Fjall.states(&trail);
     let runner = Runner::parted(store, states, BroadcastSummary);
     let broadcast: BroadcastId = "b0001".parse().unwrap();
     let ask = || {
@@ -192,14 +190,14 @@ fn child(job: &str, set: &Dataset, folder: &Path) -> (Duration, Rows) {
 
 fn cold(job: &str, trail: &Path, to: &Path) {
     let start = Instant::now();
-    let store: Arc<dyn EventStore> = Arc::new(open_store(trail));
+    let store = Engine::Fjall.open(trail);
     let state = match job {
         "events" => {
             let threads = std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
             build(&*store, &EmailLog, AsOf::Now, threads, &|_| ()).unwrap().0
         }
         _ => {
-            let states = Arc::new(SledStates::open(trail.join("projections")).unwrap());
+            let states = Engine::Fjall.states(trail);
             Runner::parted(store.clone(), states, EmailLog).state().unwrap().unwrap()
         }
     };

@@ -1,4 +1,4 @@
-//! Ten million events on sled, with the kept states of their reports: built once, kept outside `target/`.
+//! Ten million events on an embedded store, with the kept states of their reports: built once, kept outside `target/`.
 
 use std::collections::HashMap;
 use std::fs;
@@ -10,8 +10,11 @@ use futures_executor::block_on;
 use mailtrail::projection::Runner;
 use mailtrail::report::{BroadcastSummary, EmailLog};
 use mailtrail_core::event::{ChainHash, Envelope, Salt};
+use mailtrail_core::projection::StateStore;
 use mailtrail_core::store::record;
+use mailtrail_core::store::writer::Restore;
 use mailtrail_core::{EventStore, Namespace, Position, StreamId, Version};
+use mailtrail_fjall::{FjallStates, FjallStore};
 use mailtrail_sled::{SledStates, SledStore};
 
 use crate::history::broadcast;
@@ -19,9 +22,20 @@ use crate::history::broadcast;
 /// Deliveries of one broadcast.
 pub const BROADCAST: u64 = 100_000;
 
+/// Which embedded store it is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a bench names both")]
+pub enum Engine {
+    /// `mailtrail-fjall`.
+    Fjall,
+    /// `mailtrail-sled`.
+    Sled,
+}
+
 /// A data set on disk.
 #[derive(Debug, Clone)]
 pub struct Dataset {
+    engine: Engine,
     folder: PathBuf,
     broadcasts: u64,
 }
@@ -32,21 +46,27 @@ impl Dataset {
     ///
     /// # Panics
     /// If it can't be built.
-    pub fn open() -> Self {
+    pub fn open(engine: Engine) -> Self {
         let broadcasts = std::env::var_os("MAILTRAIL_BENCH_BROADCASTS");
-        Self::of(broadcasts.map_or(24, |text| text.to_str().unwrap().parse().unwrap()))
+        Self::of(engine, broadcasts.map_or(24, |text| text.to_str().unwrap().parse().unwrap()))
     }
 
     /// That of so many broadcasts.
     ///
     /// # Panics
     /// If it can't be built.
-    pub fn of(broadcasts: u64) -> Self {
-        let set = Self { folder: place().join(format!("1-{broadcasts}")), broadcasts };
+    pub fn of(engine: Engine, broadcasts: u64) -> Self {
+        let folder = place().join(format!("2-{}-{broadcasts}", engine.name()));
+        let set = Self { engine, folder, broadcasts };
         if !set.folder.exists() {
             set.build();
         }
         set
+    }
+
+    /// The store that it is on.
+    pub fn engine(&self) -> Engine {
+        self.engine
     }
 
     /// The store's folder.
@@ -85,13 +105,13 @@ impl Dataset {
         fs::remove_dir_all(&new).ok();
         fs::create_dir_all(&new).unwrap();
         self.write(&new);
-        keep_states(&new.join("trail"));
+        self.engine.keep_states(&new.join("trail"));
         fs::rename(&new, &self.folder).unwrap();
     }
 
     fn write(&self, folder: &Path) {
         let namespace = Namespace::from_bytes([7; 16]);
-        let mut restore = SledStore::restore(folder.join("trail"), namespace).unwrap();
+        let mut restore = self.engine.restore(&folder.join("trail"), namespace);
         let mut records =
             std::io::BufWriter::new(fs::File::create(folder.join("records")).unwrap());
         let mut log = Sealing::default();
@@ -135,23 +155,61 @@ impl Sealing {
     }
 }
 
-fn keep_states(trail: &Path) {
-    let since = std::time::Instant::now();
-    let store: Arc<dyn EventStore> = Arc::new(open_store(trail));
-    let states = Arc::new(SledStates::open(trail.join("projections")).unwrap());
-    let summary = Runner::parted(store.clone(), states.clone(), BroadcastSummary);
-    block_on(summary.catch_up(&mut |_| ())).unwrap();
-    eprintln!("kept the broadcast summary after {:?}", since.elapsed());
-    block_on(Runner::parted(store, states, EmailLog).catch_up(&mut |_| ())).unwrap();
-    eprintln!("kept the Email Log after {:?}", since.elapsed());
-}
+impl Engine {
+    /// Its name, as the command line has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fjall => "fjall",
+            Self::Sled => "sled",
+        }
+    }
 
-/// The store with a cache of one gibibyte.
-///
-/// # Panics
-/// If it can't be opened.
-pub fn open_store(trail: &Path) -> SledStore {
-    SledStore::options().cache_bytes(1 << 30).open(trail).unwrap()
+    /// That of a name.
+    pub fn of(name: &str) -> Option<Self> {
+        [Self::Fjall, Self::Sled].into_iter().find(|engine| engine.name() == name)
+    }
+
+    /// The store with a cache of one gibibyte.
+    ///
+    /// # Panics
+    /// If it can't be opened.
+    pub fn open(self, trail: &Path) -> Arc<dyn EventStore> {
+        match self {
+            Self::Fjall => {
+                Arc::new(FjallStore::options().cache_bytes(1 << 30).open(trail).unwrap())
+            }
+            Self::Sled => Arc::new(SledStore::options().cache_bytes(1 << 30).open(trail).unwrap()),
+        }
+    }
+
+    /// The states that are kept beside a store.
+    ///
+    /// # Panics
+    /// If they can't be opened.
+    pub fn states(self, trail: &Path) -> Arc<dyn StateStore> {
+        let folder = trail.join("projections");
+        match self {
+            Self::Fjall => Arc::new(FjallStates::open(folder).unwrap()),
+            Self::Sled => Arc::new(SledStates::open(folder).unwrap()),
+        }
+    }
+
+    fn restore(self, trail: &Path, namespace: Namespace) -> Restore {
+        match self {
+            Self::Fjall => FjallStore::restore(trail, namespace).unwrap(),
+            Self::Sled => SledStore::restore(trail, namespace).unwrap(),
+        }
+    }
+
+    fn keep_states(self, trail: &Path) {
+        let since = std::time::Instant::now();
+        let (store, states) = (self.open(trail), self.states(trail));
+        let summary = Runner::parted(Arc::clone(&store), Arc::clone(&states), BroadcastSummary);
+        block_on(summary.catch_up(&mut |_| ())).unwrap();
+        eprintln!("kept the broadcast summary after {:?}", since.elapsed());
+        block_on(Runner::parted(store, states, EmailLog).catch_up(&mut |_| ())).unwrap();
+        eprintln!("kept the Email Log after {:?}", since.elapsed());
+    }
 }
 
 fn place() -> PathBuf {

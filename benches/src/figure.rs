@@ -1,5 +1,6 @@
 //! One figure a line, as `cargo xtask bench` reads it.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -9,7 +10,7 @@ use serde::Serialize;
 #[non_exhaustive]
 pub struct Figure {
     /// Its name.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// What was measured.
     pub value: f64,
     /// In which unit.
@@ -26,7 +27,8 @@ pub struct Figure {
 
 impl Figure {
     /// A figure without a bound.
-    pub fn new(name: &'static str, value: f64, unit: &'static str) -> Self {
+    pub fn new(name: impl Into<Cow<'static, str>>, value: f64, unit: &'static str) -> Self {
+        let name = name.into();
         Self { name, value, unit, against: None, ratio: None, at_least: None, at_most: None }
     }
 
