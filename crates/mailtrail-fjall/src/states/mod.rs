@@ -96,12 +96,20 @@ impl Open {
         self.overlay.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes what is in memory. Nobody may save meanwhile.
+    /// Writes what is in memory into tables of its own, all of it or nothing: what is in the journal would be read again
+    /// at each opening. Nobody may save meanwhile.
     fn write_overlay(&self) -> Result<(), StateError> {
         let overlay = self.overlay().clone();
-        let mut batch = self.database.batch();
-        overlay.all().for_each(|(key, value)| batch.insert(&self.entries, &key[..], &value[..]));
-        guarded(|| batch.commit())?;
+        if overlay.is_empty() {
+            return Ok(());
+        }
+        guarded(|| {
+            let mut ingestion = self.entries.start_ingestion()?;
+            for (key, value) in overlay.all() {
+                ingestion.write(&key[..], &value[..])?;
+            }
+            ingestion.finish()
+        })?;
         *self.overlay() = Overlay::default();
         Ok(())
     }

@@ -28,6 +28,10 @@ impl Overlay {
         Arc::make_mut(&mut self.values).retain(|key, _| !key.starts_with(prefix));
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
     /// Whether it should be written by now.
     pub(super) fn is_full(&self) -> bool {
         self.values.len() >= MOST_ENTRIES || self.bytes >= MOST_BYTES
