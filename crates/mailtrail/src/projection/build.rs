@@ -146,16 +146,32 @@ impl<P: Projection> Part<'_, P> {
 
     /// Reads a chunk, and gives every other thread its events of it.
     fn divide(&self, chunk: u64) -> Result<Vec<Envelope>, ReadError> {
-        let mut buckets: Vec<Vec<Envelope>> = self.senders.iter().map(|_| Vec::new()).collect();
+        let parts = self.senders.len();
+        let mut buckets: Vec<Vec<Envelope>> = vec![Vec::new(); parts];
         let mut at = Position::new(chunk * CHUNK);
         let end = Position::new((chunk + 1) * CHUNK).min(self.log.head);
         while at < end {
             // Everything: a filter would make the store look for its events beyond the chunk.
-            let page = block_on(self.log.store.read_all(&Filter::all(), at, LIMIT))?;
-            let within = page.events.into_iter().filter(|envelope| envelope.position <= end);
-            for envelope in within.filter(|envelope| self.log.wants(envelope)) {
-                let part = part_of(envelope.stream, self.senders.len());
-                buckets[part].push(envelope);
+            let mut page = block_on(self.log.store.read_all(&Filter::all(), at, LIMIT))?;
+            let is_of_chunk =
+                |envelope: &Envelope| envelope.position <= end && self.log.wants(envelope);
+            if let [all] = &mut buckets[..] {
+                // An envelope is large: it stays where it is, if it can.
+                page.events.retain(is_of_chunk);
+                if all.is_empty() {
+                    *all = page.events;
+                } else {
+                    all.append(&mut page.events);
+                }
+            } else {
+                let share = page.events.len() / parts;
+                for bucket in &mut buckets {
+                    bucket.reserve(share);
+                }
+                for envelope in page.events.into_iter().filter(is_of_chunk) {
+                    let part = part_of(envelope.stream, parts);
+                    buckets[part].push(envelope);
+                }
             }
             at = page.scanned_to.max(at.next());
         }
