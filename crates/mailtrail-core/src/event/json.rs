@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::envelope::{ChainHash, Envelope, EventType, NewEvent, Origin, Salt, Source};
+use super::envelope::{ChainHash, Envelope, EventType, NewEvent, Origin, Salt};
 use super::provenance::Provenance;
+use super::source::Source;
 use crate::id::{EventId, StreamId};
 use crate::store::{Position, Version};
 

@@ -8,8 +8,9 @@ mod json;
 mod kinds;
 mod provenance;
 mod raw_hash;
+mod source;
 
-pub use envelope::{ChainHash, Envelope, EventType, NewEvent, Origin, Salt, Source};
+pub use envelope::{ChainHash, Envelope, EventType, NewEvent, Origin, Salt};
 pub use fact::{DecodeError, EncodeError, Event, Fact};
 pub use json::{EnvelopeLine, LineError};
 pub use kinds::{
@@ -21,3 +22,4 @@ pub use kinds::{
 };
 pub use provenance::{Authenticity, Provenance};
 pub use raw_hash::RawHash;
+pub use source::Source;
