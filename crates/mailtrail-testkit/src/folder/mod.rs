@@ -1,31 +1,38 @@
 //! What a store in a folder promises beside [`conformance!`](crate::conformance!): one owner, erasure, restoring, bad days.
 //!
 //! ```no_run
-//! use std::path::Path;
-//! use std::sync::Arc;
-//! use mailtrail_core::Namespace;
-//! use mailtrail_core::clock::Clock;
-//! use mailtrail_core::store::OpenError;
-//! use mailtrail_core::store::writer::{Restore, RestoreError};
-//! use mailtrail_testkit::folder::Folder;
+//! mod tests {
+//!     use std::path::Path;
+//!     use std::sync::Arc;
+//!     use mailtrail_core::Namespace;
+//!     use mailtrail_core::clock::Clock;
+//!     use mailtrail_core::store::OpenError;
+//!     use mailtrail_core::store::writer::{Restore, RestoreError};
+//!     // A store of yours: this one keeps nothing in its folder.
+//!     use mailtrail_memory::MemoryStore as MyStore;
+//!     use mailtrail_testkit::folder::Folder;
 //!
-//! struct Sled;
+//!     struct MyFolder;
 //!
-//! impl Folder for Sled {
-//!     type Store = mailtrail_sled::SledStore;
-//!     fn open(path: &Path) -> Result<Self::Store, OpenError> {
-//!         mailtrail_sled::SledStore::open(path)
+//!     impl Folder for MyFolder {
+//!         type Store = MyStore;
+//!
+//!         fn open(_: &Path) -> Result<MyStore, OpenError> {
+//!             Ok(MyStore::new())
+//!         }
+//!
+//!         fn open_by(_: Arc<dyn Clock>, _: &Path) -> Result<MyStore, OpenError> {
+//!             Ok(MyStore::new())
+//!         }
+//!
+//!         fn restore(_: &Path, _: Namespace) -> Result<Restore, RestoreError> {
+//!             Err(RestoreError::AnotherNamespace)
+//!         }
 //!     }
-//!     fn open_by(clock: Arc<dyn Clock>, path: &Path) -> Result<Self::Store, OpenError> {
-//!         mailtrail_sled::SledStore::options().clock(clock).open(path)
-//!     }
-//!     fn restore(path: &Path, namespace: Namespace) -> Result<Restore, RestoreError> {
-//!         mailtrail_sled::SledStore::restore(path, namespace)
-//!     }
+//!
+//!     mailtrail_testkit::conformance!(my_store, MyStore::new, open = MyFolder::open);
+//!     mailtrail_testkit::folder!(in_a_folder, MyFolder, parent = my_store::parent());
 //! }
-//!
-//! mailtrail_testkit::conformance!(sled, || Sled::temporary(), open = Sled::open);
-//! mailtrail_testkit::folder!(in_a_folder, Sled, parent = sled::parent());
 //! # fn main() {}
 //! ```
 
