@@ -27,10 +27,18 @@ impl Evento {
         Self { store: Fjall::open(folder).unwrap(), runtime: Runtime::new().unwrap() }
     }
 
+    /// Synced as ours are: the data, and of the file's own entry only what finds them.
+    pub fn data_synced(folder: &Path) -> Self {
+        Self::open(folder).with(PersistMode::SyncData)
+    }
+
     /// Writes go to the operating system, and nothing waits for the disk.
     pub fn unsynced(folder: &Path) -> Self {
-        let synced = Self::open(folder);
-        Self { store: synced.store.persist_mode(PersistMode::Buffer), ..synced }
+        Self::open(folder).with(PersistMode::Buffer)
+    }
+
+    fn with(self, mode: PersistMode) -> Self {
+        Self { store: self.store.persist_mode(mode), ..self }
     }
 }
 

@@ -22,11 +22,7 @@ pub fn events(deliveries: u64) -> Vec<Envelope> {
     log
 }
 
-fn seal(
-    place: (Position, StreamId, Version),
-    event: NewEvent,
-    previous: ChainHash,
-) -> Envelope {
+fn seal(place: (Position, StreamId, Version), event: NewEvent, previous: ChainHash) -> Envelope {
     let at = event.occurred_at.unwrap_or_default();
     Envelope::seal(place, at, event, Salt::from_bytes([3; 16]), previous)
 }

@@ -33,16 +33,25 @@ pub fn count(statuses: impl Iterator<Item = Status>) -> Counts {
     counts
 }
 
-/// Events a second, by one writer, so many a commit.
+/// Events a second, by one writer, so many a commit; by a store that has been at work for a moment.
 pub fn append_rate<P: Peer>(mut peer: P, events: &[Envelope], batch: usize) -> f64 {
     let most = events.len().min(batch * MOST_COMMITS);
     let ready = |chunk: &[Envelope]| chunk.iter().map(P::ready).collect();
     let batches: Vec<Vec<P::Ready>> = events[..most].chunks(batch).map(ready).collect();
+    let mut batches = batches.into_iter();
+    append_for(WARM_UP, &mut peer, &mut batches);
+    append_for(RUN, &mut peer, &mut batches)
+}
+
+fn append_for<P: Peer>(
+    time: Duration,
+    peer: &mut P,
+    batches: &mut impl Iterator<Item = Vec<P::Ready>>,
+) -> f64 {
     let (start, mut written) = (Instant::now(), 0);
-    for batch in batches {
-        if start.elapsed() > RUN {
-            break;
-        }
+    while start.elapsed() < time
+        && let Some(batch) = batches.next()
+    {
         written += batch.len();
         peer.append(batch);
     }
@@ -74,5 +83,6 @@ pub fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
+const WARM_UP: Duration = Duration::from_millis(500);
 const RUN: Duration = Duration::from_millis(1_000);
 const MOST_COMMITS: usize = 60_000;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
+use ::postgres_es::{PostgresEventRepository, default_postgress_pool};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use cqrs_es::event_sink::EventSink;
@@ -13,7 +14,6 @@ use mailtrail_benches::postgres::Postgres;
 use mailtrail_core::event::Envelope;
 use mailtrail_core::evidence::Evidence;
 use mailtrail_core::{EventId, Fact};
-use ::postgres_es::{PostgresEventRepository, default_postgress_pool};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::runtime::Runtime;

@@ -1,5 +1,6 @@
 //! Plain SQLite: a table with what an event store needs.
 
+use std::fs;
 use std::path::Path;
 
 use mailtrail_core::event::Envelope;
@@ -10,7 +11,7 @@ use rusqlite::{Connection, params};
 use crate::ours::statuses;
 use crate::peer::{Counts, Peer};
 
-/// A database file.
+/// A database.
 pub struct Sqlite(Connection);
 
 /// The columns of an event.
@@ -24,8 +25,9 @@ pub struct Row {
 
 impl Sqlite {
     /// With a write-ahead log that is synced at every commit.
-    pub fn open(file: &Path) -> Self {
-        let connection = Connection::open(file).unwrap();
+    pub fn open(folder: &Path) -> Self {
+        fs::create_dir_all(folder).unwrap();
+        let connection = Connection::open(folder.join("events.db")).unwrap();
         connection.execute_batch(SETUP).unwrap();
         connection.set_prepared_statement_cache_capacity(8);
         Self(connection)
