@@ -2,6 +2,7 @@
 
 use mailtrail_benches::{Figure, Wanted};
 
+use crate::bare::Bare;
 use crate::evento::Evento;
 use crate::ours::Ours;
 use crate::peer::{Peer, append_rate, median};
@@ -65,7 +66,7 @@ const ROUNDS: usize = 3;
 /// So many of the contenders are ours.
 const OURS: usize = 2;
 
-const CONTENDERS: [Contender; 7] = [
+const CONTENDERS: [Contender; 8] = [
     Contender {
         name: "mailtrail-fjall",
         figures: ["peers.append1", "peers.append100"],
@@ -117,5 +118,12 @@ const CONTENDERS: [Contender; 7] = [
         promise: "events/s, NOT on the disk: PersistMode::Buffer, lost when the power goes",
         durable: false,
         rate: |stage, batch| Some(stage.race(Evento::unsynced(&stage.place("evento")), batch)),
+    },
+    Contender {
+        name: "a bare loop",
+        figures: ["peers.append1.raw", "peers.append100.raw"],
+        promise: "events' bytes/s, written over zeros + fdatasync: no store, what the disk can do",
+        durable: false,
+        rate: |stage, batch| Some(stage.race(Bare::open(&stage.place("bare")), batch)),
     },
 ];

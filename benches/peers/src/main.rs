@@ -4,6 +4,7 @@
 //! Run by `cargo xtask bench peers`. Where a rival is absent, that is said, and no figure printed.
 
 mod append;
+mod bare;
 mod duckdb;
 mod evento;
 mod events;
