@@ -38,7 +38,11 @@ fn print_race(rates: &[Option<f64>], index: usize) {
         let Some(rate) = *rate else { continue };
         let figure = Figure::new(contender.figures[index], rate, contender.promise);
         match best {
-            Some((name, best)) if place == 0 => figure.against(name, best).at_least(1.0).print(),
+            Some((name, best)) if place == 0 => {
+                let figure = figure.against(name, best);
+                // Only of batches more is asked than that they are measured.
+                if index == 1 { figure.at_least(1.0).print() } else { figure.print() }
+            }
             _ => figure.print(),
         }
     }
