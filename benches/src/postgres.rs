@@ -12,14 +12,35 @@ pub struct Postgres {
     folder: PathBuf,
     /// The user that it runs as, where this is root: it refuses to be that.
     user: Option<&'static str>,
+    sync: Sync,
+}
+
+/// Whether a commit waits for the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sync {
+    Always,
+    Never,
 }
 
 impl Postgres {
-    /// Makes one in a new folder, and starts it; none where none is installed.
+    /// Makes one in a new folder, and starts it; none where none is installed. It is for reading: what it commits is lost
+    /// in a crash.
     ///
     /// # Panics
     /// If it is installed, and can't be started.
     pub fn start(folder: &Path) -> Option<Self> {
+        Self::start_with(folder, Sync::Never)
+    }
+
+    /// The same, where a commit waits until it is on the disk: as PostgreSQL does by itself.
+    ///
+    /// # Panics
+    /// If it is installed, and can't be started.
+    pub fn start_durable(folder: &Path) -> Option<Self> {
+        Self::start_with(folder, Sync::Always)
+    }
+
+    fn start_with(folder: &Path, sync: Sync) -> Option<Self> {
         let bin = bin()?;
         let is_root = said(Command::new("id").arg("-u")).trim() == "0";
         let user = is_root.then_some("postgres");
@@ -27,7 +48,7 @@ impl Postgres {
         if let Some(user) = user {
             said(Command::new("chown").arg(user).arg(folder));
         }
-        let server = Self { bin, folder: folder.to_owned(), user };
+        let server = Self { bin, folder: folder.to_owned(), user, sync };
         said(
             server
                 .command("initdb")
@@ -41,6 +62,12 @@ impl Postgres {
     /// Where it may write what is asked for.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Where clients written in Rust find it.
+    pub fn url(&self) -> String {
+        let user = self.user.map(|user| format!("&user={user}")).unwrap_or_default();
+        format!("postgres:///postgres?host={}{user}", self.folder.display())
     }
 
     /// Starts it anew: afterwards nothing is in its memory.
@@ -76,7 +103,11 @@ impl Postgres {
     }
 
     fn control(&self, what: &str) {
-        let settings = format!("-k {} {SETTINGS}", self.folder.display());
+        let sync = match self.sync {
+            Sync::Always => "-c fsync=on -c synchronous_commit=on",
+            Sync::Never => "-c fsync=off",
+        };
+        let settings = format!("-k {} {SETTINGS} {sync}", self.folder.display());
         let mut command = self.command("pg_ctl");
         command.arg("-D").arg(self.data()).arg("-l").arg(self.folder.join("log"));
         command.args(["-w", "-m", "fast", "-o", &settings, what]);
@@ -135,7 +166,7 @@ fn said(command: &mut Command) -> String {
 }
 
 /// Everything fits into memory, sorts too; both cores work on one query. Compiling a query of a second costs more than it
-/// brings, and to lose nothing in a crash costs only writers.
+/// brings.
 const SETTINGS: &str = "-c listen_addresses= -c shared_buffers=2GB -c work_mem=512MB -c effective_cache_size=8GB \
     -c maintenance_work_mem=1GB -c max_parallel_workers_per_gather=2 -c max_wal_size=8GB -c random_page_cost=1.1 \
-    -c jit=off -c fsync=off -c timezone=UTC";
+    -c jit=off -c timezone=UTC";

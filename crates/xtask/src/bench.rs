@@ -1,5 +1,7 @@
 //! `cargo xtask bench`: runs the benches and holds their figures against the bounds they name.
 
+use std::process::Command;
+
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -10,11 +12,16 @@ use crate::servers::Servers;
 use crate::{output, process};
 
 const PACKAGE: &str = "mailtrail-benches";
+/// The bench beside the stores of others; as a name, all its figures.
+const PEERS: &str = "peers";
+/// Its figures that are not called after it.
+const RIVALS: [&str; 4] = ["replay.evento", "replay.postgres_es", "replay.sqlite", "replay.duckdb"];
 
 /// What to run.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Figures by name, or by the beginning of their names up to a dot; none: all
+    /// Figures by name, or by the beginning of their names up to a dot; none: all but those beside
+    /// the stores of others, which `peers` names
     names: Vec<String>,
     /// Print one JSON object a line
     #[arg(long)]
@@ -70,41 +77,19 @@ impl Figure {
 
 /// Runs all benches. False if a bound is missed.
 pub(crate) fn run(project: &Project, options: &Options) -> Result<bool> {
-    let metadata = Metadata::read(project)?;
-    let package =
-        metadata.package(PACKAGE).with_context(|| format!("there is no package {PACKAGE}"))?;
-    let benches: Vec<&str> = package.targets("bench").collect();
-    ensure!(!benches.is_empty(), "{PACKAGE} has no benches");
-    let mut build = process::cargo(project, ["bench", "--package", PACKAGE, "--no-run"]);
-    build.arg("--all-features");
-    process::stream_each(build, output::complain)?.success()?;
     let servers = Servers::locate(project);
+    let (rivals, own): (Vec<String>, Vec<String>) =
+        options.names.iter().cloned().partition(|name| is_of_rivals(name));
     let mut figures = Vec::new();
-    for bench in benches {
-        let mut command = process::cargo(project, ["bench", "--quiet", "--package", PACKAGE]);
-        command.args(["--all-features", "--bench", bench, "--", "--json"]).args(&options.names);
-        servers.tell(&mut command);
-        let mut unread = None;
-        process::stream_each(command, |line| match figure(line) {
-            Ok(Some(figure)) => figures.push(figure),
-            Ok(None) => output::complain(line),
-            Err(error) => unread = Some(error),
-        })?
-        .success()?;
-        if let Some(error) = unread {
-            return Err(error.context(format!("cannot read what the bench {bench} prints")));
-        }
+    if rivals.is_empty() || !own.is_empty() {
+        figures = chosen(own_figures(project, &servers, &own)?, &own)?;
     }
-    let figures = chosen(figures, &options.names)?;
-    if options.json {
-        for figure in &figures {
-            output::line(&serde_json::to_string(figure)?);
-        }
-    } else {
-        for line in table(&figures) {
-            output::line(&line);
-        }
+    if !rivals.is_empty() {
+        // All of them, but for those whose rival is absent.
+        let names = if rivals.iter().any(|name| name == PEERS) { Vec::new() } else { rivals };
+        figures.extend(chosen(rival_figures(project, &servers, &names)?, &names)?);
     }
+    print(&figures, options.json)?;
     let missed: Vec<&str> = figures
         .iter()
         .filter(|figure| !figure.holds())
@@ -114,6 +99,73 @@ pub(crate) fn run(project: &Project, options: &Options) -> Result<bool> {
         output::complain(&format!("bounds missed: {}", missed.join(", ")));
     }
     Ok(missed.is_empty())
+}
+
+fn print(figures: &[Figure], json: bool) -> Result<()> {
+    if json {
+        for figure in figures {
+            output::line(&serde_json::to_string(figure)?);
+        }
+    } else {
+        for line in table(figures) {
+            output::line(&line);
+        }
+    }
+    Ok(())
+}
+
+fn own_figures(project: &Project, servers: &Servers, names: &[String]) -> Result<Vec<Figure>> {
+    let metadata = Metadata::read(project)?;
+    let package =
+        metadata.package(PACKAGE).with_context(|| format!("there is no package {PACKAGE}"))?;
+    let benches: Vec<&str> = package.targets("bench").collect();
+    ensure!(!benches.is_empty(), "{PACKAGE} has no benches");
+    let mut build = process::cargo(project, ["bench", "--package", PACKAGE, "--no-run"]);
+    build.arg("--all-features");
+    process::stream_each(build, output::complain)?.success()?;
+    let mut figures = Vec::new();
+    for bench in benches {
+        let mut command = process::cargo(project, ["bench", "--quiet", "--package", PACKAGE]);
+        command.args(["--all-features", "--bench", bench]);
+        figures.extend(
+            measure(command, servers, names).with_context(|| format!("the bench {bench}"))?,
+        );
+    }
+    Ok(figures)
+}
+
+/// The rivals have a workspace of their own, and a target folder below ours.
+fn rival_figures(project: &Project, servers: &Servers, names: &[String]) -> Result<Vec<Figure>> {
+    let cargo = |quiet: &str| {
+        let mut command = process::cargo(project, ["bench", quiet, "--bench", PEERS]);
+        command.arg("--manifest-path").arg(project.root().join("benches/peers/Cargo.toml"));
+        command.arg("--target-dir").arg(project.target(PEERS));
+        command
+    };
+    process::stream_each(cargo("--no-run"), output::complain)?.success()?;
+    measure(cargo("--quiet"), servers, names).context("the bench of the peers")
+}
+
+/// Runs a bench, and gives the figures that it prints.
+fn measure(mut command: Command, servers: &Servers, names: &[String]) -> Result<Vec<Figure>> {
+    command.args(["--", "--json"]).args(names);
+    servers.tell(&mut command);
+    let (mut figures, mut unread) = (Vec::new(), None);
+    process::stream_each(command, |line| match figure(line) {
+        Ok(Some(figure)) => figures.push(figure),
+        Ok(None) => output::complain(line),
+        Err(error) => unread = Some(error),
+    })?
+    .success()?;
+    match unread {
+        Some(error) => Err(error.context("cannot read what it prints")),
+        None => Ok(figures),
+    }
+}
+
+/// Whether a figure is measured beside the stores of others: only who asks for one builds them.
+fn is_of_rivals(name: &str) -> bool {
+    is_named(name, PEERS) || RIVALS.iter().any(|rival| is_named(name, rival))
 }
 
 /// A line of a bench's output: a figure if it is a JSON object, else something to pass on.
@@ -241,6 +293,14 @@ mod tests {
         assert_eq!(figures(&["sled"]).unwrap(), [sled()]);
         assert_eq!(figures(&["sled.group64"]).unwrap(), [sled()]);
         assert!(figures(&["sled", "fold"]).is_err());
+    }
+
+    #[test]
+    fn rivals_are_built_only_for_who_names_them() {
+        let asked = ["peers", "peers.append1", "replay.duckdb", "replay.duckdb.two"];
+        assert!(asked.iter().all(|name| is_of_rivals(name)));
+        let own = ["replay", "replay.fjall", "peer", "append.batch100", "report.duckdb"];
+        assert!(!own.iter().any(|name| is_of_rivals(name)));
     }
 
     #[test]

@@ -43,7 +43,7 @@ const TABLE: &[(&str, &[&str])] = &[
 ];
 
 /// Unpublished crates that may depend on anything; nothing may depend on them, but for each other.
-const FREE: &[&str] = &["xtask", "mailtrail-benches", "mailtrail-bench-peers"];
+const FREE: &[&str] = &["xtask", "mailtrail-benches"];
 
 /// What every crate's tests may use besides.
 const FOR_TESTS: &[&str] = &[

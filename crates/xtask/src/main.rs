@@ -32,6 +32,8 @@
 //! # What benches print
 //! Each `[[bench]]` of `mailtrail-benches` takes `--json` and names of figures, and then prints one
 //! JSON object a line: `name value unit against ratio at_least at_most`, null where it doesn't apply.
+//! So does `peers` of `mailtrail-bench-peers`, a workspace of its own in `benches/peers`, for the stores of
+//! others: `cargo xtask bench peers` builds and runs it, and no other chore does.
 
 mod accuracy;
 mod bench;
