@@ -100,7 +100,7 @@ pub trait Folder {
     fn restore(path: &Path, namespace: Namespace) -> Result<Restore, RestoreError>;
 }
 
-/// Each promise of a store in a folder as a test of its own: see [`folder`](crate::folder).
+/// Each promise of a store in a folder as a test of its own: see [`folder`](mod@crate::folder).
 #[macro_export]
 macro_rules! folder {
     ($name:ident, $folder:ty, parent = $parent:expr $(,)?) => {
