@@ -26,6 +26,9 @@ fn main() {
     if wanted.has("replay.memory") {
         memory();
     }
+    if wanted.has("replay.made") {
+        made();
+    }
     if ["replay.fjall", "replay.sled", "open.fjall", "open.sled"]
         .iter()
         .any(|name| wanted.has(name))
@@ -43,6 +46,14 @@ fn memory() {
     });
     let value = events.len() as f64 / replay.as_secs_f64() / 1e6;
     Figure::new("replay.memory", value, "M events/s").at_least(1.0).print();
+}
+
+/// How fast events are made that a store takes.
+fn made() {
+    let mut count = 0;
+    let time = best_of(3, || count = black_box(history(20_000)).len());
+    let value = count as f64 / time.as_secs_f64() / 1e6;
+    Figure::new("replay.made", value, "M events/s, of a fact to its stored JSON").print();
 }
 
 fn disk() {
@@ -68,6 +79,15 @@ fn disk() {
     Figure::new("replay.fjall.read", value, "M events/s of it, decoded and not folded")
         .against("replay.flat", flat)
         .print();
+    let facts = |page: Page| page.events.iter().for_each(|event| drop(black_box(event.fact())));
+    let value = rate(&|| each(&fjall, facts));
+    Figure::new(
+        "replay.fjall.facts",
+        value,
+        "M events/s of it, with their data read and not folded",
+    )
+    .against("replay.flat", flat)
+    .print();
     let value = rate(&|| drop(black_box(fold(&sled))));
     Figure::new("replay.sled", value, "M events/s, one core").against("replay.flat", flat).print();
     Figure::new("open.fjall", fjall_opened, "ms, of 860 k events, closed before").print();
