@@ -56,7 +56,7 @@ impl Dataset {
     /// # Panics
     /// If it can't be built.
     pub fn of(engine: Engine, broadcasts: u64) -> Self {
-        let folder = place().join(format!("2-{}-{broadcasts}", engine.name()));
+        let folder = place().join(format!("3-{}-{broadcasts}", engine.name()));
         let set = Self { engine, folder, broadcasts };
         if !set.folder.exists() {
             set.build();

@@ -26,6 +26,10 @@ use crate::command::Command;
 use crate::failure::Failure;
 use crate::setup::Setup;
 
+/// Many threads make and drop events: a report is built twice as fast as with that of glibc.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What happened to each email after "Send Now", with proof.
 ///
 /// Exit codes: 0 done · 1 failed · 2 wrong usage · 3 altered · 4 cut (verify) · 65 the input is not what it should be ·

@@ -69,14 +69,14 @@ impl CustomEvents {
                 }
             }
             if planned.is_some() || query.is_of_all() {
-                let (row, labels) = planned.map(|planned| (planned.row, planned.labels)).unzip();
+                let labels = planned.as_ref().map(|planned| planned.labels.to_map());
                 events.push(CustomEvent {
                     at: moment.at,
                     custom_type: brought.event_type,
                     source: brought.source,
                     event: moment.event,
                     stream,
-                    row,
+                    row: planned.map(|planned| planned.row),
                     labels: labels.unwrap_or_default(),
                 });
             }

@@ -266,7 +266,7 @@ impl Known {
             broadcasts: broadcasts.len(),
             last_good_delivery: works.filter_map(|known| known.at).max(),
             delivery: self.row.delivery,
-            labels: planned.labels.clone(),
+            labels: planned.labels.to_map(),
         })
     }
 }

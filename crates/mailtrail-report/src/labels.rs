@@ -1,4 +1,4 @@
-//! The labels of rows as the last columns of a sheet.
+//! The labels of rows: of one, and as the last columns of a sheet.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,5 +22,31 @@ impl Labels {
     /// The cells of a row; empty where it has not such a label.
     pub(crate) fn cells(&self, row: &BTreeMap<String, String>) -> impl Iterator<Item = Cell> {
         self.0.iter().map(|name| row.get(&**name).cloned().into())
+    }
+}
+
+/// The labels of one row, in order of their names. A map of as few would be many times as large.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct LabelSet(Box<[(Box<str>, Box<str>)]>);
+
+impl LabelSet {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        let found = self.0.binary_search_by_key(&name, |(name, _)| name).ok()?;
+        self.0.get(found).map(|(_, value)| &**value)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (&**name, &**value))
+    }
+
+    pub(crate) fn to_map(&self) -> BTreeMap<String, String> {
+        self.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+}
+
+/// In order of their names: as a map gives them, or such a set.
+impl<T: Into<Box<str>>> FromIterator<(T, T)> for LabelSet {
+    fn from_iter<I: IntoIterator<Item = (T, T)>>(labels: I) -> Self {
+        Self(labels.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
     }
 }

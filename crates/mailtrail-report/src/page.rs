@@ -192,7 +192,7 @@ impl EmailLogState {
         };
         let limit = paging.limit.unwrap_or(usize::MAX);
         let (mut rows, mut is_more) = (Vec::new(), false);
-        self.visit(query, after.as_ref(), |planned, evidence| {
+        self.visit::<QueryError>(query, after.as_ref(), |planned, evidence| {
             if rows.len() >= limit {
                 is_more = true;
                 return Ok(ControlFlow::Break(()));

@@ -1,15 +1,19 @@
 //! A row as it was planned, and how it is kept.
 
-use std::collections::BTreeMap;
+use std::error::Error;
+use std::str::FromStr;
 
 use bytes::Bytes;
 use mailtrail_core::event::{Envelope, Row};
 use mailtrail_core::projection::{StateError, TableValue};
-use mailtrail_core::{BroadcastId, EmailAddress, EventId, Join};
+use mailtrail_core::{BroadcastId, DeliveryId, EmailAddress, EventId, Join};
 use serde::{Deserialize, Serialize};
 
+use crate::labels::LabelSet;
+use crate::trail::{read, written};
+
 /// A row as it was planned.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PlannedRow {
     event: EventId,
     pub(crate) row: Row,
@@ -17,7 +21,7 @@ pub(crate) struct PlannedRow {
     pub(crate) address: Option<Box<str>>,
     pub(crate) normal_address: Option<Box<str>>,
     pub(crate) subject: Option<Box<str>>,
-    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) labels: LabelSet,
     pub(crate) erased: bool,
 }
 
@@ -31,7 +35,7 @@ impl PlannedRow {
             address: private.address,
             normal_address: private.normal_address,
             subject: private.subject,
-            labels: private.labels,
+            labels: private.labels.into_iter().collect(),
             erased: envelope.is_erased(),
         }
     }
@@ -62,7 +66,12 @@ impl PlannedRow {
 
     /// The value of a label; empty without one.
     pub(crate) fn value(&self, label: Option<&str>) -> String {
-        label.and_then(|label| self.labels.get(label).cloned()).unwrap_or_default()
+        label.map(|label| self.label(label).into()).unwrap_or_default()
+    }
+
+    /// The same of one that is named.
+    pub(crate) fn label(&self, name: &str) -> &str {
+        self.labels.get(name).unwrap_or_default()
     }
 
     /// The domain of the address, if it is one.
@@ -119,14 +128,77 @@ impl Join for HeldRow {
     }
 }
 
+/// In postcard: compact, and thrown away whenever the projection's revision is raised.
 impl TableValue for HeldRow {
     fn encode(&self) -> Result<Vec<u8>, StateError> {
-        written(&self.0)
+        written(&self.0.as_ref().map(Kept::of))
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, StateError> {
-        read(bytes).map(Self)
+        let kept: Option<Kept<'_>> = read(bytes)?;
+        kept.map(Kept::row).transpose().map(Self)
     }
+}
+
+/// The fields of a [`PlannedRow`], in their order.
+#[derive(Serialize, Deserialize)]
+struct Kept<'a> {
+    event: EventId,
+    delivery: DeliveryId,
+    broadcast: &'a str,
+    contact: &'a str,
+    kind: &'a str,
+    from: Option<&'a str>,
+    time_zone: Option<&'a str>,
+    name: Option<&'a str>,
+    address: Option<&'a str>,
+    normal_address: Option<&'a str>,
+    subject: Option<&'a str>,
+    #[serde(borrow)]
+    labels: Vec<(&'a str, &'a str)>,
+    erased: bool,
+}
+
+impl<'a> Kept<'a> {
+    fn of(planned: &'a PlannedRow) -> Self {
+        let row = &planned.row;
+        Self {
+            event: planned.event,
+            delivery: row.delivery,
+            broadcast: row.broadcast.as_str(),
+            contact: row.contact.as_str(),
+            kind: row.kind.as_str(),
+            from: row.from.as_deref(),
+            time_zone: row.time_zone.as_deref(),
+            name: planned.name.as_deref(),
+            address: planned.address.as_deref(),
+            normal_address: planned.normal_address.as_deref(),
+            subject: planned.subject.as_deref(),
+            labels: planned.labels.iter().collect(),
+            erased: planned.erased,
+        }
+    }
+
+    fn row(self) -> Result<PlannedRow, StateError> {
+        let (broadcast, contact, kind) = (id(self.broadcast)?, id(self.contact)?, id(self.kind)?);
+        let mut row = Row::new(self.delivery, broadcast, contact, kind);
+        row.from = self.from.map(Into::into);
+        row.time_zone = self.time_zone.map(Into::into);
+        Ok(PlannedRow {
+            event: self.event,
+            row,
+            name: self.name.map(Into::into),
+            address: self.address.map(Into::into),
+            normal_address: self.normal_address.map(Into::into),
+            subject: self.subject.map(Into::into),
+            labels: self.labels.into_iter().collect(),
+            erased: self.erased,
+        })
+    }
+}
+
+fn id<T: FromStr<Err: Error + Send + Sync + 'static>>(text: &str) -> Result<T, StateError> {
+    text.parse().map_err(|error: T::Err| StateError::Corrupt { cause: error.into() })
 }
 
 /// The broadcast that a broadcast sends again.
@@ -151,14 +223,6 @@ impl TableValue for Follows {
     fn decode(bytes: &[u8]) -> Result<Self, StateError> {
         read(bytes).map(Self)
     }
-}
-
-fn written(value: &impl Serialize) -> Result<Vec<u8>, StateError> {
-    serde_json::to_vec(value).map_err(|error| StateError::Unwritable { cause: error.into() })
-}
-
-fn read<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, StateError> {
-    serde_json::from_slice(bytes).map_err(|error| StateError::Corrupt { cause: error.into() })
 }
 
 const ORDER: u8 = b'o';

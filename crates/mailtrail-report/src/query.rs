@@ -100,10 +100,7 @@ impl Query {
 
     pub(crate) fn admits(&self, planned: &PlannedRow) -> bool {
         self.broadcast.as_ref().is_none_or(|broadcast| *broadcast == planned.row.broadcast)
-            && self
-                .labels
-                .iter()
-                .all(|(name, value)| planned.labels.get(name).map_or("", String::as_str) == value)
+            && self.labels.iter().all(|(name, value)| planned.label(name) == value)
     }
 
     pub(crate) fn has_status(&self, status: Status) -> bool {

@@ -140,7 +140,7 @@ impl By {
             Self::Subject => planned.personal(planned.subject.as_deref()),
             Self::Contact => planned.row.contact.as_str().into(),
             Self::Domain => planned.domain().unwrap_or_default(),
-            Self::Label(label) => planned.labels.get(&**label).cloned().unwrap_or_default().into(),
+            Self::Label(label) => planned.label(label).into(),
             Self::Hour => match sent() {
                 Some(at) => return (at.hour(), format!("{:02}:00", at.hour()).into()),
                 None => return (u32::MAX, UNKNOWN.into()),

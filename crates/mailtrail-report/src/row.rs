@@ -163,7 +163,7 @@ impl EmailLogRow {
             complained: evidence.complained().is_some(),
             unsubscribed: evidence.unsubscribed().is_some(),
             duplicate_of: duplicate_of(evidence, state)?,
-            labels: planned.labels.clone(),
+            labels: planned.labels.to_map(),
         })
     }
 

@@ -212,7 +212,7 @@ pub(crate) fn written(value: &impl Serialize) -> Result<Vec<u8>, StateError> {
     postcard::to_stdvec(value).map_err(|error| StateError::Unwritable { cause: error.into() })
 }
 
-pub(crate) fn read<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, StateError> {
+pub(crate) fn read<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, StateError> {
     postcard::from_bytes(bytes).map_err(|error| StateError::Corrupt { cause: error.into() })
 }
 

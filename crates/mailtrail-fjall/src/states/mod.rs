@@ -79,7 +79,7 @@ impl FjallStates {
         self.with(|open| match open.overlay().get(key) {
             // First here, then there: what is written meanwhile is in both.
             Some(value) => Ok(Some(value)),
-            None => Ok(guarded(|| open.entries.get(key))?.map(|value| copied(&value))),
+            None => Ok(guarded(|| open.entries.get(key))?.map(Bytes::from)),
         })
     }
 }
@@ -195,7 +195,7 @@ impl StateStore for FjallStates {
             let key = checkpoint_key(state);
             let checkpoint = match overlay.get(&key) {
                 Some(checkpoint) => Some(checkpoint),
-                None => guarded(|| snapshot.get(&open.entries, key))?.map(|value| copied(&value)),
+                None => guarded(|| snapshot.get(&open.entries, key))?.map(Bytes::from),
             };
             let times = open.times;
             let take = |checkpoint| -> Arc<dyn StateSnapshot> {
@@ -290,9 +290,7 @@ impl StateSnapshot for Snapshot {
         let key = entry_key(&self.state, key);
         self.with(|open| match self.overlay.get(&key) {
             Some(value) => Ok(Some(value)),
-            None => {
-                Ok(guarded(|| self.entries.get(&open.entries, key))?.map(|value| copied(&value)))
-            }
+            None => Ok(guarded(|| self.entries.get(&open.entries, key))?.map(Bytes::from)),
         })
     }
 
@@ -347,7 +345,7 @@ fn scanned(
 ) -> Result<Vec<(Bytes, Bytes)>, StateError> {
     overlay.merge(from, begins, limit.max(1), || {
         let next = guarded(|| entries.next().map(fjall::Guard::into_inner).transpose())?;
-        Ok(next.map(|(key, value)| (copied(&key), copied(&value))))
+        Ok(next.map(|(key, value)| (key.into(), value.into())))
     })
 }
 
@@ -392,10 +390,6 @@ fn read(bytes: &[u8]) -> Result<Checkpoint, StateError> {
 
 fn corrupt(what: &str) -> StateError {
     StateError::Corrupt { cause: what.into() }
-}
-
-fn copied(bytes: &[u8]) -> Bytes {
-    Bytes::copy_from_slice(bytes)
 }
 
 fn closed() -> StateError {

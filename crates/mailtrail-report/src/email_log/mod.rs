@@ -68,7 +68,7 @@ impl Projection for EmailLog {
     }
 
     fn revision(&self) -> u32 {
-        3
+        4
     }
 
     fn filter(&self) -> Filter {
@@ -86,14 +86,30 @@ impl Projection for EmailLog {
 impl EmailLogState {
     /// The rows that a query asks for, in the order of broadcast, contact and address.
     pub fn rows(&self, query: &Query) -> Result<Vec<EmailLogRow>, StateError> {
-        let mut rows = Vec::new();
+        let (mut rows, mut order) = (Vec::new(), Vec::new());
         self.each_row(query, |planned, evidence| {
-            let row = EmailLogRow::of(planned, evidence, self, query.now)?;
-            rows.push((planned.order_key(), row));
+            order.push((planned.order_key(), rows.len()));
+            rows.push(Some(EmailLogRow::of(planned, evidence, self, query.now)?));
             Ok(())
         })?;
-        rows.sort_by(|(one, _), (other, _)| one.cmp(other));
-        Ok(rows.into_iter().map(|(_, row)| row).collect())
+        // Rows are large: their keys are put in order instead.
+        order.sort_unstable();
+        Ok(order.into_iter().filter_map(|(_, at)| rows.get_mut(at)?.take()).collect())
+    }
+
+    /// Visits the rows that a query asks for, in no order: one at a time is in memory.
+    ///
+    /// # Errors
+    /// [`StateError`] if an entry has to be read, and can't be; or the first error of `visit`.
+    pub fn visit_rows<E: From<StateError>>(
+        &self,
+        query: &Query,
+        mut visit: impl FnMut(EmailLogRow) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.each_row_until(query, |planned, evidence| {
+            visit(EmailLogRow::of(planned, evidence, self, query.now)?)?;
+            Ok(ControlFlow::Continue(()))
+        })
     }
 
     /// Whether there is every column and label that is named. Of a log without rows nothing is asked.
@@ -145,7 +161,7 @@ impl EmailLogState {
     ) -> Result<BTreeMap<String, Summary>, StateError> {
         let mut groups: BTreeMap<String, Summary> = BTreeMap::new();
         self.each_row(query, |planned, evidence| {
-            let value = planned.labels.get(label).cloned().unwrap_or_default();
+            let value = planned.value(Some(label));
             groups.entry(value).or_default().count(evidence);
             Ok(())
         })?;
@@ -217,9 +233,9 @@ impl EmailLogState {
         }
         let mut is_empty = true;
         let of_broadcast = query.broadcast.clone().map_or_else(Query::default, Query::of);
-        self.each_row_until(&of_broadcast, |planned, _| {
+        self.each_row_until::<StateError>(&of_broadcast, |planned, _| {
             is_empty = false;
-            unknown.retain(|name| !planned.labels.contains_key(*name));
+            unknown.retain(|name| planned.labels.get(name).is_none());
             Ok(if unknown.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;
         match unknown.first() {

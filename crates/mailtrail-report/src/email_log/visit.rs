@@ -25,11 +25,11 @@ impl EmailLogState {
     }
 
     /// The same, until it is enough.
-    pub(crate) fn each_row_until(
+    pub(crate) fn each_row_until<E: From<StateError>>(
         &self,
         query: &Query,
-        mut visit: impl FnMut(&PlannedRow, &Evidence) -> Result<ControlFlow<()>, StateError>,
-    ) -> Result<(), StateError> {
+        mut visit: impl FnMut(&PlannedRow, &Evidence) -> Result<ControlFlow<()>, E>,
+    ) -> Result<(), E> {
         if self.pages.is_some() && query.broadcast.is_some() {
             return self.visit(query, None, visit);
         }
@@ -38,7 +38,7 @@ impl EmailLogState {
             if !self.is_asked(query, planned, evidence)? {
                 return Ok(());
             }
-            Visited::of(visit(planned, evidence)?)
+            Visited::of(visit(planned, evidence).map_err(Visited::Failed)?)
         });
         Visited::done(visited)
     }
@@ -66,12 +66,12 @@ impl EmailLogState {
     }
 
     /// Visits, in their order, those behind an order key, until it is enough.
-    pub(crate) fn visit(
+    pub(crate) fn visit<E: From<StateError>>(
         &self,
         query: &Query,
         after: Option<&Bytes>,
-        mut visit: impl FnMut(&PlannedRow, &Evidence) -> Result<ControlFlow<()>, StateError>,
-    ) -> Result<(), StateError> {
+        mut visit: impl FnMut(&PlannedRow, &Evidence) -> Result<ControlFlow<()>, E>,
+    ) -> Result<(), E> {
         let mut asked = |planned: &PlannedRow| {
             if !query.admits(planned) {
                 return Ok(());
@@ -80,7 +80,7 @@ impl EmailLogState {
             if !self.is_asked(query, planned, &evidence)? {
                 return Ok(());
             }
-            Visited::of(visit(planned, &evidence)?)
+            Visited::of(visit(planned, &evidence).map_err(Visited::Failed)?)
         };
         let visited = if let Some(pages) = &self.pages {
             let prefix = PlannedRow::order_prefix(query.broadcast.as_ref());
@@ -107,17 +107,17 @@ impl EmailLogState {
 }
 
 /// How visiting rows ends.
-enum Visited {
+enum Visited<E> {
     Enough,
-    Failed(StateError),
+    Failed(E),
 }
 
-impl Visited {
+impl<E> Visited<E> {
     fn of(flow: ControlFlow<()>) -> Result<(), Self> {
         if flow.is_break() { Err(Self::Enough) } else { Ok(()) }
     }
 
-    fn done(visited: Result<(), Self>) -> Result<(), StateError> {
+    fn done(visited: Result<(), Self>) -> Result<(), E> {
         match visited {
             Ok(()) | Err(Self::Enough) => Ok(()),
             Err(Self::Failed(error)) => Err(error),
@@ -125,8 +125,8 @@ impl Visited {
     }
 }
 
-impl From<StateError> for Visited {
+impl<E: From<StateError>> From<StateError> for Visited<E> {
     fn from(error: StateError) -> Self {
-        Self::Failed(error)
+        Self::Failed(error.into())
     }
 }

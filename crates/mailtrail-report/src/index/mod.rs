@@ -107,7 +107,7 @@ impl EmailLogIndex {
     ) -> Result<Option<Self>, QueryError> {
         let (mut index, mut rows, mut put) = (Self::default(), Vec::new(), Ok(()));
         let of = query.broadcast.clone().map_or_else(Query::default, Query::of);
-        state.each_row_until(&of, |planned, evidence| {
+        state.each_row_until::<QueryError>(&of, |planned, evidence| {
             rows.push(IndexedRow::made(state, planned, evidence, query.now)?);
             if rows.len() < AT_ONCE {
                 return Ok(ControlFlow::Continue(()));

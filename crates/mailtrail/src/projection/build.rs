@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
@@ -49,7 +50,7 @@ where
     let log = Log { store, filter: projection.filter(), as_of, head };
     let shared = Shared { next: AtomicU64::new(0), failed: AtomicBool::new(false) };
     let parts: Vec<Result<P::State, ReplayError>> = thread::scope(|scope| {
-        let work = |(number, inbox): (usize, Receiver<Bucket>)| {
+        let work = |(number, inbox): (usize, Receiver<Chunk>)| {
             let (senders, log, shared) = (senders.clone(), &log, &shared);
             scope.spawn(move || {
                 let part = Part { number, senders, inbox, log, shared, projection };
@@ -93,14 +94,14 @@ struct Shared {
     failed: AtomicBool,
 }
 
-/// The events of one part in one chunk, in order.
-type Bucket = (u64, Vec<Envelope>);
+/// The events of one chunk, in order. An envelope is large: each part finds its own in what all of them share.
+type Chunk = (u64, Arc<Vec<Envelope>>);
 
 /// What one thread builds.
 struct Part<'a, P> {
     number: usize,
-    senders: Vec<Sender<Bucket>>,
-    inbox: Receiver<Bucket>,
+    senders: Vec<Sender<Chunk>>,
+    inbox: Receiver<Chunk>,
     log: &'a Log<'a>,
     shared: &'a Shared,
     projection: &'a P,
@@ -110,7 +111,7 @@ impl<P: Projection> Part<'_, P> {
     fn build(self, progress: &(dyn Fn(Position) + Sync)) -> Result<P::State, ReplayError> {
         let chunks = self.log.head.get().div_ceil(CHUNK);
         let mut state = P::State::default();
-        let mut waiting: BTreeMap<u64, Vec<Envelope>> = BTreeMap::new();
+        let mut waiting: BTreeMap<u64, Arc<Vec<Envelope>>> = BTreeMap::new();
         let mut applied = 0;
         while applied < chunks {
             if self.shared.failed.load(Ordering::Acquire) {
@@ -124,7 +125,7 @@ impl<P: Projection> Part<'_, P> {
                     progress(Position::new((applied * CHUNK).min(self.log.head.get())));
                 }
             } else if let Some(chunk) = self.claim(applied, chunks) {
-                waiting.insert(chunk, self.divide(chunk)?);
+                waiting.insert(chunk, self.read(chunk)?);
             } else {
                 match self.inbox.recv_timeout(LOOK_AGAIN) {
                     Ok((chunk, events)) => {
@@ -144,51 +145,37 @@ impl<P: Projection> Part<'_, P> {
         self.shared.next.fetch_update(Ordering::AcqRel, Ordering::Acquire, claims).ok()
     }
 
-    /// Reads a chunk, and gives every other thread its events of it.
-    fn divide(&self, chunk: u64) -> Result<Vec<Envelope>, ReadError> {
-        let parts = self.senders.len();
-        let mut buckets: Vec<Vec<Envelope>> = vec![Vec::new(); parts];
+    /// Reads a chunk for all parts.
+    fn read(&self, chunk: u64) -> Result<Arc<Vec<Envelope>>, ReadError> {
+        let mut events = Vec::new();
         let mut at = Position::new(chunk * CHUNK);
         let end = Position::new((chunk + 1) * CHUNK).min(self.log.head);
         while at < end {
             // Everything: a filter would make the store look for its events beyond the chunk.
             let mut page = block_on(self.log.store.read_all(&Filter::all(), at, LIMIT))?;
-            let is_of_chunk =
-                |envelope: &Envelope| envelope.position <= end && self.log.wants(envelope);
-            if let [all] = &mut buckets[..] {
-                // An envelope is large: it stays where it is, if it can.
-                page.events.retain(is_of_chunk);
-                if all.is_empty() {
-                    *all = page.events;
-                } else {
-                    all.append(&mut page.events);
-                }
+            page.events.retain(|envelope| envelope.position <= end && self.log.wants(envelope));
+            if events.is_empty() {
+                events = page.events;
             } else {
-                let share = page.events.len() / parts;
-                for bucket in &mut buckets {
-                    bucket.reserve(share);
-                }
-                for envelope in page.events.into_iter().filter(is_of_chunk) {
-                    let part = part_of(envelope.stream, parts);
-                    buckets[part].push(envelope);
-                }
+                events.append(&mut page.events);
             }
             at = page.scanned_to.max(at.next());
         }
-        let mut own = Vec::new();
-        for (part, (bucket, sender)) in buckets.into_iter().zip(&self.senders).enumerate() {
-            if part == self.number {
-                own = bucket;
-            } else {
+        let events = Arc::new(events);
+        for (part, sender) in self.senders.iter().enumerate() {
+            if part != self.number {
                 // Whoever has gone has failed, and told so.
-                sender.send((chunk, bucket)).ok();
+                sender.send((chunk, Arc::clone(&events))).ok();
             }
         }
-        Ok(own)
+        Ok(events)
     }
 
+    /// Applies the events of this part's streams.
     fn apply(&self, events: &[Envelope], state: &mut P::State) -> Result<(), ReplayError> {
-        for envelope in events {
+        let parts = self.senders.len();
+        let own = |envelope: &&Envelope| part_of(envelope.stream, parts) == self.number;
+        for envelope in events.iter().filter(own) {
             apply(self.projection, envelope, state).map_err(|cause| ReplayError::Apply {
                 position: envelope.position,
                 event: envelope.event.event_id,
@@ -243,8 +230,8 @@ fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> ReadErro
 
 const STOPPED: &str = "another thread of the build has failed";
 /// Positions read at once by one thread.
-const CHUNK: u64 = 8_192;
-const LIMIT: usize = 8_192;
+const CHUNK: u64 = 4_096;
+const LIMIT: usize = 4_096;
 /// How many chunks may be read before the oldest of them is applied.
 const AHEAD: u64 = 6;
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
