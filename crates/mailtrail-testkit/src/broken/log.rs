@@ -22,6 +22,8 @@ use mailtrail_core::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LogFault {
+    /// An append is acknowledged when it is in memory: it is written with the next one.
+    AcknowledgedBeforeWritten,
     /// An append is acknowledged when it is written, not when it is synced.
     AcknowledgedBeforeSync,
     /// The name of a new file is never synced.
@@ -63,7 +65,7 @@ impl LogStore {
         let last = events.last().map(|last| Head::new(last.position, last.hash));
         let last_recorded_at = events.last().map(|last| last.recorded_at);
         let log: Log = Arc::new(RwLock::new(events));
-        let engine = LogEngine { file, log: Arc::clone(&log), fault };
+        let engine = LogEngine { file, log: Arc::clone(&log), fault, unwritten: Vec::new() };
         #[expect(clippy::disallowed_methods, reason = "a store for tests")]
         let clock = Arc::new(Utc::now);
         let salt = || Salt::from_bytes([7; 16]);
@@ -138,6 +140,7 @@ struct LogEngine {
     file: File,
     log: Log,
     fault: Option<LogFault>,
+    unwritten: Vec<u8>,
 }
 
 impl LogEngine {
@@ -164,7 +167,12 @@ impl Engine for LogEngine {
             bytes.extend(record);
         }
         let length = u32::try_from(bytes.len())?.to_be_bytes();
-        self.file.write_all(&[&length[..], &bytes].concat())?;
+        let bytes = [&length[..], &bytes].concat();
+        if self.fault == Some(LogFault::AcknowledgedBeforeWritten) {
+            self.file.write_all(&std::mem::replace(&mut self.unwritten, bytes))?;
+        } else {
+            self.file.write_all(&bytes)?;
+        }
         if self.fault != Some(LogFault::AcknowledgedBeforeSync) {
             self.file.sync_data()?;
         }

@@ -196,6 +196,11 @@ macro_rules! conformance {
         }
 
         #[test]
+        fn a_day_of_mixed_load_survives_kill_9_soak() {
+            $crate::crash::a_day_of_mixed_load_survives_kill_9(&parent(), $open);
+        }
+
+        #[test]
         fn what_is_acknowledged_or_observed_was_synced() {
             $crate::crash::what_is_acknowledged_or_observed_was_synced(
                 &parent(),

@@ -1,7 +1,7 @@
 //! A process of its own: this test binary, started again.
 
-use std::fmt;
-use std::io::{BufRead, BufReader, Write};
+use std::fmt::{self, Write as _};
+use std::io::{BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
@@ -12,13 +12,15 @@ use mailtrail_core::projection::StateStore;
 use mailtrail_core::store::{EventStoreExt, Filter, OpenError};
 use mailtrail_core::{EventStore, Position};
 
-use super::{damage, event, number, power};
+use super::{damage, day, event, number, power};
 
 const JOB: &str = "MAILTRAIL_KIT_JOB";
 const FOLDER: &str = "MAILTRAIL_KIT_FOLDER";
 const FROM: &str = "MAILTRAIL_KIT_FROM";
 const COUNT: &str = "MAILTRAIL_KIT_COUNT";
 const WORDS: &str = "MAILTRAIL_KIT_WORDS";
+const HOUR: &str = "MAILTRAIL_KIT_HOUR";
+const SEED: &str = "MAILTRAIL_KIT_SEED";
 
 /// Does nothing, unless a [`Parent`] has started this process to do something.
 ///
@@ -39,12 +41,16 @@ pub fn child<S: EventStore + 'static>(open: impl Fn(&Path) -> Result<S, OpenErro
     if job == "work" {
         return power::work(&open, &folder);
     }
+    let of = |name| std::env::var_os(name).and_then(|text| text.to_str()?.parse().ok());
+    let (from, count): (u64, u64) = (of(FROM).unwrap_or(0), of(COUNT).unwrap_or(0));
+    if job == "day" {
+        let hour = of(HOUR).and_then(|hour| usize::try_from(hour).ok()).unwrap_or(0);
+        return day::live(open, &folder, from, hour, of(SEED).unwrap_or(0));
+    }
     let store: Arc<dyn EventStore> = match open(&folder) {
         Ok(store) => Arc::new(store),
         Err(error) => panic!("the folder does not open: {error}"),
     };
-    let of = |name| std::env::var_os(name).and_then(|text| text.to_str()?.parse().ok());
-    let (from, count): (u64, u64) = (of(FROM).unwrap_or(0), of(COUNT).unwrap_or(0));
     let reader = {
         let store = Arc::clone(&store);
         thread::spawn(move || block_on(observe(&*store, from, count)))
@@ -90,10 +96,18 @@ pub(super) async fn observe(store: &dyn EventStore, from: u64, count: u64) {
     }
 }
 
-/// With one write, so that two threads' lines don't mix.
 pub(super) fn say(what: &str, number: u64) {
+    say_each(what, std::iter::once(number));
+}
+
+/// With one write, so that two threads' lines don't mix.
+pub(super) fn say_each(what: &str, numbers: impl IntoIterator<Item = u64>) {
+    let mut lines = String::new();
+    for number in numbers {
+        writeln!(lines, "\n{what} {number}").ok();
+    }
     let mut out = std::io::stdout().lock();
-    out.write_all(format!("\n{what} {number}\n").as_bytes()).ok();
+    out.write_all(lines.as_bytes()).ok();
     out.flush().ok();
 }
 
@@ -164,6 +178,14 @@ impl Parent {
         Process::start(command)
     }
 
+    /// Starts a process that lives an hour of a [day](day) in a folder, with events from a number on.
+    pub(super) fn lives(&self, folder: &Path, from: u64, hour: usize, seed: u64) -> Process {
+        let mut command = self.command("day", folder, &[]);
+        command.env(FROM, from.to_string()).env(HOUR, hour.to_string()).env(SEED, seed.to_string());
+        // It should not end by itself: then it says why.
+        Process::start_with(command, Stdio::inherit())
+    }
+
     /// Starts a process that does all that a store is asked for in a folder.
     pub(crate) fn works(&self, folder: &Path, wrapper: &[String]) -> Process {
         Process::start(self.command("work", folder, wrapper))
@@ -207,8 +229,12 @@ pub struct Process {
 
 #[expect(clippy::expect_used, reason = "a test")]
 impl Process {
-    fn start(mut command: Command) -> Self {
-        let command = command.stdout(Stdio::piped()).stderr(Stdio::null());
+    fn start(command: Command) -> Self {
+        Self::start_with(command, Stdio::null())
+    }
+
+    fn start_with(mut command: Command, stderr: Stdio) -> Self {
+        let command = command.stdout(Stdio::piped()).stderr(stderr);
         let mut child = command.spawn().expect("the test binary starts");
         let output = BufReader::new(child.stdout.take().expect("its output is piped"));
         Self { child, output }
@@ -237,6 +263,15 @@ impl Process {
     pub fn kill(&mut self) {
         self.child.kill().expect("it can be killed");
         self.child.wait().expect("it has ended");
+    }
+
+    /// The most that it had in memory; 0 where the operating system doesn't tell.
+    pub(super) fn peak_bytes(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(status).unwrap_or_default();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = peak.and_then(|peak| peak.split_whitespace().next()?.parse::<u64>().ok());
+        kilobytes.unwrap_or(0).saturating_mul(1_024)
     }
 
     /// Waits for its end, and says whether that was a good one.

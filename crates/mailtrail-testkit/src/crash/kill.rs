@@ -1,15 +1,13 @@
 //! kill −9, again and again.
 
-use std::collections::HashMap;
 use std::path::Path;
 
-use futures_executor::block_on;
-use mailtrail_core::event::ChainHash;
-use mailtrail_core::store::{Filter, OpenError, record};
-use mailtrail_core::{EventStore, Position};
+use mailtrail_core::EventStore;
+use mailtrail_core::store::OpenError;
 
 use super::child::{Parent, Said};
-use super::{number, soaks};
+use super::found::Found;
+use super::soaks;
 
 /// What a killed process had acknowledged, and what any reader in it had seen, is there: once, and in an unbroken
 /// chain.
@@ -40,24 +38,61 @@ pub fn what_is_acknowledged_or_observed_survives_kill_9<S: EventStore>(
     let last = last.expect("something was recorded");
     assert!(last > rounds * 5, "there was something to lose: {last}");
     let store = open(&path).unwrap_or_else(|error| panic!("the folder does not open: {error}"));
-    let mut times: HashMap<u64, u32> = HashMap::new();
-    let (mut chain, mut next) = (ChainHash::default(), Some(Position::START));
-    while let Some(after) = next {
-        let page = block_on(store.read_all(&Filter::all(), after, 10_000)).expect("it is read");
-        for envelope in &page.events {
-            let number = number(envelope.event.event_id).expect("an event of ours");
-            *times.entry(number).or_default() += 1;
-            assert_eq!(envelope.hash, record::chain_hash(chain, envelope), "the chain at {number}");
-            chain = envelope.hash;
-        }
-        next = page.next;
+    let found = Found::of(&store);
+    (0..=last).for_each(|number| found.assert_once(number, "a kill −9"));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::catch_unwind;
+
+    use super::*;
+    use crate::broken::{LogFault, LogStore};
+    use crate::crash::a_day_of_mixed_load_survives_kill_9;
+
+    fn sound(folder: &Path) -> Result<LogStore, OpenError> {
+        LogStore::open(folder, None)
     }
-    for number in 0..=last {
-        let times = times.get(&number).copied().unwrap_or(0);
-        assert!(
-            times == 1,
-            "rule: acknowledged ⇒ durable, observed ⇒ durable\nevent {number} of {last}, which was acknowledged or \
-             observed before a kill −9, is there {times} times"
-        );
+
+    fn forgets(folder: &Path) -> Result<LogStore, OpenError> {
+        LogStore::open(folder, Some(LogFault::AcknowledgedBeforeWritten))
+    }
+
+    /// Do nothing unless a test below starts them in processes of their own.
+    mod children {
+        #[test]
+        fn sound() {
+            crate::crash::child(super::sound);
+        }
+
+        #[test]
+        fn forgets() {
+            crate::crash::child(super::forgets);
+        }
+    }
+
+    fn parent(child: &str) -> Parent {
+        Parent::of(&format!("{}::children::{child}", module_path!()))
+    }
+
+    fn said(test: impl Fn() + std::panic::UnwindSafe) -> String {
+        let panic = catch_unwind(test).unwrap_err();
+        panic.downcast_ref::<String>().cloned().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_store_that_writes_before_it_acknowledges_survives() {
+        what_is_acknowledged_or_observed_survives_kill_9(&parent("sound"), sound);
+        a_day_of_mixed_load_survives_kill_9(&parent("sound"), sound);
+    }
+
+    #[test]
+    fn an_acknowledgement_before_the_write_is_lost() {
+        let lost = "which was acknowledged or observed before a kill −9, is there 0 times";
+        let loop_said =
+            said(|| what_is_acknowledged_or_observed_survives_kill_9(&parent("forgets"), forgets));
+        assert!(loop_said.contains(lost), "{loop_said}");
+        let day_said = said(|| a_day_of_mixed_load_survives_kill_9(&parent("forgets"), forgets));
+        assert!(day_said.contains(lost), "{day_said}");
     }
 }

@@ -6,7 +6,9 @@
 
 mod child;
 mod damage;
+mod day;
 mod disk;
+mod found;
 mod kill;
 mod limits;
 mod places;
@@ -19,6 +21,7 @@ pub use child::{Parent, Process, Said, child, child_of_states};
 pub use damage::{
     a_cut_or_missing_file_is_the_same_answer_or_damage, a_flipped_byte_is_the_same_answer_or_damage,
 };
+pub use day::a_day_of_mixed_load_survives_kill_9;
 pub use disk::SmallDisk;
 pub use kill::what_is_acknowledged_or_observed_survives_kill_9;
 pub use limits::Limits;
