@@ -33,7 +33,7 @@ use crate::read::Reads;
 ///
 /// # Limits
 /// An index that is lost or damaged is made anew at opening, which reads all events. `redact` writes each segment anew
-/// that has one of the events (at most 256 MiB each, in memory meanwhile); appends wait. What the disk itself keeps of
+/// that has one of the events (at most 256 MiB each, a mebibyte at a time); appends wait. What the disk itself keeps of
 /// deleted files is not overwritten. After a failed write (a full disk) nothing more is written until the store is
 /// opened anew; reads go on.
 pub struct FjallStore {

@@ -1,7 +1,8 @@
 //! Finds the end of the log, and rewrites segments.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -126,22 +127,23 @@ fn whole_group(cursor: &mut Cursor, before: Head) -> Option<Group> {
     }
 }
 
-/// A segment's bytes without the private parts at these positions.
+/// How long a segment is that was written anew, and where its records are.
 pub(super) struct Rewritten {
-    pub(super) bytes: Vec<u8>,
     pub(super) end: u64,
     pub(super) places: Places,
 }
 
+/// Writes a segment into another file, without the private parts at these positions. A mebibyte and a record are in memory.
 pub(super) fn rewrite(
     log: &Log,
     segment: &Segment,
     last: u64,
     positions: &[u64],
+    file: &File,
 ) -> io::Result<Rewritten> {
     let mut bytes = segment.header().encode();
     bytes.resize(usize::try_from(layout::HEADER).unwrap_or_default(), 0);
-    let mut places = Places::default();
+    let (mut written, mut places) = (0_u64, Places::default());
     let damaged = |error: ReadError| io::Error::new(io::ErrorKind::InvalidData, error);
     let first = segment.first();
     let mut cursor = Cursor::new(log.clone(), Position::new(first), MANY).map_err(damaged)?;
@@ -154,9 +156,22 @@ pub(super) fn rewrite(
             (envelope.event.private, envelope.salt) = (None, None);
         }
         let offset = push_record(&mut bytes, &envelope, follow);
-        let offset = u64::try_from(offset).unwrap_or(u64::MAX);
+        let offset = written.saturating_add(u64::try_from(offset).unwrap_or(u64::MAX));
         places.note(position.get().saturating_sub(first), offset);
+        if bytes.len() >= AT_ONCE {
+            written = write(file, &mut bytes, written)?;
+        }
     }
-    let end = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    Ok(Rewritten { bytes, end, places })
+    let end = write(file, &mut bytes, written)?;
+    Ok(Rewritten { end, places })
 }
+
+/// Writes what there is, and says where it ends.
+fn write(file: &File, bytes: &mut Vec<u8>, at: u64) -> io::Result<u64> {
+    file.write_all_at(bytes, at)?;
+    let end = at.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+    bytes.clear();
+    Ok(end)
+}
+
+const AT_ONCE: usize = 1 << 20;

@@ -98,12 +98,11 @@ impl Tail {
     ) -> io::Result<()> {
         let is_last = last.is_none();
         let last = last.unwrap_or_else(|| self.head.position.get());
-        let rewritten = super::open::rewrite(&self.log, segment, last, positions)?;
-        let room = if is_last { self.room.max(rewritten.end) } else { rewritten.end };
         let path = segment.path();
         let new = path.with_extension("new");
         let file = File::options().read(true).write(true).create(true).truncate(true).open(&new)?;
-        file.write_all_at(&rewritten.bytes, 0)?;
+        let rewritten = super::open::rewrite(&self.log, segment, last, positions, &file)?;
+        let room = if is_last { self.room.max(rewritten.end) } else { rewritten.end };
         zeros(&file, rewritten.end, room)?;
         file.sync_all()?;
         match fs::remove_file(segment.known_path()) {
