@@ -212,7 +212,8 @@ impl Engine {
     }
 }
 
-fn place() -> PathBuf {
+/// Where what is large and kept is: `MAILTRAIL_BENCH_DATA`, else in the user's cache.
+pub fn place() -> PathBuf {
     if let Some(place) = std::env::var_os("MAILTRAIL_BENCH_DATA") {
         return place.into();
     }

@@ -69,6 +69,11 @@ impl Wanted {
         Self(std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect())
     }
 
+    /// Whether figures are asked for by this name: who names none doesn't want them.
+    pub fn names(&self, name: &str) -> bool {
+        !self.0.is_empty() && self.has(name)
+    }
+
     /// Whether a figure is asked for: by its name, or by a part of it before a dot.
     pub fn has(&self, name: &str) -> bool {
         let asked = |wanted: &String| {

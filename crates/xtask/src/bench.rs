@@ -21,7 +21,7 @@ const RIVALS: [&str; 4] = ["replay.evento", "replay.postgres_es", "replay.sqlite
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// Figures by name, or by the beginning of their names up to a dot; none: all but those beside
-    /// the stores of others, which `peers` names
+    /// the stores of others, which `peers` names, and those of fifty million events, `growth`
     names: Vec<String>,
     /// Print one JSON object a line
     #[arg(long)]
