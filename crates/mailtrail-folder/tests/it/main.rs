@@ -1,0 +1,3 @@
+//! Raw bodies after a crash.
+
+mod power;
