@@ -181,6 +181,14 @@ impl Intake {
             self.unknown_endpoints.refused(Refused::NotConfigured);
             return Answer::later(LATER, RETRY_AFTER);
         };
+        let mut answer = self.answer(account, request).await;
+        if answer.body.is_none() {
+            answer.body = account.provider.says(request, answer.status).map(Into::into);
+        }
+        answer
+    }
+
+    async fn answer(&self, account: &Account, request: &Request<'_>) -> Answer {
         if self.flood.holds_back(request.peer, request.now) {
             account.counters.held_back();
             let answers = account.provider.answers();

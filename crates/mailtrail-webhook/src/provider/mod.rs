@@ -77,6 +77,11 @@ pub trait Provider: Send + Sync + fmt::Debug {
         None
     }
 
+    /// The JSON that an answer of this status has to be, for a provider that takes none without it for a success.
+    fn says(&self, _request: &Request<'_>, _status: u16) -> Option<String> {
+        None
+    }
+
     /// Whether a GET with a query is an event, as some providers send them.
     fn takes_get(&self) -> bool {
         false

@@ -102,10 +102,11 @@ impl Ports {
         if tokio::time::timeout(CLOSE_WITHIN, stored).await.is_err() {
             output::note(format!("{} hits were not stored in time", waiting(&self.hits)));
         }
-        self.alarm.abort();
-        self.judge.abort();
-        self.block.abort();
-        self.expire.abort();
+        for task in [self.alarm, self.judge, self.block, self.expire] {
+            task.abort();
+            // Until it has ended it holds the store.
+            task.await.ok();
+        }
         self.mail.close().await;
     }
 }

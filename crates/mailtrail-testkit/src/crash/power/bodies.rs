@@ -16,12 +16,12 @@ use crate::crash::child::{Said, say};
 
 /// The body of a number. Some are larger than what is written at once, and one has a file of its own.
 fn body(number: u64) -> Bytes {
-    let repeats = match number % 20 {
+    let repeats: usize = match number % 20 {
         7 => 3_000,
         13 => 50_000,
-        other => 1 + other * 7,
+        other => usize::try_from(1 + other * 7).unwrap_or_default(),
     };
-    format!("{}body {number}. ", format!("{number},").repeat(repeats as usize)).into()
+    format!("{}body {number}. ", format!("{number},").repeat(repeats)).into()
 }
 
 /// What no other body holds.
@@ -51,11 +51,15 @@ pub(in crate::crash) fn work<R: RawStore>(
         let gone = erased(opening);
         let hashes: Vec<_> = gone.iter().map(|number| RawHash::of(&body(*number))).collect();
         block_on(raw.remove(&hashes)).unwrap_or_else(|error| failed("they are not removed", error));
-        gone.iter().for_each(|number| say("erased", *number));
+        for number in gone {
+            say("erased", number);
+        }
         if opening + 1 == OPENINGS {
             let all = block_on(raw.expire(DateTime::<Utc>::MAX_UTC));
             all.unwrap_or_else(|error| failed("they do not expire", error));
-            (0..OPENINGS * EACH).for_each(|number| say("erased", number));
+            for number in 0..OPENINGS * EACH {
+                say("erased", number);
+            }
         }
     }
 }
@@ -69,7 +73,9 @@ fn erased(opening: u64) -> Vec<u64> {
 fn put(raw: &impl RawStore, numbers: &[u64]) {
     let put = block_on(try_join_all(numbers.iter().map(|number| raw.put(body(*number)))));
     put.unwrap_or_else(|error| failed("bodies are not put", error));
-    numbers.iter().for_each(|number| say("acknowledged", *number));
+    for number in numbers {
+        say("acknowledged", *number);
+    }
 }
 
 #[expect(clippy::panic, reason = "a test, whose exit code the parent looks at")]

@@ -2,6 +2,7 @@
 
 mod azure;
 mod brevo;
+mod firehose;
 mod mailersend;
 mod mailgun;
 mod mailjet;
