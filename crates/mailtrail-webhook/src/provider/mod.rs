@@ -9,6 +9,7 @@ mod dialects;
 mod element;
 mod events;
 mod fields;
+mod firehose;
 mod handshake;
 mod mapping;
 #[cfg(feature = "mock")]

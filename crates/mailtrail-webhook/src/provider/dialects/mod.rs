@@ -2,7 +2,6 @@
 
 mod azure;
 mod brevo;
-mod firehose;
 mod mailersend;
 mod mailgun;
 mod mailjet;

@@ -15,12 +15,11 @@ use crate::instrument::DELIVERY_HEADER;
 use crate::provider::account::Account;
 use crate::provider::diagnose::{Class, Failure};
 use crate::provider::dialect::{Dialect, Said, Say};
-use crate::provider::dialects::firehose;
 use crate::provider::fields::{Fields, Time, text_of};
 use crate::provider::reader::Stated;
 use crate::provider::signature::Scheme;
 use crate::provider::signature::sns::{self, Trust};
-use crate::provider::{Answers, Context, Element, Handshake, Refused, events};
+use crate::provider::{Answers, Context, Element, Handshake, Refused, events, firehose};
 use crate::text::address;
 
 /// SES. The token goes into the message tag `mt_delivery`, or the header field `X-MT-Delivery` where

@@ -2,11 +2,11 @@
 //!
 //! Source: docs.aws.amazon.com/firehose/latest/dev/httpdeliveryrequestresponse.
 
-use data_encoding::BASE64;
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::Request;
+use crate::text::base64;
 
 /// What Firehose posts. Its `timestamp` is that of the attempt.
 #[derive(Deserialize)]
@@ -24,9 +24,7 @@ struct Record {
 pub(super) fn records(request: &Request<'_>) -> Option<Vec<Vec<u8>>> {
     request_id(request)?;
     let delivery: Delivery = serde_json::from_slice(request.body).ok()?;
-    let decoded = |record: Record| {
-        BASE64.decode(record.data.as_bytes()).unwrap_or_else(|_| record.data.into_bytes())
-    };
+    let decoded = |Record { data }| base64(&data).unwrap_or_else(|| data.into_bytes());
     Some(delivery.records.into_iter().map(decoded).collect())
 }
 
