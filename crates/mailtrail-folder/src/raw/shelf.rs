@@ -6,7 +6,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use mailtrail_core::event::RawHash;
@@ -14,6 +15,7 @@ use mailtrail_core::event::RawHash;
 use super::head::{HEAD_BYTES, Head, Salt};
 use super::places::{Key, Places, key};
 use super::segment::{self, beginning, walk};
+use super::writer::now;
 
 /// Which body is where. Nothing is held open.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub(super) struct Shelf {
     own: AtomicBool,
     /// Whether there is a segment that can't be read at all.
     lost: AtomicBool,
+    /// The numbers of all segments, and when a name in the folder had changed last.
+    listed: Mutex<Option<(SystemTime, Vec<u64>)>>,
 }
 
 /// A segment, as far as it is known.
@@ -49,6 +53,8 @@ pub(super) struct Walk {
     pub(super) places: HashMap<Key, u64>,
     /// What a power cut left of bodies that nobody was told of.
     pub(super) torn: Vec<(u64, u64)>,
+    /// A write to it failed: what lies behind may be in memory, and on no disk.
+    pub(super) failed: bool,
 }
 
 /// Where a body is.
@@ -77,6 +83,7 @@ impl Shelf {
             segments: RwLock::default(),
             own: AtomicBool::new(false),
             lost: AtomicBool::new(false),
+            listed: Mutex::default(),
         }
     }
 
@@ -105,7 +112,7 @@ impl Shelf {
 
     /// Looks what others have written or removed.
     pub(super) fn refresh(&self) -> io::Result<()> {
-        let numbers = self.numbers()?;
+        let numbers = self.listed()?;
         let mut segments = self.write();
         segments.retain(|number, _| numbers.contains(number));
         for number in numbers {
@@ -173,6 +180,23 @@ impl Shelf {
         self.segments.write().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
+    /// The numbers of all segments. Names are read only where some have changed: there may be very many bodies in files
+    /// of their own.
+    fn listed(&self) -> io::Result<Vec<u64>> {
+        let (changed, now) = (fs::metadata(&self.folder)?.modified()?, now());
+        let mut listed = self.listed.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some((at, numbers)) = &*listed
+            && *at == changed
+        {
+            return Ok(numbers.clone());
+        }
+        let numbers = self.numbers()?;
+        // What changes in the same tick of the file system's clock leaves the same time.
+        let settled = now.duration_since(changed).is_ok_and(|since| since > TICK);
+        *listed = settled.then(|| (changed, numbers.clone()));
+        Ok(numbers)
+    }
+
     /// The numbers of all segments.
     fn numbers(&self) -> io::Result<Vec<u64>> {
         let mut numbers = Vec::new();
@@ -229,7 +253,7 @@ fn there(opened: io::Result<File>) -> io::Result<Option<File>> {
 
 impl Segment {
     pub(super) fn new(salt: Salt, begun: i64) -> Self {
-        let walk = Walk { to: HEAD_BYTES, places: HashMap::new(), torn: Vec::new() };
+        let walk = Walk { to: HEAD_BYTES, places: HashMap::new(), torn: Vec::new(), failed: false };
         Self { salt, begun, places: Known::Walked(walk) }
     }
 
@@ -245,7 +269,9 @@ impl Segment {
     /// is being written.
     pub(super) fn walk(&mut self, file: &File, alone: bool) -> io::Result<()> {
         let (salt, length) = (self.salt, file.metadata()?.len());
-        let Known::Walked(Walk { to, places, torn }) = &mut self.places else { return Ok(()) };
+        let Known::Walked(Walk { to, places, torn, failed: false }) = &mut self.places else {
+            return Ok(());
+        };
         let mut each = |at, head: &Head| {
             places.insert(key(head.hash), at);
         };
@@ -284,3 +310,6 @@ impl Segment {
         Ok(found)
     }
 }
+
+/// More than the clock of any file system is behind.
+const TICK: Duration = Duration::from_secs(2);

@@ -61,34 +61,46 @@ impl Tail {
 
     /// Writes bodies, and returns when they are durable. If it fails, some may be.
     pub(super) fn append(&mut self, bodies: &[(RawHash, Bytes)], now: i64) -> io::Result<()> {
-        // After an error nobody knows what the file holds: the next group goes elsewhere.
-        let mut active = self.active.take();
+        let appended = self.append_to(bodies, now);
+        if appended.is_err() {
+            // Nobody knows what the file holds: the next group goes elsewhere.
+            self.active.take().iter().for_each(|active| active.fail(&self.shelf));
+        }
+        appended
+    }
+
+    fn append_to(&mut self, bodies: &[(RawHash, Bytes)], now: i64) -> io::Result<()> {
         for (hash, body) in bodies {
-            if active.as_ref().is_some_and(|active| active.is_full(&self.bounds, body, now)) {
-                active.take().map(|full| full.seal(&self.shelf)).transpose()?;
+            if self.active.as_ref().is_some_and(|active| active.is_full(&self.bounds, body, now)) {
+                self.seal()?;
             }
-            let place = match active.take() {
-                Some(active) => active,
-                None => self.place(now)?,
-            };
-            active.insert(place).add(*hash, body, now)?;
+            if self.active.is_none() {
+                self.active = Some(self.place(now)?);
+            }
+            if let Some(active) = &mut self.active {
+                active.add(*hash, body, now)?;
+            }
         }
-        if let Some(active) = &mut active {
-            active.sync(&self.shelf)?;
+        self.active.as_mut().map_or(Ok(()), |active| active.sync(&self.shelf))
+    }
+
+    fn seal(&mut self) -> io::Result<()> {
+        if let Some(active) = &mut self.active {
+            active.seal(&self.shelf)?;
         }
-        self.active = active;
+        self.active = None;
         Ok(())
     }
 
     /// The newest segment that nobody writes to and that has room, else a new one.
     fn place(&self, now: i64) -> io::Result<Active> {
         let open = |(number, segment): (&u64, &Segment)| match segment.places {
-            Known::Walked(_) => Some(*number),
-            Known::Sealed(_) => None,
+            Known::Walked(Walk { failed: false, .. }) => Some(*number),
+            Known::Walked(_) | Known::Sealed(_) => None,
         };
         let numbers: Vec<u64> = self.shelf.read().iter().rev().filter_map(open).collect();
         for number in numbers {
-            let Some(adopted) = Active::adopt(&self.shelf, number)? else { continue };
+            let Some(mut adopted) = Active::adopt(&self.shelf, number)? else { continue };
             if !adopted.is_full(&self.bounds, &Bytes::new(), now) {
                 return Ok(adopted);
             }
@@ -147,7 +159,9 @@ impl Active {
         }
         segment.walk(&file, true)?;
         let beginning = Beginning { salt: segment.salt, begun: segment.begun };
-        let Known::Walked(Walk { to, places, torn }) = &mut segment.places else { return Ok(None) };
+        let Known::Walked(Walk { to, places, torn, .. }) = &mut segment.places else {
+            return Ok(None);
+        };
         for (begin, end) in torn.drain(..) {
             segment::zero(&file, begin, end.saturating_sub(begin))?;
         }
@@ -196,8 +210,9 @@ impl Active {
         let end = self.written();
         if end > self.room {
             let more = self.room.clamp(LEAST_ROOM, MOST_ROOM);
-            segment::zero(&self.file, end, more)?;
-            self.room = end.saturating_add(more);
+            // On a disk that is nearly full the group may still fit.
+            let made = segment::zero(&self.file, end, more).is_ok();
+            self.room = if made { end.saturating_add(more) } else { end };
         }
         self.file.write_all_at(&self.group, self.end)?;
         self.end = end;
@@ -219,8 +234,17 @@ impl Active {
         Ok(())
     }
 
+    /// A write has failed: what lies behind the last group is not to be relied on.
+    fn fail(&self, shelf: &Shelf) {
+        if let Some(segment) = shelf.write().get_mut(&self.number)
+            && let Known::Walked(walk) = &mut segment.places
+        {
+            walk.failed = true;
+        }
+    }
+
     /// Writes behind the bodies where they are. Nothing is added to it any more.
-    pub(super) fn seal(mut self, shelf: &Shelf) -> io::Result<()> {
+    pub(super) fn seal(&mut self, shelf: &Shelf) -> io::Result<()> {
         self.sync(shelf)?;
         let places = match shelf.read().get(&self.number).map(|segment| &segment.places) {
             Some(Known::Walked(walk)) => walk.places.iter().map(|(key, at)| (*key, *at)).collect(),

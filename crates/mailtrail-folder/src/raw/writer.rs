@@ -175,7 +175,7 @@ fn again(error: &io::Error) -> io::Result<()> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a file's age is by the system's clock")]
-fn now() -> SystemTime {
+pub(super) fn now() -> SystemTime {
     SystemTime::now()
 }
 
