@@ -1,3 +1,4 @@
 //! Raw bodies after a crash.
 
+mod full_disk;
 mod power;
