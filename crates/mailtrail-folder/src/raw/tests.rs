@@ -1,3 +1,5 @@
+#![expect(clippy::arithmetic_side_effects, reason = "small numbers of a test")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -333,7 +335,7 @@ proptest! {
                     let hashes: Vec<_> = numbers.iter().map(|number| RawHash::of(&body(*number))).collect();
                     let removed = block_on(raw_of.remove(&hashes)).unwrap();
                     let there = numbers.iter().filter(|number| model.remove(number).is_some()).count();
-                    prop_assert_eq!(removed, there as u64);
+                    prop_assert_eq!(removed, u64::try_from(there).unwrap());
                 }
                 Command::Read(number) => prop_assert_eq!(read(raw_of, number), model.get(&number).cloned()),
                 Command::Reopen => {
