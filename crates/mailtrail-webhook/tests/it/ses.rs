@@ -160,7 +160,7 @@ fn sns_is_asked_for_credentials_and_told_to_come_again_otherwise() {
     use mailtrail_webhook::{Headers, Secret};
 
     let access = Access::new().credential(Secret::basic("mail", "trail"));
-    let store = Arc::new(mailtrail_memory::MemoryStore::new());
+    let store = Arc::new(MemoryStore::new());
     let classifier = super::classifier().clone();
     let intake = Intake::new(store, super::keys(), classifier, now, || [3; 10])
         .provider(account("ses", "ses", access))
@@ -181,7 +181,7 @@ async fn firehose_is_read_and_answered_in_its_form() {
     let mock = Mock::firehose(Endpoint::new("ses").unwrap()).unwrap();
     let store = Arc::new(MemoryStore::new());
     let (keys, classifier) = (Keys::new(Key::new(1, [7; 32])), Classifier::builtin().unwrap());
-    let intake = Intake::new(store.clone(), keys, classifier, now, || [3; 10])
+    let intake = Intake::new(Arc::<MemoryStore>::clone(&store), keys, classifier, now, || [3; 10])
         .provider(mock.account().clone());
     let bounced = mock.request("bounced", &About::new("ann@a.example", now())).unwrap();
     let request = bounced.request();
