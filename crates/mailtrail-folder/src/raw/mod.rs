@@ -40,7 +40,7 @@ use self::writer::{Writer, written};
 /// Bodies of up to 1 MiB are packed into segments of at most 128 MiB, 131,072 bodies and a week; a larger one is a file of
 /// its own, as all were before: those are read, removed and expired too. Opening reads nothing. The first use reads what
 /// stands at the end of each segment, 1.3 bytes for each body in it, which stay in memory; of a segment that is not full
-/// it reads the heads of the bodies, and keeps 24 bytes for each.
+/// it reads the heads of the bodies, and keeps some 50 bytes for each.
 ///
 /// A body is stored once, except when two processes put it, or when it is put again while something is removed.
 ///
