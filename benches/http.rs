@@ -8,13 +8,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mailtrail_benches::dataset::Engine;
 use mailtrail_benches::server::{Served, now, random};
 use mailtrail_benches::{Figure, Wanted, percentile};
 use mailtrail_classify::Classifier;
 use mailtrail_core::id::Endpoint;
-use mailtrail_core::store::EventStore;
 use mailtrail_core::token::{Key, Keys, Purpose};
-use mailtrail_sled::{SledRaw, SledStore};
+use mailtrail_fjall::FjallRaw;
 use mailtrail_webhook::provider::{Access, Account};
 use mailtrail_webhook::{Intake, router};
 use ring::hmac;
@@ -24,11 +24,13 @@ use tokio::net::TcpStream;
 fn main() {
     let wanted = Wanted::from_args();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    for (name, bodies, at_least) in
-        [("webhook.http64", true, Some(10_000.0)), ("webhook.http64_log", false, None)]
-    {
+    for (name, engine, bodies, at_least) in [
+        ("webhook.http64", Engine::Fjall, true, Some(10_000.0)),
+        ("webhook.http64_sled", Engine::Sled, true, None),
+        ("webhook.http64_log", Engine::Fjall, false, None),
+    ] {
         if wanted.has(name) {
-            measure(&runtime, name, bodies, at_least);
+            measure(&runtime, name, (engine, bodies), at_least);
         }
     }
 }
@@ -36,13 +38,13 @@ fn main() {
 fn measure(
     runtime: &tokio::runtime::Runtime,
     name: &'static str,
-    bodies: bool,
+    (engine, bodies): (Engine, bool),
     at_least: Option<f64>,
 ) {
     let folder = tempfile::tempdir().unwrap();
-    let (took, mut latencies) = runtime.block_on(serve_and_post(folder.path(), bodies));
+    let (took, mut latencies) = runtime.block_on(serve_and_post(folder.path(), engine, bodies));
     // Opened again: what is there now is what was durable.
-    let store = SledStore::open(folder.path()).unwrap();
+    let store = engine.open(folder.path());
     let head = futures_executor::block_on(store.head()).unwrap().position;
     assert!(head.get() >= latencies.len() as u64, "events that were answered are missing");
     latencies.sort_by(f64::total_cmp);
@@ -57,18 +59,18 @@ fn measure(
     }
 }
 
-async fn serve_and_post(folder: &Path, bodies: bool) -> (Duration, Vec<f64>) {
-    let store: Arc<dyn EventStore> = Arc::new(SledStore::open(folder).unwrap());
+async fn serve_and_post(folder: &Path, engine: Engine, bodies: bool) -> (Duration, Vec<f64>) {
+    let store = engine.open(folder);
     let account = Account::new(Endpoint::new("mailtrap").unwrap(), "mailtrap", Access::new());
     let account = account.unwrap().signing_key("secret").unwrap();
     let keys = Keys::new(Key::new(1, [7; 32]));
     let mut intake = Intake::new(store, keys.clone(), Classifier::builtin().unwrap(), now, random)
         .provider(account);
     if bodies {
-        intake = intake.raw_store(Arc::new(SledRaw::open(folder.join("raw")).unwrap()));
+        intake = intake.raw_store(Arc::new(FjallRaw::open(folder.join("raw")).unwrap()));
     }
     let intake = Arc::new(intake);
-    let server = Served::start(router(Arc::clone(&intake))).await;
+    let server = Served::start(router(Arc::clone(&intake)));
 
     // Written before: the client is no part of what is measured.
     let requests: Vec<Vec<Vec<u8>>> = (0..CONNECTIONS)

@@ -54,7 +54,7 @@ async fn serve_and_ask(
 ) -> (Duration, Vec<f64>, usize) {
     let store: Arc<dyn EventStore> = Arc::new(SledStore::open(folder).unwrap());
     let hits = Arc::new(Hits::new(store, keys, Arc::new(now), random));
-    let server = Served::start(hits_router(Arc::clone(&hits))).await;
+    let server = Served::start(hits_router(Arc::clone(&hits)));
 
     let begin = Instant::now() + Duration::from_millis(100);
     let mut clients = Vec::new();

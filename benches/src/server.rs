@@ -1,21 +1,19 @@
 //! What a server that is measured gets from outside.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Router;
 use chrono::{DateTime, Utc};
+use mailtrail::serve::{Running, Server};
 use ring::rand::{SecureRandom, SystemRandom};
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
-/// A router, served on a free port of this host.
+/// A router, served on a free port of this host as `serve` does it.
 #[derive(Debug)]
 pub struct Served {
     /// Where.
     pub address: SocketAddr,
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<()>,
+    running: Running,
 }
 
 impl Served {
@@ -23,23 +21,17 @@ impl Served {
     ///
     /// # Panics
     /// If there is no port: a bench stops where it can't measure.
-    pub async fn start(router: Router) -> Self {
-        let app = router.into_make_service_with_connect_info::<SocketAddr>();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (stop, stopped) = oneshot::channel();
-        let stopped = async { stopped.await.unwrap_or_default() };
-        let serve = axum::serve(listener, app).with_graceful_shutdown(stopped);
-        Self { address, stop, task: tokio::spawn(async move { serve.await.unwrap() }) }
+    pub fn start(router: Router) -> Self {
+        let running = Server::new(router).bind(([127, 0, 0, 1], 0).into()).unwrap();
+        Self { address: running.local_addr(), running }
     }
 
     /// Ends it: afterwards no connection holds on to what it served.
     ///
     /// # Panics
-    /// If it has failed.
+    /// If a client holds it up.
     pub async fn end(self) {
-        drop(self.stop);
-        self.task.await.unwrap();
+        assert!(self.running.stop(Duration::from_secs(10)).await, "all was answered");
     }
 }
 

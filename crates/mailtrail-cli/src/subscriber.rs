@@ -9,7 +9,7 @@ use std::time::Duration;
 use mailtrail::core::Event;
 use mailtrail::core::clock::Clock;
 use mailtrail::core::projection::checked_name;
-use mailtrail::outbound::{HttpPoster, JsonLines, Subscriber, Wanted};
+use mailtrail::outbound::{Authorities, HttpPoster, JsonLines, Subscriber, Wanted};
 use mailtrail::serve::{Networks, NetworksError};
 use mailtrail::webhook::outbound::{Guard, STATUS_CHANGED, Signer, Target};
 use serde::Deserialize;
@@ -35,6 +35,8 @@ pub(crate) struct SubscriberText {
     pub(crate) private: bool,
     /// Private networks that may be reached.
     pub(crate) allow: Vec<String>,
+    /// Files with certificates of authorities that are trusted beside the system's.
+    pub(crate) authorities: Vec<PathBuf>,
     /// Where a new one begins.
     pub(crate) start: Start,
     /// How many messages may be under way at once.
@@ -72,12 +74,15 @@ impl SubscriberText {
                         "{target} is a private address: name its network in allow"
                     )));
                 }
+                self.authorities()?;
                 self.signer().map(drop)
             }
             Place::File(_) | Place::Stdout => {
-                let of_url = !self.secrets.is_empty() || !self.allow.is_empty();
-                if of_url || self.timeout.is_some() {
-                    return Err(Failure::data("secrets, allow and timeout belong to a url"));
+                let lists =
+                    [self.secrets.is_empty(), self.allow.is_empty(), self.authorities.is_empty()];
+                if lists.contains(&false) || self.timeout.is_some() {
+                    let of_url = "secrets, allow, authorities and timeout belong to a url";
+                    return Err(Failure::data(of_url));
                 }
                 Ok(())
             }
@@ -91,6 +96,9 @@ impl SubscriberText {
             Place::Url(target) => {
                 let (signer, guard) = (self.signer()?, self.guard()?);
                 let mut poster = HttpPoster::new(target, signer, guard, Arc::clone(clock));
+                if let Some(authorities) = self.authorities()? {
+                    poster = poster.trust(&authorities);
+                }
                 if let Some(seconds) = self.timeout {
                     poster = poster.timeout(Duration::from_secs(seconds));
                 }
@@ -157,6 +165,22 @@ impl SubscriberText {
         let secrets: Vec<_> =
             self.secrets.iter().map(SecretText::read).collect::<Result<_, _>>()?;
         Signer::new(secrets).map_err(|error| Failure::data(format!("secrets: {error}")))
+    }
+
+    fn authorities(&self) -> Result<Option<Authorities>, Failure> {
+        let mut all: Option<Authorities> = None;
+        for file in &self.authorities {
+            let named = |error: &dyn std::fmt::Display| {
+                Failure::data(format!("authorities: {}: {error}", file.display()))
+            };
+            let text = std::fs::read(file).map_err(|error| named(&error))?;
+            let read = Authorities::from_pem(&text).map_err(|error| named(&error))?;
+            all = Some(match all {
+                Some(all) => all.and(read),
+                None => read,
+            });
+        }
+        Ok(all)
     }
 
     fn guard(&self) -> Result<Guard, Failure> {

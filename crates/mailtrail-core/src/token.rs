@@ -7,6 +7,7 @@
 //! a tracked link goes on over the link: a click can lead nowhere else.
 
 use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use data_encoding::{BASE32_NOPAD, BASE32_NOPAD_NOCASE};
 use hkdf::Hkdf;
@@ -150,8 +151,15 @@ impl fmt::Debug for Key {
 /// assert!(keys.verify(Purpose::Unsubscribe, &token).is_err());
 /// # Ok::<(), mailtrail_core::token::TokenError>(())
 /// ```
+///
+/// # How are they changed while they are used?
+/// Clones are the same keys: by [`replace_by`](Self::replace_by) all of them change at once.
 #[derive(Debug, Clone)]
-pub struct Keys {
+pub struct Keys(Arc<RwLock<Arc<Ring>>>);
+
+/// The keys as they are now.
+#[derive(Debug, Clone)]
+struct Ring {
     signing: Key,
     others: Vec<Key>,
 }
@@ -159,13 +167,39 @@ pub struct Keys {
 impl Keys {
     /// Keys with one that signs.
     pub fn new(signing: Key) -> Self {
-        Self { signing, others: Vec::new() }
+        Self::of(Ring { signing, others: Vec::new() })
     }
 
-    /// With a further key that verifies.
-    pub fn and(mut self, key: Key) -> Self {
-        self.others.push(key);
-        self
+    fn of(ring: Ring) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(ring))))
+    }
+
+    /// With a further key that verifies. Clones that were made before go without it.
+    pub fn and(self, key: Key) -> Self {
+        let mut ring = Ring::clone(&self.ring());
+        ring.others.push(key);
+        Self::of(ring)
+    }
+
+    /// From now on these keys, and all clones of them, are those.
+    ///
+    /// ```
+    /// use mailtrail_core::id::DeliveryId;
+    /// use mailtrail_core::token::{Key, Keys, Purpose};
+    /// let keys = Keys::new(Key::new(1, [9; 32]));
+    /// let used_elsewhere = keys.clone();
+    /// keys.replace_by(&Keys::new(Key::new(2, [7; 32])));
+    /// let token = used_elsewhere.sign(Purpose::Open, DeliveryId::from_bytes([5; 16]));
+    /// assert_eq!(keys.verify(Purpose::Open, &token)?.key_id, 2);
+    /// # Ok::<(), mailtrail_core::token::TokenError>(())
+    /// ```
+    pub fn replace_by(&self, others: &Self) {
+        let ring = others.ring();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = ring;
+    }
+
+    fn ring(&self) -> Arc<Ring> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A token for a delivery: 48 characters `a-z2-7`.
@@ -190,9 +224,10 @@ impl Keys {
     }
 
     fn sign_about(&self, purpose: Purpose, delivery: DeliveryId, about: &str) -> String {
-        let mut bytes = vec![VERSION, self.signing.id];
+        let ring = self.ring();
+        let mut bytes = vec![VERSION, ring.signing.id];
         bytes.extend_from_slice(delivery.as_bytes());
-        if let Some(mac) = self.signing.mac(purpose, &bytes, about) {
+        if let Some(mac) = ring.signing.mac(purpose, &bytes, about) {
             bytes.extend(mac.finalize().into_bytes().iter().take(MAC_LENGTH));
         }
         BASE32_NOPAD.encode(&bytes).to_ascii_lowercase()
@@ -230,8 +265,9 @@ impl Keys {
         let (body, mac) = bytes.split_at_checked(BODY_LENGTH).ok_or(TokenError::Malformed)?;
         let [VERSION, key_id, id @ ..] = body else { return Err(TokenError::Malformed) };
         let delivery = <[u8; 16]>::try_from(id).map_err(|_| TokenError::Malformed)?;
-        let key = std::iter::once(&self.signing)
-            .chain(&self.others)
+        let ring = self.ring();
+        let key = std::iter::once(&ring.signing)
+            .chain(&ring.others)
             .find(|key| key.id == *key_id)
             .ok_or(TokenError::UnknownKey { key_id: *key_id })?;
         if key.retired && !purpose.outlives_retirement() {

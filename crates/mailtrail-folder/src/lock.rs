@@ -48,7 +48,7 @@ impl Lock {
 
 /// Makes the folder, if it isn't there, and its own name durable: a power cut would take away the folder with everything in
 /// it. Also where somebody else has made it, perhaps a process of ours that was killed.
-fn make_durably(path: &Path) -> io::Result<()> {
+pub(crate) fn make_durably(path: &Path) -> io::Result<()> {
     let made: Vec<_> = path.ancestors().take_while(|folder| !folder.exists()).collect();
     fs::create_dir_all(path)?;
     for folder in path.ancestors() {

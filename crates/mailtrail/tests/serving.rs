@@ -83,6 +83,36 @@ async fn what_is_too_much_or_too_slow_is_told_so() {
 }
 
 #[tokio::test]
+async fn a_stop_has_let_go_of_what_was_served() {
+    for (within, answered) in [(5_000, true), (50, false)] {
+        let store = Arc::new(MemoryStore::new());
+        let held = Arc::clone(&store);
+        let slow = move || {
+            let held = Arc::clone(&held);
+            async move {
+                tokio::time::sleep(Duration::from_millis(400)).await;
+                held.head().await.map_or("unknown", |_| "done")
+            }
+        };
+        let app = Router::new().route("/slow", get(slow));
+        let running = Server::new(app).bind(LOOPBACK).unwrap();
+        let asking: Vec<_> = (0..8)
+            .map(|_| {
+                let address = running.local_addr();
+                tokio::spawn(async move {
+                    let stream = TcpStream::connect(address).await.unwrap();
+                    ask(stream, "/slow", "").await
+                })
+            })
+            .collect();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_eq!(running.stop(Duration::from_millis(within)).await, answered);
+        assert_eq!(Arc::strong_count(&store), 1, "a store could be opened again");
+        asking.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+}
+
+#[tokio::test]
 async fn a_stop_answers_what_has_begun_and_takes_nothing_new() {
     let running = Server::new(app()).bind(LOOPBACK).unwrap();
     let address = running.local_addr();

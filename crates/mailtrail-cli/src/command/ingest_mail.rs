@@ -140,7 +140,7 @@ impl<'a> Taking<'a> {
         let mail = without_from_line(&mail).to_vec();
         if !self.take("-", mail.clone()).await? && !mail.is_empty() {
             let hash = self.opened.raw.put(mail.into()).await?;
-            output::note(format!("-: kept as it is, in raw/{hash}"));
+            output::note(format!("-: kept as it is; to read it: mailtrail raw {hash}"));
         }
         Ok(())
     }

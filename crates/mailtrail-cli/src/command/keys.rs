@@ -12,10 +12,10 @@ use crate::setup::Setup;
 pub(crate) enum Keys {
     /// Show which keys there are. Secrets are never shown.
     List,
-    /// Add a fresh key, which signs from now on; the others still verify. Restart `serve` for it.
+    /// Add a fresh key, which signs from now on; the others still verify. Send `serve` a SIGHUP for it.
     Add,
-    /// Retire a key: of its tokens only links still work (the pixel, clicks, unsubscribing). Restart `serve`
-    /// for it.
+    /// Retire a key: of its tokens only links still work (the pixel, clicks, unsubscribing). Send `serve`
+    /// a SIGHUP for it.
     Retire(Retire),
 }
 

@@ -1,7 +1,5 @@
 //! `migrate`: a store moved to another, and compared.
 
-use std::fs::File;
-use std::io;
 use std::path::Path;
 
 use clap::Args;
@@ -10,6 +8,7 @@ use mailtrail::audit::{Finding, verify_store};
 use mailtrail::core::projection::{Checkpoint, Projection, StateId};
 use mailtrail::core::store::Filter;
 use mailtrail::core::{EventStore, Position};
+use mailtrail::fjall::FjallRaw;
 use mailtrail::report::render::{Cells, csv};
 use mailtrail::report::{BroadcastSummary, EmailLog, EmailLogRow, Query, Trails};
 
@@ -43,7 +42,7 @@ impl Migrate {
         copy(&**store, &place, |at| bar.set_position(at.get())).await?;
         bar.finish_and_clear();
         if let Some(from) = source.place()? {
-            copy_raw(from.folder(), place.folder())?;
+            copy_raw(from.folder(), place.folder()).await?;
         }
         let (target, states) = place.open()?;
         let moved = Tracker::shared(target).states(states).open();
@@ -98,21 +97,10 @@ async fn copy(
 }
 
 /// The raw bodies are named by their hash: what is there already is the same.
-fn copy_raw(from: &Path, to: &Path) -> Result<(), Failure> {
-    let (from, to) = (from.join("raw"), to.join("raw"));
-    std::fs::create_dir_all(&to)?;
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if !target.exists() {
-            // Under its name it is whole: whoever was interrupted goes on with it.
-            let mut copy = tempfile::NamedTempFile::new_in(&to)?;
-            io::copy(&mut File::open(entry.path())?, &mut copy)?;
-            copy.as_file().sync_all()?;
-            copy.persist(&target).map_err(|error| error.error)?;
-        }
-    }
-    Ok(File::open(&to)?.sync_all()?)
+async fn copy_raw(from: &Path, to: &Path) -> Result<(), Failure> {
+    let open = |folder: &Path| FjallRaw::open(folder.join("raw"));
+    open(from)?.copy_to(&open(to)?).await?;
+    Ok(())
 }
 
 /// What someone chose to leave out of a report stays left out.

@@ -14,6 +14,7 @@ mod parse;
 pub(crate) mod plan;
 mod projection;
 mod provider;
+mod raw;
 mod rebuild;
 mod reclassify;
 pub(crate) mod report;
@@ -79,6 +80,8 @@ pub(crate) enum Command {
     Import(import::Import),
     /// Move a store to another, and compare.
     Migrate(migrate::Migrate),
+    /// Write a mail or a request as it came in.
+    Raw(raw::Raw),
     /// Erase what identifies a contact.
     Erase(erase::Erase),
     /// Print events as they are stored.
@@ -114,6 +117,7 @@ impl Command {
             Self::Export(export) => export.run(setup).await,
             Self::Import(import) => import.run(setup).await,
             Self::Migrate(migrate) => migrate.run(setup).await,
+            Self::Raw(raw) => raw.run(setup).await,
             Self::Erase(erase) => erase.run(setup).await,
             Self::Tail(tail) => tail.run(setup).await,
             Self::Serve(serve) => serve.run(setup).await,

@@ -15,6 +15,7 @@ mod outbound;
 mod projection;
 mod provider;
 mod refused;
+mod reloading;
 mod reports;
 mod reproduction;
 mod rules;

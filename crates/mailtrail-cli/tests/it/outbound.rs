@@ -261,6 +261,15 @@ fn a_check_says_what_is_wrong_with_subscribers() {
         ("url = \"ftp://crm.example/\"", "https:// or http://"),
         ("url = \"https://crm.example/\"\nfile = \"crm.jsonl\"", "give one of"),
         ("events = []\nstdout = true", "events is empty"),
+        ("stdout = true\nauthorities = [\"ca.pem\"]", "belong to a url"),
+        (
+            "url = \"https://crm.example/\"\nauthorities = [\"ca.pem\"]",
+            "authorities: ca.pem: No such",
+        ),
+        (
+            "url = \"https://crm.example/\"\nauthorities = [\"mailtrail.toml\"]",
+            "mailtrail.toml: there is no certificate in it",
+        ),
         ("file = \"crm.jsonl\"\nallow = [\"10.0.0.0/8\"]", "belong to a url"),
         (
             "url = \"https://crm.example/\"\nallow = [\"ten\"]\nsecrets = [\"x\"]",

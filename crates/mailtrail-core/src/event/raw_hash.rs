@@ -19,6 +19,11 @@ impl RawHash {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// That was taken before.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The hash itself.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0

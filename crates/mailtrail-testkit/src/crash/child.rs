@@ -9,7 +9,7 @@ use std::thread;
 
 use futures_executor::block_on;
 use mailtrail_core::projection::StateStore;
-use mailtrail_core::store::{EventStoreExt, Filter, OpenError};
+use mailtrail_core::store::{EventStoreExt, Filter, OpenError, RawStore};
 use mailtrail_core::{EventStore, Position};
 
 use super::{damage, day, event, number, power};
@@ -34,9 +34,7 @@ pub fn child<S: EventStore + 'static>(open: impl Fn(&Path) -> Result<S, OpenErro
         std::process::exit(damage::look(open(&folder)));
     }
     if job == "survey" {
-        let words = std::env::var_os(WORDS).unwrap_or_default();
-        let words: Vec<_> = words.to_string_lossy().split(',').filter_map(Said::read).collect();
-        std::process::exit(power::survey(&open, &folder, &words));
+        std::process::exit(power::survey(&open, &folder, &words()));
     }
     if job == "work" {
         return power::work(&open, &folder);
@@ -76,6 +74,26 @@ pub fn child_of_states<S: StateStore>(open: impl Fn(&Path) -> Result<S, OpenErro
         return power::keep_states(&open, &folder);
     }
     std::process::exit(power::survey_states(&open, &folder));
+}
+
+/// As of [`child`], for raw bodies: for the tests of power cuts.
+///
+/// # Panics
+/// If it can't do it.
+#[expect(clippy::exit, reason = "a test, whose exit code the parent looks at")]
+pub fn child_of_bodies<R: RawStore>(open: impl Fn(&Path) -> Result<R, OpenError>) {
+    let Some(job) = std::env::var_os(JOB) else { return };
+    let folder = PathBuf::from(std::env::var_os(FOLDER).unwrap_or_default());
+    if job == "work" {
+        return power::keep_bodies(&open, &folder);
+    }
+    std::process::exit(power::survey_bodies(&open, &folder, &words()));
+}
+
+/// What was said before.
+fn words() -> Vec<Said> {
+    let words = std::env::var_os(WORDS).unwrap_or_default();
+    words.to_string_lossy().split(',').filter_map(Said::read).collect()
 }
 
 /// Says each event that a reader sees, as soon as it does.

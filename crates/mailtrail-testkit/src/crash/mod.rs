@@ -17,7 +17,7 @@ mod trace;
 mod watched;
 mod witness;
 
-pub use child::{Parent, Process, Said, child, child_of_states};
+pub use child::{Parent, Process, Said, child, child_of_bodies, child_of_states};
 pub use damage::{
     a_cut_or_missing_file_is_the_same_answer_or_damage, a_flipped_byte_is_the_same_answer_or_damage,
 };

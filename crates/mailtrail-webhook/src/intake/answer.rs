@@ -34,12 +34,17 @@ impl Answer {
 /// An account, and what came to it.
 pub(super) struct Account {
     pub(super) provider: Arc<dyn Provider>,
-    pub(super) counters: Counters,
+    pub(super) counters: Arc<Counters>,
 }
 
 impl Account {
     pub(super) fn new(provider: Arc<dyn Provider>) -> Self {
-        Self { provider, counters: Counters::default() }
+        Self { provider, counters: Arc::default() }
+    }
+
+    /// The same account as it is now configured, counted on.
+    pub(super) fn with(&self, provider: Arc<dyn Provider>) -> Self {
+        Self { provider, counters: Arc::clone(&self.counters) }
     }
 
     pub(super) fn refuse(&self, refused: Refused) -> Answer {

@@ -8,7 +8,7 @@ mod retry;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use mailtrail_classify::Classifier;
@@ -75,7 +75,7 @@ pub struct Intake {
     classifier: Classifier,
     clock: Arc<dyn Clock>,
     hits: Arc<Hits>,
-    accounts: BTreeMap<Box<str>, Account>,
+    accounts: RwLock<Arc<Accounts>>,
     unknown_endpoints: Counters,
     body_limit: usize,
     flood: Flood,
@@ -102,7 +102,7 @@ impl Intake {
             classifier,
             clock,
             hits: Arc::new(hits),
-            accounts: BTreeMap::new(),
+            accounts: RwLock::default(),
             unknown_endpoints: Counters::default(),
             body_limit: BODY_LIMIT,
             flood: Flood::new(MOST_FAILURES),
@@ -143,8 +143,34 @@ impl Intake {
 
     /// With an account that was chosen at run time, as by [`provider`](Self::provider).
     pub fn add(&mut self, provider: Arc<dyn Provider>) {
+        let accounts = self.accounts.get_mut().unwrap_or_else(PoisonError::into_inner);
         let name = provider.endpoint().as_str().into();
-        self.accounts.insert(name, Account::new(provider));
+        Arc::make_mut(accounts).insert(name, Arc::new(Account::new(provider)));
+    }
+
+    /// From now on it has these accounts and no others, while it takes requests: after keys have changed. What came
+    /// to an endpoint that stays is still counted. One that is gone is answered like one that was never there, so that its
+    /// provider tries again.
+    pub fn replace_accounts(&self, providers: impl IntoIterator<Item = Arc<dyn Provider>>) {
+        let before = self.accounts();
+        let accounts = providers.into_iter().map(|provider| {
+            let name: Box<str> = provider.endpoint().as_str().into();
+            let account = match before.get(&name) {
+                Some(before) => before.with(provider),
+                None => Account::new(provider),
+            };
+            (name, Arc::new(account))
+        });
+        let accounts = Arc::new(accounts.collect());
+        *self.accounts.write().unwrap_or_else(PoisonError::into_inner) = accounts;
+    }
+
+    fn accounts(&self) -> Arc<Accounts> {
+        Arc::clone(&self.accounts.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn account(&self, endpoint: &str) -> Option<Arc<Account>> {
+        self.accounts().get(endpoint).cloned()
     }
 
     /// With another limit than [`BODY_LIMIT`].
@@ -160,8 +186,8 @@ impl Intake {
     }
 
     /// The endpoints that a provider has.
-    pub fn endpoints(&self) -> impl Iterator<Item = &str> {
-        self.accounts.keys().map(|endpoint| &**endpoint)
+    pub fn endpoints(&self) -> Vec<Box<str>> {
+        self.accounts().keys().cloned().collect()
     }
 
     /// The present time.
@@ -176,11 +202,19 @@ impl Intake {
 
     /// Takes a request to an endpoint, and says what to answer.
     pub async fn webhook(&self, endpoint: &str, request: &Request<'_>) -> Answer {
-        let Some(account) = self.accounts.get(endpoint) else {
+        let Some(account) = self.account(endpoint) else {
             // Perhaps it is not configured yet: 429 is what no provider takes for a final answer.
             self.unknown_endpoints.refused(Refused::NotConfigured);
             return Answer::later(LATER, RETRY_AFTER);
         };
+        let mut answer = self.answer(&account, request).await;
+        if answer.body.is_none() {
+            answer.body = account.provider.says(request, answer.status).map(Into::into);
+        }
+        answer
+    }
+
+    async fn answer(&self, account: &Account, request: &Request<'_>) -> Answer {
         if self.flood.holds_back(request.peer, request.now) {
             account.counters.held_back();
             let answers = account.provider.answers();
@@ -197,18 +231,18 @@ impl Intake {
 
     /// Whether a GET of an endpoint with a query is an event.
     pub fn takes_get(&self, endpoint: &str) -> bool {
-        self.accounts.get(endpoint).is_some_and(|account| account.provider.takes_get())
+        self.account(endpoint).is_some_and(|account| account.provider.takes_get())
     }
 
     /// Counts a request whose body is over the limit, and says what to answer.
     pub fn too_large(&self, endpoint: &str) -> Answer {
-        let account = self.accounts.get(endpoint);
+        let account = self.account(endpoint);
         account.map_or(Answer::of(TOO_LARGE), |account| account.refuse(Refused::TooLarge))
     }
 
     /// What came to an endpoint, and what came of it; `None` if no provider has it.
     pub fn counts(&self, endpoint: &str) -> Option<Counts> {
-        self.accounts.get(endpoint).map(|account| account.counters.read())
+        self.account(endpoint).map(|account| account.counters.read())
     }
 
     /// How many requests came to endpoints that no provider has.
@@ -305,6 +339,9 @@ impl Intake {
     }
 }
 
+/// The account of each endpoint.
+type Accounts = BTreeMap<Box<str>, Arc<Account>>;
+
 /// What a request came to.
 enum Taken {
     Events(Appended),
@@ -339,7 +376,7 @@ impl From<RawError> for Failure {
 impl fmt::Debug for Intake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Intake")
-            .field("endpoints", &self.accounts.keys())
+            .field("endpoints", &self.endpoints())
             .field("body_limit", &self.body_limit)
             .finish_non_exhaustive()
     }

@@ -90,11 +90,11 @@ impl Intake {
     /// ```
     pub async fn retry_refused(&self, endpoint: &Endpoint) -> Result<Retried, RetryError> {
         let unknown = || RetryError::UnknownEndpoint { endpoint: endpoint.clone() };
-        let account = self.accounts.get(endpoint.as_str()).ok_or_else(unknown)?;
+        let account = self.account(endpoint.as_str()).ok_or_else(unknown)?;
         let mut retried = Retried::default();
         if let Some(ring) = &self.refused {
             for kept in ring.list(Some(endpoint))? {
-                self.retry(account, &**ring, &kept, &mut retried).await?;
+                self.retry(&account, &**ring, &kept, &mut retried).await?;
             }
         }
         Ok(retried)

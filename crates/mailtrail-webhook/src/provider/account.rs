@@ -209,6 +209,10 @@ impl Provider for Account {
         self.dialect.asks(self, request)
     }
 
+    fn says(&self, request: &Request<'_>, status: u16) -> Option<String> {
+        self.dialect.says(request, status)
+    }
+
     fn takes_get(&self) -> bool {
         self.dialect.takes_get()
     }

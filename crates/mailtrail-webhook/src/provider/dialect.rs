@@ -65,6 +65,11 @@ pub(super) trait Dialect: Send + Sync + fmt::Debug {
         None
     }
 
+    /// What an answer of this status says; see [`Provider::says`](super::Provider::says).
+    fn says(&self, _request: &Request<'_>, _status: u16) -> Option<String> {
+        None
+    }
+
     /// Whether a GET with a query is an event.
     fn takes_get(&self) -> bool {
         false

@@ -9,6 +9,7 @@ mod dialects;
 mod element;
 mod events;
 mod fields;
+mod firehose;
 mod handshake;
 mod mapping;
 #[cfg(feature = "mock")]
@@ -74,6 +75,11 @@ pub trait Provider: Send + Sync + fmt::Debug {
 
     /// What the provider asks of the endpoint, if the request, which verified, is no event.
     fn asks(&self, _request: &Request<'_>) -> Option<Handshake> {
+        None
+    }
+
+    /// The JSON that an answer of this status has to be, for a provider that takes none without it for a success.
+    fn says(&self, _request: &Request<'_>, _status: u16) -> Option<String> {
         None
     }
 

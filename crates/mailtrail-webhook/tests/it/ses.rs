@@ -1,7 +1,16 @@
 //! Amazon SES: what has several recipients, several envelopes, or is published twice.
 
+use std::sync::Arc;
+
+use data_encoding::BASE64;
+use mailtrail_classify::Classifier;
 use mailtrail_core::Event;
 use mailtrail_core::correlation::Attribution;
+use mailtrail_core::id::Endpoint;
+use mailtrail_core::store::{EventStore, Position};
+use mailtrail_core::token::{Key, Keys};
+use mailtrail_memory::MemoryStore;
+use mailtrail_webhook::provider::mock::{About, Mock};
 use mailtrail_webhook::provider::{Access, Refused};
 use mailtrail_webhook::{Intake, Request};
 use serde_json::{Value, json};
@@ -151,7 +160,7 @@ fn sns_is_asked_for_credentials_and_told_to_come_again_otherwise() {
     use mailtrail_webhook::{Headers, Secret};
 
     let access = Access::new().credential(Secret::basic("mail", "trail"));
-    let store = Arc::new(mailtrail_memory::MemoryStore::new());
+    let store = Arc::new(MemoryStore::new());
     let classifier = super::classifier().clone();
     let intake = Intake::new(store, super::keys(), classifier, now, || [3; 10])
         .provider(account("ses", "ses", access))
@@ -164,4 +173,48 @@ fn sns_is_asked_for_credentials_and_told_to_come_again_otherwise() {
         let answer = block_on(intake.webhook(endpoint, &request));
         assert_eq!((answer.status, answer.retry_after), (429, Some(60)), "{endpoint}");
     }
+}
+
+/// Firehose's own form: events in base64, several in a record or a request, and an answer that has to say which request it is of.
+#[tokio::test]
+async fn firehose_is_read_and_answered_in_its_form() {
+    let mock = Mock::firehose(Endpoint::new("ses").unwrap()).unwrap();
+    let store = Arc::new(MemoryStore::new());
+    let (keys, classifier) = (Keys::new(Key::new(1, [7; 32])), Classifier::builtin().unwrap());
+    let intake = Intake::new(Arc::<MemoryStore>::clone(&store), keys, classifier, now, || [3; 10])
+        .provider(mock.account().clone());
+    let bounced = mock.request("bounced", &About::new("ann@a.example", now())).unwrap();
+    let request = bounced.request();
+    let id = request.headers.text("x-amz-firehose-request-id").unwrap().to_owned();
+
+    for (spoilt, status) in bounced.spoilt().iter().zip([401, 429, 429]) {
+        let answer = intake.webhook("ses", &spoilt.request.request()).await;
+        let body: Value = serde_json::from_str(&answer.body.unwrap()).unwrap();
+        assert_eq!((answer.status, &body["requestId"]), (status, &json!(id)));
+        assert!(body["errorMessage"].is_string(), "{body}");
+    }
+    assert_eq!(store.head().await.unwrap().position, Position::START);
+
+    let answer = intake.webhook("ses", &request).await;
+    let said: Value = serde_json::from_str(&answer.body.unwrap()).unwrap();
+    assert_eq!(answer.status, 200);
+    assert_eq!(said, json!({ "requestId": id, "timestamp": now().timestamp_millis() }));
+    assert_eq!(intake.counts("ses").unwrap().new_events, 1);
+
+    // Another batch, with the first event in it again: two in one record, and one that nobody can read.
+    let record: Value = serde_json::from_slice(request.body).unwrap();
+    let again = record["records"][0]["data"].as_str().unwrap().to_owned();
+    let open = json!({ "timestamp": "2023-11-05T08:30:07Z", "userAgent": "Mozilla/5.0 (X11)" });
+    let two: String =
+        ["m", "n"].map(|_| event("Open", &open, &["ann@a.example"]).to_string()).join("\n");
+    let body = json!({ "requestId": id, "timestamp": 1, "records": [
+        { "data": again }, { "data": BASE64.encode(two.as_bytes()) }, { "data": BASE64.encode(b"{nonsense") },
+    ] });
+    let body = bytes(&body);
+    let batch = request.clone().body(&body);
+    assert_eq!(intake.webhook("ses", &batch).await.status, 200);
+    // The same event twice in a record is one.
+    assert_eq!(intake.counts("ses").unwrap().new_events, 3);
+    assert_eq!(intake.webhook("ses", &batch).await.status, 200);
+    assert_eq!(intake.counts("ses").unwrap().new_events, 3);
 }

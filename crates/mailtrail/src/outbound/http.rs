@@ -16,6 +16,7 @@ use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Error};
 
+use super::authorities::Authorities;
 use super::poster::Poster;
 
 /// Posts signed messages to a URL.
@@ -41,6 +42,7 @@ use super::poster::Poster;
 pub struct HttpPoster {
     target: Target,
     signer: Signer,
+    guard: Guard,
     clock: Arc<dyn Clock>,
     timeout: Duration,
     agent: Agent,
@@ -49,28 +51,36 @@ pub struct HttpPoster {
 impl HttpPoster {
     /// Posts to this target, with these signatures. TLS is proved by the system's roots of trust.
     pub fn new(target: Target, signer: Signer, guard: Guard, clock: Arc<dyn Clock>) -> Self {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = TlsConfig::builder()
-            .root_certs(RootCerts::PlatformVerifier)
-            .unversioned_rustls_crypto_provider(provider)
-            .build();
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            // By a proxy we would not know what is connected to.
-            .proxy(None)
-            .user_agent(USER_AGENT)
-            .tls_config(tls)
-            .build();
-        let resolver = Guarded { guard, resolver: DefaultResolver::default() };
-        let agent = Agent::with_parts(config, DefaultConnector::default(), resolver);
-        Self { target, signer, clock, timeout: TIMEOUT, agent }
+        let agent = agent(guard.clone(), RootCerts::PlatformVerifier);
+        Self { target, signer, guard, clock, timeout: TIMEOUT, agent }
+    }
+
+    /// TLS is proved by these, too.
+    pub fn trust(self, authorities: &Authorities) -> Self {
+        let agent = agent(self.guard.clone(), authorities.roots());
+        Self { agent, ..self }
     }
 
     /// How long an attempt may take, from the look-up of the name to the end of the answer: 15 seconds unless set.
     pub fn timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }
+}
+
+fn agent(guard: Guard, roots: RootCerts) -> Agent {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls =
+        TlsConfig::builder().root_certs(roots).unversioned_rustls_crypto_provider(provider).build();
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        // By a proxy we would not know what is connected to.
+        .proxy(None)
+        .user_agent(USER_AGENT)
+        .tls_config(tls)
+        .build();
+    let resolver = Guarded { guard, resolver: DefaultResolver::default() };
+    Agent::with_parts(config, DefaultConnector::default(), resolver)
 }
 
 #[async_trait]

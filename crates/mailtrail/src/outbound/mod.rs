@@ -9,6 +9,7 @@
 //! [`JsonLines`] to a file. [`Outbound`] does the rest on a thread of its own, and keeps in a [`SubscriberFolder`] how
 //! far it is.
 
+mod authorities;
 mod folder;
 mod http;
 mod lanes;
@@ -20,6 +21,7 @@ mod sending;
 mod subscriber;
 mod worker;
 
+pub use authorities::{Authorities, AuthoritiesError};
 pub use folder::{DeadLetter, Kept, Pause, SubscriberFolder, Waiting};
 pub use http::HttpPoster;
 pub use lines::JsonLines;

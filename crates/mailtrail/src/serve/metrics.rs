@@ -203,6 +203,7 @@ impl Metrics {
         let Some(intake) = &self.intake else { return };
         let (requests, events) = (Counters::default(), Counters::default());
         for endpoint in intake.endpoints() {
+            let endpoint = &*endpoint;
             let counts = intake.counts(endpoint).unwrap_or_default();
             for (outcome, count) in outcomes(&counts) {
                 add(&requests, [("endpoint", endpoint), ("outcome", outcome)], count);

@@ -23,7 +23,8 @@ use super::{Limits, Tls, TrustedProxies};
 /// - Handlers see the client's address in `ConnectInfo<SocketAddr>`, also behind a
 ///   [trusted proxy](TrustedProxies).
 /// - Nobody holds it up: [`Limits`] end what is slow.
-/// - [`Running::stop`] takes nothing new, and answers what has begun.
+/// - [`Running::stop`] takes nothing new, and answers what has begun. Afterwards nothing of it holds on to what the router
+///   has: a store can be opened again.
 ///
 /// # Example
 /// ```
@@ -129,7 +130,14 @@ impl Running {
         self.handle.graceful_shutdown(Some(within));
         let began = tokio::time::Instant::now();
         let ended = self.task.await.is_ok_and(|ended| ended.is_ok());
-        ended && began.elapsed() < within
+        let in_time = ended && began.elapsed() < within;
+        // What was not answered in time is told to end, and not waited for: it holds the store until it has.
+        let gone = async {
+            while self.handle.connection_count() > 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(within, gone).await.is_ok() && in_time
     }
 }
 

@@ -1,7 +1,12 @@
 //! Where messages go, and where they never do.
 
-use mailtrail::outbound::Wanted;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use mailtrail::outbound::{Authorities, Wanted};
+use mailtrail::serve::{Server, Tls};
 use mailtrail::webhook::outbound::{Failed, Guard};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
 use crate::receiver::{Receiver, Reply};
 use crate::world::{World, loopback, poster, subscriber, to, tries, until};
@@ -69,5 +74,70 @@ fn what_identifies_a_person_is_left_out_unless_asked_for() {
         let text: String = taken.iter().map(|came| came.body.to_string()).collect();
         assert_eq!(text.contains("ann@a.example"), is_shown, "{text}");
         std::fs::remove_dir_all(world.folder.path().join("crm")).unwrap();
+    }
+}
+
+/// A host of a private network, whose certificate is of that network's own authority.
+#[test]
+fn an_authority_that_is_named_vouches_for_a_host_and_nobody_else_does() {
+    let world = World::new();
+    let ann = world.plan("snow-day", &["ann"])[0];
+    world.delivered(ann);
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    let (authority, other) = (Authority::new(), Authority::new());
+    let own = KeyPair::generate().unwrap();
+    let host = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    let issued = host.signed_by(&own, &authority.issuer).unwrap();
+    std::fs::write(&certificate, issued.pem()).unwrap();
+    std::fs::write(&key, own.serialize_pem()).unwrap();
+
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let taken = Arc::new(AtomicUsize::new(0));
+    let take = {
+        let taken = taken.clone();
+        move || {
+            taken.fetch_add(1, Ordering::SeqCst);
+            async { "" }
+        }
+    };
+    let app = axum::Router::new().fallback(take);
+    let tls = Tls::from_files(&certificate, &key).unwrap();
+    let running = runtime.block_on(async {
+        Server::new(app).tls(Some(tls)).bind(([127, 0, 0, 1], 0).into()).unwrap()
+    });
+    let url = format!("https://localhost:{}/hooks", running.local_addr().port());
+
+    let trusting = |authority: Option<&Authority>| {
+        let poster = poster(&url, loopback());
+        match authority.map(|authority| Authorities::from_pem(authority.pem.as_bytes()).unwrap()) {
+            Some(authorities) => poster.trust(&authorities),
+            None => poster,
+        }
+    };
+    for nobody in [None, Some(&other)] {
+        let outbound = world.start(subscriber(trusting(nobody)).schedule(tries([0])));
+        let cause = until(|| outbound.standing().paused).cause;
+        assert!(cause.to_lowercase().contains("certificate"), "{cause}");
+        drop(outbound);
+        std::fs::remove_dir_all(world.folder.path().join("crm")).unwrap();
+    }
+    assert_eq!(taken.load(Ordering::SeqCst), 0);
+    world.through(&world.start(subscriber(trusting(Some(&authority)))));
+    assert_eq!(taken.load(Ordering::SeqCst), 1);
+}
+
+/// An authority of its own.
+struct Authority {
+    pem: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let (mut of, key) = (CertificateParams::default(), KeyPair::generate().unwrap());
+        of.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let pem = of.self_signed(&key).unwrap().pem();
+        Self { pem, issuer: Issuer::new(of, key) }
     }
 }

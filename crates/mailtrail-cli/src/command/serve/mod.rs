@@ -4,6 +4,7 @@ mod background;
 mod links;
 mod mail;
 mod ports;
+mod reload;
 mod reports;
 mod subscribers;
 mod told;
@@ -16,6 +17,7 @@ use mailtrail::page::Page;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::links::Links;
+use self::reload::Reload;
 use self::reports::Reports;
 use self::subscribers::Subscribers;
 use self::told::{
@@ -57,6 +59,7 @@ impl Serve {
         }
         let http = http.settings()?;
         let (mut stop, mut links) = (Stop::listen()?, Links::listen()?);
+        let mut reload = Reload::listen()?;
         let opened = setup.open().await?.require_ownership()?;
         let share = opened.share()?;
         let reports = Reports::follow(&opened)?;
@@ -92,6 +95,7 @@ impl Serve {
         let ended = tokio::select! {
             () = stop.asked() => Ok(()),
             error = taken_no_more(&**opened.tracker.store()) => Err(error.into()),
+            failure = reload.serve(setup, &opened, &ports) => Err(failure),
             failure = links.tell(&page, base.as_deref()) => Err(failure),
             never = tell_what_stands_still(&watched) => match never {},
             never = tell_who_is_paused(&subscribers) => match never {},

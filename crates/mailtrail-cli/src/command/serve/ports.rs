@@ -1,5 +1,6 @@
 //! Everything that listens.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use mailtrail::outbound::Standing;
 use mailtrail::page::OpenPage;
 use mailtrail::projection::Progress;
 use mailtrail::serve::{self, Metrics, health};
+use mailtrail::webhook::provider::Provider;
 use mailtrail::webhook::track::Hits;
 use mailtrail::webhook::{Intake, router};
 use tokio::task::JoinHandle;
@@ -40,6 +42,7 @@ pub(crate) struct Shown {
 pub(crate) struct Ports {
     pub(crate) http: SocketAddr,
     pub(crate) mail: Mail,
+    webhooks: Arc<Intake>,
     server: serve::Running,
     hits: Arc<Hits>,
     alarm: JoinHandle<()>,
@@ -72,7 +75,7 @@ impl Ports {
             metrics = metrics.subscriber(&name, standing);
         }
         let page = shown.page.as_ref().map(OpenPage::router).unwrap_or_default();
-        let app = router(webhooks).merge(health(Arc::clone(store))).merge(page);
+        let app = router(Arc::clone(&webhooks)).merge(health(Arc::clone(store))).merge(page);
         let server = serve::Server::new(metrics.observe(app))
             .trusted_proxies(http.proxies)
             .limits(http.limits)
@@ -82,7 +85,12 @@ impl Ports {
         let block = tokio::spawn(block(opened.clone()));
         let expire = tokio::spawn(expire(opened.clone()));
         let http = server.local_addr();
-        Ok(Self { http, mail, server, hits, alarm, judge, block, expire })
+        Ok(Self { http, mail, webhooks, server, hits, alarm, judge, block, expire })
+    }
+
+    /// Takes requests of these accounts from now on, and of no others.
+    pub(crate) fn replace_accounts(&self, accounts: Vec<Arc<dyn Provider>>) {
+        self.webhooks.replace_accounts(accounts);
     }
 
     /// Whether no hit that was answered waits for the store.
@@ -102,10 +110,11 @@ impl Ports {
         if tokio::time::timeout(CLOSE_WITHIN, stored).await.is_err() {
             output::note(format!("{} hits were not stored in time", waiting(&self.hits)));
         }
-        self.alarm.abort();
-        self.judge.abort();
-        self.block.abort();
-        self.expire.abort();
+        for task in [self.alarm, self.judge, self.block, self.expire] {
+            task.abort();
+            // Until it has ended it holds the store.
+            task.await.ok();
+        }
         self.mail.close().await;
     }
 }
@@ -126,10 +135,27 @@ pub(crate) fn webhook_intake(opened: &Opened, webhooks: &[Webhook]) -> Result<In
     .raw_store(Arc::clone(&opened.raw))
     .refused_ring(Arc::clone(&opened.refused))
     .fetch(Arc::new(Https::new()));
-    for webhook in webhooks {
-        intake.add(Arc::new(webhook.account()?));
+    for account in accounts(webhooks)? {
+        intake.add(account);
     }
     Ok(intake)
+}
+
+/// The accounts that a configuration describes, if all of them can be used.
+pub(crate) fn accounts(webhooks: &[Webhook]) -> Result<Vec<Arc<dyn Provider>>, Failure> {
+    let mut seen = BTreeSet::new();
+    let twice = webhooks.iter().find(|webhook| !seen.insert(webhook.endpoint.as_str()));
+    if let Some(webhook) = twice {
+        return Err(Failure::data(format!("two accounts are called {}", webhook.endpoint)));
+    }
+    let account = |webhook: &Webhook| match webhook.account() {
+        Ok(account) => Ok(Arc::new(account) as Arc<dyn Provider>),
+        Err(failure) => {
+            let text = failure.text();
+            Err(Failure::data(format!("webhook {}: {text}", webhook.endpoint)))
+        }
+    };
+    webhooks.iter().map(account).collect()
 }
 
 /// How long requests that have begun may take when it is to stop: service managers wait at least ten seconds.

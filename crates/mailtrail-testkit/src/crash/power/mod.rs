@@ -18,6 +18,7 @@
 //!
 //! A cut may be at any moment. What was said by then (acknowledged, seen by a reader, erased) must be so afterwards.
 
+mod bodies;
 mod cut;
 mod fate;
 mod kept;
@@ -43,6 +44,7 @@ use cut::Cut;
 use look::{Broken, Class, Kind};
 use model::Model;
 
+pub(super) use bodies::{survey as survey_bodies, work as keep_bodies};
 pub(super) use kept::{survey as survey_states, work as keep_states};
 pub(super) use look::survey;
 pub(super) use work::work;

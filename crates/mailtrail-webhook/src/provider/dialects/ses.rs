@@ -1,7 +1,8 @@
 //! Amazon SES: by SNS (signed by a certificate), `EventBridge` or Firehose.
 //!
 //! Source: docs.aws.amazon.com/ses/latest/dg: event-publishing-retrieving-sns-contents,
-//! notification-contents, event-publishing-retrieving-firehose-contents.
+//! notification-contents, event-publishing-retrieving-firehose-contents. What Firehose posts to an HTTP endpoint is that of
+//! [`firehose`].
 
 use mailtrail_core::Event;
 use mailtrail_core::diagnosis::Fault;
@@ -18,7 +19,7 @@ use crate::provider::fields::{Fields, Time, text_of};
 use crate::provider::reader::Stated;
 use crate::provider::signature::Scheme;
 use crate::provider::signature::sns::{self, Trust};
-use crate::provider::{Answers, Context, Element, Handshake, Refused, events};
+use crate::provider::{Answers, Context, Element, Handshake, Refused, events, firehose};
 use crate::text::address;
 
 /// SES. The token goes into the message tag `mt_delivery`, or the header field `X-MT-Delivery` where
@@ -68,8 +69,15 @@ impl Dialect for Ses {
             .map(Handshake::Visit)
     }
 
+    fn says(&self, request: &Request<'_>, status: u16) -> Option<String> {
+        firehose::answer(request, status)
+    }
+
     fn split<'a>(&self, request: &Request<'a>) -> Result<Vec<Element<'a>>, Refused> {
-        let elements: Vec<_> = documents(request.body).into_iter().map(unwrapped).collect();
+        let elements: Vec<_> = match firehose::records(request) {
+            Some(records) => records.iter().flat_map(|record| owned(record)).collect(),
+            None => documents(request.body).into_iter().map(unwrapped).collect(),
+        };
         let one = match elements.as_slice() {
             [element] => element.fields(),
             _ => None,
@@ -90,6 +98,11 @@ impl Dialect for Ses {
             _ => envelope(fields).into_iter().for_each(say),
         }
     }
+}
+
+/// What one record of Firehose holds.
+fn owned(record: &[u8]) -> Vec<Element<'static>> {
+    documents(record).into_iter().map(|element| unwrapped(element).into_owned()).collect()
 }
 
 /// One document, an array of them, or one a line.

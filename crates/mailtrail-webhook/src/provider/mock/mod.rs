@@ -103,6 +103,25 @@ impl Mock {
         Self::speaking(account, rule, Bodies::of_provider(provider))
     }
 
+    /// A mock of Amazon SES that delivers by Firehose, with an access key.
+    ///
+    /// ```
+    /// use mailtrail_core::id::Endpoint;
+    /// use mailtrail_webhook::provider::mock::{About, Mock};
+    /// let now = chrono::DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+    /// let request = Mock::firehose(Endpoint::new("ses")?)?.request("bounced", &About::new("ann@a.example", now));
+    /// assert!(request.unwrap().headers.has("X-Amz-Firehose-Access-Key"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// None, unless the mock is at fault.
+    pub fn firehose(endpoint: Endpoint) -> Result<Self, MockError> {
+        let rule: Arc<dyn Rule> = Arc::new(rule::Firehose);
+        let account = Account::new(endpoint, "ses", rule.access())?;
+        Self::speaking(account, rule, Bodies::of_provider("ses"))
+    }
+
     /// A mock of a provider that a file describes. What it posts are the file's examples of one event.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! How each provider signs: the counterpart of what verifies it.
 
 mod access;
+mod firehose;
 mod mailgun;
 mod mandrill;
 mod scheme;
@@ -20,6 +21,7 @@ use crate::Headers;
 use crate::provider::dialect::Dialect;
 use crate::provider::{Access, Account, KeyError, Refused};
 
+pub(super) use firehose::Firehose;
 pub(super) use sns::CERTIFICATES;
 
 /// A way to prove where a request is from, which can be spoilt.
