@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::mime::Header;
+
 /// The fields of one block. All names and values lie in one text, so that a header of fifty fields
 /// costs two allocations.
 #[derive(Debug, Clone, Default)]
@@ -29,10 +31,10 @@ impl Fields {
         Self { text: String::with_capacity(ROOM), spans: Vec::with_capacity(ROOM_FIELDS) }
     }
 
-    /// The header of a parsed mail.
-    pub(crate) fn of_header(message: &mail_parser::Message<'_>) -> Self {
+    /// The header of a mail.
+    pub(crate) fn of_header(header: &Header<'_>) -> Self {
         let mut fields = Self::with_room();
-        for (name, value) in message.headers_raw() {
+        for (name, value) in header.iter() {
             let mut lines = lines(value);
             fields.push(name, lines.next().unwrap_or_default());
             lines.filter(|line| !line.trim().is_empty()).for_each(|line| fields.fold(line));

@@ -21,7 +21,7 @@ pub(crate) struct Report {
 
 impl Report {
     /// `bytes` are those of the mail, all of them.
-    pub(crate) fn of(mail: Mail<'_>, bytes: &[u8]) -> Self {
+    pub(crate) fn of(mail: &Mail<'_>, bytes: &[u8]) -> Self {
         // Unfolded: where a line is folded, and by which line end, is the transport's.
         let header = |name| mail.header(name).unwrap_or_default();
         Self {

@@ -14,7 +14,7 @@ use crate::complaint::{self, Complaint};
 use crate::fields::Fields;
 use crate::head::Head;
 use crate::identity::Report;
-use crate::mail::{MOST_NOTICE, Mail, Parts, parse, without_returned_body};
+use crate::mail::{MOST_NOTICE, Mail, Parts};
 use crate::notice::Notice;
 use crate::original::{self, Original};
 use crate::phrases::{Phrases, Says};
@@ -149,23 +149,22 @@ impl<'a> Reader<'a> {
             return Err(ReadError::TooLarge { bytes: mail.len(), most: MOST_BYTES });
         }
         let front = lines_of(mail.get(..MOST_PARSED).unwrap_or(mail));
-        let message = parse(without_returned_body(&front))?;
-        let parsed = Mail::of(&message);
-        let found = self.find(parsed, 0);
+        let parsed = Mail::parse(&front)?;
+        let found = self.find(&parsed, 0);
         if found.recipients.is_empty() {
             return Ok(Reading { kind: found.kind, ..Reading::default() });
         }
         let truncated = found.truncated
             || found.recipients.len() >= status::MOST_RECIPIENTS
             || mail.len() > MOST_PARSED;
-        let reading = self.join(parsed, found, mail, envelope_recipient, now);
+        let reading = self.join(&parsed, found, mail, envelope_recipient, now);
         Ok(Reading { truncated, ..reading })
     }
 
     /// Names the delivery, and makes feedback of what was found.
     fn join(
         &self,
-        parsed: Mail<'_>,
+        parsed: &Mail<'_>,
         found: Found,
         mail: &[u8],
         envelope_recipient: Option<&str>,
@@ -210,7 +209,7 @@ impl<'a> Reader<'a> {
     }
 
     /// What a mail says. What a machine wrote for machines goes before what it wrote for people.
-    fn find(&self, mail: Mail<'_>, depth: usize) -> Found {
+    fn find(&self, mail: &Mail<'_>, depth: usize) -> Found {
         let mut parts = mail.parts();
         let head = LazyCell::new(|| Head::of(mail, self.phrases));
         if parts.status.is_empty() && head.by_system() {
@@ -242,9 +241,10 @@ impl<'a> Reader<'a> {
         if !is_structured && depth < MOST_FORWARDS {
             // Only what is a report by its structure: people forward notices to ask about them.
             let text = notice.quoted_report();
-            let quoted = text.as_deref().and_then(|text| parse(text.as_bytes()).ok());
-            for mail in quoted.iter().map(Mail::of).chain(parts.mails.iter().copied()) {
-                let found = self.find(mail, depth.saturating_add(1));
+            let quoted = text.iter().map(String::as_bytes);
+            let held = parts.mails.iter().map(|mail| &**mail);
+            for mail in quoted.chain(held).filter_map(|mail| Mail::parse(mail).ok()) {
+                let found = self.find(&mail, depth.saturating_add(1));
                 if found.recipients.iter().any(|recipient| recipient.rule == "dsn") {
                     return found;
                 }
@@ -257,7 +257,7 @@ impl<'a> Reader<'a> {
     fn kind(
         &self,
         head: &Head<'_>,
-        parts: &Parts<'_>,
+        parts: &Parts<'_, '_>,
         notice: &Notice<'_>,
         returned: &Fields,
     ) -> (Kind, Vec<Recipient>) {
