@@ -181,7 +181,7 @@ impl<'p, 'm> Parts<'p, 'm> {
             return;
         }
         if held && (part.is_text() || part.body.len() < MOST_FRONT) {
-            if status::is_status(&lossy(&part.decoded(MOST_STATUS))) {
+            if status::is_status(&lossy(&part.front(status::FRONT))) {
                 self.unnamed_status.push(part.text(usize::MAX));
                 return;
             }
@@ -247,5 +247,3 @@ pub(crate) const MOST_NOTICE: usize = 65_536;
 const MOST_TOLD: usize = 262_144;
 /// Bytes of a returned message that are looked at: its header is at the front.
 const MOST_FRONT: usize = 65_536;
-/// Bytes of a part that are decoded to see whether it holds the fields of a report.
-const MOST_STATUS: usize = status::FRONT * 2;

@@ -1,5 +1,7 @@
 //! The header of a mail or of a part of one: its fields as they are written.
 
+use std::ops::Range;
+
 use mail_parser::parsers::MessageStream;
 use mail_parser::{ContentType, HeaderValue};
 
@@ -7,45 +9,52 @@ use mail_parser::{ContentType, HeaderValue};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Header<'m> {
     /// All of it, with the blank line that ends it.
-    text: &'m [u8],
-    fields: Vec<Field<'m>>,
+    bytes: &'m [u8],
+    /// The same, if it is UTF-8.
+    text: Option<&'m str>,
+    fields: Vec<Field>,
 }
 
-/// A field: its name, and its value with all line ends in and behind it.
-#[derive(Debug, Clone, Copy)]
-struct Field<'m> {
-    name: &'m [u8],
-    value: &'m [u8],
+/// Where a field stands: its name, and its value with all line ends in and behind it.
+#[derive(Debug, Clone)]
+struct Field {
+    name: Range<usize>,
+    value: Range<usize>,
 }
 
 impl<'m> Header<'m> {
     /// Takes a header from the front of a mail or part; the second is what follows.
-    pub(crate) fn of(text: &'m [u8]) -> (Self, &'m [u8]) {
+    pub(crate) fn of(mail: &'m [u8]) -> (Self, &'m [u8]) {
         let mut fields = Vec::with_capacity(ROOM);
-        let mut rest = text;
+        let mut at = 0_usize;
         loop {
+            let rest = mail.get(at..).unwrap_or_default();
             let is_blank = |byte: &u8| *byte != b'\n' && byte.is_ascii_whitespace();
             let start = rest.iter().position(|byte| !is_blank(byte)).unwrap_or(rest.len());
-            rest = rest.get(start..).unwrap_or_default();
-            if let Some(body) = rest.strip_prefix(b"\n").or(rest.is_empty().then_some(rest)) {
-                let length = text.len().saturating_sub(body.len());
-                return (Self { text: text.get(..length).unwrap_or(text), fields }, body);
+            let rest = rest.get(start..).unwrap_or_default();
+            at = at.saturating_add(start);
+            if matches!(rest, [] | [b'\n', ..]) {
+                let end = at.saturating_add(1).min(mail.len());
+                let (bytes, body) = mail.split_at_checked(end).unwrap_or((mail, &[]));
+                return (Self { bytes, text: std::str::from_utf8(bytes).ok(), fields }, body);
             }
             // A line without a colon is none of it, and ends nothing.
             let mark = memchr::memchr2(b':', b'\n', rest).unwrap_or(rest.len());
             let (name, value) = rest.split_at_checked(mark).unwrap_or((rest, &[]));
-            let end = if value.first() == Some(&b':') { end_of_field(value) } else { 1 };
-            let (value, behind) = value.split_at_checked(end).unwrap_or((value, &[]));
-            if let Some(value) = value.strip_prefix(b":").filter(|_| !name.is_empty()) {
-                fields.push(Field { name: name.trim_ascii_end(), value });
+            let colon = at.saturating_add(mark);
+            let mut end = colon.saturating_add(1);
+            if value.first() == Some(&b':') {
+                end = colon.saturating_add(end_of_field(value));
+                let name = at..at.saturating_add(name.trim_ascii_end().len());
+                fields.push(Field { name, value: colon.saturating_add(1)..end });
             }
-            rest = behind;
+            at = end;
         }
     }
 
     /// All of it as written; none if it isn't UTF-8.
     pub(crate) fn text(&self) -> &'m str {
-        std::str::from_utf8(self.text).unwrap_or_default()
+        self.text.unwrap_or_default()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -54,19 +63,33 @@ impl<'m> Header<'m> {
 
     /// The names and values of all fields that are UTF-8.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&'m str, &'m str)> {
-        let text = |bytes| std::str::from_utf8(bytes).ok();
-        self.fields.iter().filter_map(move |field| Some((text(field.name)?, text(field.value)?)))
+        let own = self.fields.iter();
+        own.filter_map(|field| Some((self.part(&field.name)?, self.part(&field.value)?)))
     }
 
     /// The values of a field, the last of them first: it is the one that counts.
     pub(crate) fn all(&self, name: &str) -> impl DoubleEndedIterator<Item = &'m [u8]> {
-        let is_it = move |field: &&Field<'_>| field.name.eq_ignore_ascii_case(name.as_bytes());
-        self.fields.iter().rev().filter(is_it).map(|field| field.value)
+        self.places(name).map(|place| self.bytes.get(place.clone()).unwrap_or_default())
     }
 
     /// The value of a field as written, if it is UTF-8.
     pub(crate) fn get(&self, name: &str) -> Option<&'m str> {
-        self.all(name).next().and_then(|value| std::str::from_utf8(value).ok())
+        self.places(name).next().and_then(|place| self.part(place))
+    }
+
+    fn places(&self, name: &str) -> impl DoubleEndedIterator<Item = &Range<usize>> {
+        let is_it = move |field: &&Field| {
+            let own = self.bytes.get(field.name.clone());
+            own.is_some_and(|own| own.eq_ignore_ascii_case(name.as_bytes()))
+        };
+        self.fields.iter().rev().filter(is_it).map(|field| &field.value)
+    }
+
+    fn part(&self, place: &Range<usize>) -> Option<&'m str> {
+        match self.text {
+            Some(text) => text.get(place.clone()),
+            None => std::str::from_utf8(self.bytes.get(place.clone())?).ok(),
+        }
     }
 
     /// The value of a field as the mail parser reads it.

@@ -2,6 +2,7 @@
 
 mod header;
 mod part;
+mod quoted;
 mod walk;
 
 pub(crate) use header::Header;

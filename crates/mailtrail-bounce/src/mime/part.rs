@@ -4,9 +4,8 @@ use std::borrow::Cow;
 
 use mail_parser::ContentType;
 use mail_parser::decoders::base64::base64_decode;
-use mail_parser::decoders::quoted_printable::quoted_printable_decode;
 
-use super::Header;
+use super::{Header, quoted};
 use crate::charset;
 use crate::fields::lossy;
 
@@ -59,16 +58,28 @@ impl<'m> Part<'m> {
     /// What it holds, of so many bytes of its body. What can't be decoded stays as it is.
     pub(crate) fn decoded(&self, most: usize) -> Cow<'m, [u8]> {
         let body = self.body.get(..most).unwrap_or(self.body);
-        let encoding = self.header.get("Content-Transfer-Encoding").unwrap_or_default().trim();
-        let decoded = if encoding.eq_ignore_ascii_case("quoted-printable") {
-            quoted_printable_decode(body)
-        } else if encoding.eq_ignore_ascii_case("base64") {
-            // What no sender of base64 writes is no part of it (RFC 2045 §6.8).
-            base64_decode(body).or_else(|| base64_decode(&only_base64(body)))
+        let decoded = if self.is_encoded("quoted-printable") {
+            Some(quoted::decoded(body))
+        } else if self.is_encoded("base64") {
+            base64_decode(body).or_else(|| base64_decode(&without_strays(body)?))
         } else {
             None
         };
         decoded.map_or(Cow::Borrowed(body), Cow::Owned)
+    }
+
+    /// Its front, of about so many bytes, in a form that shows the names of the fields in it.
+    pub(crate) fn front(&self, most: usize) -> Cow<'m, [u8]> {
+        // No program encodes letters as quoted-printable.
+        if self.is_encoded("base64") {
+            return self.decoded(most.saturating_mul(2));
+        }
+        Cow::Borrowed(self.body.get(..most).unwrap_or(self.body))
+    }
+
+    fn is_encoded(&self, name: &str) -> bool {
+        let encoding = self.header.get("Content-Transfer-Encoding");
+        encoding.is_some_and(|own| own.trim().eq_ignore_ascii_case(name))
     }
 
     /// The text that it holds, of so many bytes of its body.
@@ -85,7 +96,15 @@ impl<'m> Part<'m> {
     }
 }
 
-fn only_base64(body: &[u8]) -> Vec<u8> {
+/// Base64 without what was damaged on the way (RFC 2045 §6.8). None for a text that merely calls itself so:
+/// it has blanks between its words.
+fn without_strays(body: &[u8]) -> Option<Vec<u8>> {
     let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=".contains(byte);
-    body.iter().copied().filter(is_base64).collect()
+    let own: Vec<u8> = body.iter().copied().filter(is_base64).collect();
+    let ends = memchr::memchr2_iter(b'\r', b'\n', body).count();
+    let strays = body.len().saturating_sub(own.len()).saturating_sub(ends);
+    (strays.saturating_mul(FEW) < body.len()).then_some(own)
 }
+
+/// Bytes of base64 for each that was damaged.
+const FEW: usize = 32;
