@@ -37,7 +37,7 @@ impl Fields {
         for (name, value) in header.iter() {
             let mut lines = lines(value);
             fields.push(name, lines.next().unwrap_or_default());
-            lines.filter(|line| !line.trim().is_empty()).for_each(|line| fields.fold(line));
+            lines.filter(|line| !is_blank(line)).for_each(|line| fields.fold(line));
         }
         fields
     }
@@ -46,7 +46,7 @@ impl Fields {
     pub(crate) fn push(&mut self, name: &str, value: &str) {
         self.text.push('\n');
         let start = self.text.len();
-        self.text.push_str(name.trim());
+        self.text.push_str(trimmed(name));
         if let Some(own) = self.text.get_mut(start..) {
             own.make_ascii_lowercase();
         }
@@ -54,7 +54,7 @@ impl Fields {
         // Names and values stay apart, so that the text can be searched as a whole.
         self.text.push('\n');
         let middle = self.text.len();
-        self.text.push_str(value.trim());
+        self.text.push_str(trimmed(value));
         self.spans.push((name, middle..self.text.len()));
     }
 
@@ -69,7 +69,7 @@ impl Fields {
             if value.start < value.end {
                 self.text.push(' ');
             }
-            self.text.push_str(line.trim());
+            self.text.push_str(trimmed(line));
             value.end = self.text.len();
         }
     }
@@ -121,11 +121,11 @@ impl Fields {
 
 /// The blocks of fields of a text: separated by empty lines.
 pub(crate) fn blocks(text: &str) -> impl Iterator<Item = Fields> {
-    let mut lines = lines(text).skip_while(|line| line.trim().is_empty()).peekable();
+    let mut lines = lines(text).skip_while(|line| is_blank(line)).peekable();
     std::iter::from_fn(move || {
         lines.peek()?;
         let mut block = Fields::with_room();
-        for line in lines.by_ref().take_while(|line| !line.trim().is_empty()) {
+        for line in lines.by_ref().take_while(|line| !is_blank(line)) {
             if line.starts_with([' ', '\t']) {
                 block.fold(line);
             } else if let Some((name, value)) = line.split_once(':') {
@@ -154,6 +154,19 @@ pub(crate) fn lines(text: &str) -> impl Iterator<Item = &str> + Clone {
         };
         Some(line)
     })
+}
+
+/// A line without the blanks around it. Most lines have none, or those of ASCII.
+pub(crate) fn trimmed(line: &str) -> &str {
+    let line = line.trim_ascii();
+    let is_plain = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_graphic());
+    let plain = is_plain(line.as_bytes().first()) && is_plain(line.as_bytes().last());
+    if plain { line } else { line.trim() }
+}
+
+/// Whether there is nothing but blanks in a line.
+pub(crate) fn is_blank(line: &str) -> bool {
+    trimmed(line).is_empty()
 }
 
 /// A text of bytes that should be UTF-8.

@@ -107,7 +107,7 @@ impl<'m> Mail<'m> {
     /// An address as it stands in its field; the parser joins what is folded without a comma.
     fn as_written(&self, field: &'static str, parsed: &str) -> Option<&'m str> {
         let raw = self.raw_header(field)?;
-        let start = raw.find(parsed);
+        let start = memchr::memmem::find(raw.as_bytes(), parsed.as_bytes());
         match start.and_then(|start| raw.get(start..start.saturating_add(parsed.len()))) {
             Some(own) => Some(own),
             None => address::found(raw).next().map(|found| found.address),

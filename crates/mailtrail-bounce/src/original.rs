@@ -70,7 +70,8 @@ fn recipients(header: &Fields) -> Vec<String> {
     }
     // `Received: … for <ann@a.example>; …` names the envelope recipient of that hop (RFC 5321 §4.4).
     let hops = header.all("received").filter_map(|hop| {
-        let found = hop.split_once(" for ").and_then(|(_, rest)| address::found(rest).next())?;
+        let at = memchr::memmem::find(hop.as_bytes(), b" for ")?;
+        let found = hop.get(at..).and_then(|rest| address::found(rest.get(5..)?).next())?;
         found.before.trim_matches(['<', ' ']).is_empty().then(|| found.address.to_owned())
     });
     hops.last().into_iter().collect()

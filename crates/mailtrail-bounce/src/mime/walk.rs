@@ -1,5 +1,7 @@
 //! The parts of a mail, from the outside in: no part reaches beyond the one that holds it.
 
+use std::sync::LazyLock;
+
 use mail_parser::ContentType;
 use memchr::memmem::Finder;
 
@@ -156,20 +158,24 @@ fn shape(content_type: Option<&ContentType<'_>>, cover: Cover) -> Shape {
     }
 }
 
+/// How a line with a delimiter starts.
+static DASHES: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("\n--"));
+
 /// What stands between the delimiters of a multipart (RFC 2046 §5.1.1). The last may be missing.
 fn split<'m>(body: &'m [u8], boundary: &str) -> Vec<&'m [u8]> {
     let mut parts = Vec::new();
     if boundary.is_empty() {
         return parts;
     }
-    let delimiter = [b"--", boundary.as_bytes()].concat();
     let mut open: Option<usize> = None;
-    for at in Finder::new(&delimiter).find_iter(body) {
-        let (before, behind) = body.split_at_checked(at).unwrap_or((body, &[]));
-        let behind = behind.get(delimiter.len()..).unwrap_or_default();
-        let starts_line = before.is_empty() || before.ends_with(b"\n");
+    let first = body.starts_with(b"--").then_some(0);
+    let lines = DASHES.find_iter(body).map(|line| line.saturating_add(1));
+    for at in first.into_iter().chain(lines) {
+        let (before, line) = body.split_at_checked(at).unwrap_or((body, &[]));
+        let behind = line.get(2..).and_then(|name| name.strip_prefix(boundary.as_bytes()));
+        let Some(behind) = behind else { continue };
         let is_last = behind.starts_with(b"--");
-        if !starts_line || !(is_last || behind.first().is_none_or(u8::is_ascii_whitespace)) {
+        if !(is_last || behind.first().is_none_or(u8::is_ascii_whitespace)) {
             continue;
         }
         if let Some(start) = open.take() {

@@ -5,7 +5,7 @@ pub(crate) mod host;
 mod lines;
 
 use crate::address;
-use crate::fields::{Fields, blocks, lines};
+use crate::fields::{Fields, blocks, is_blank, lines};
 use crate::phrases::{Phrases, Says};
 use crate::recipient::Action;
 
@@ -32,7 +32,7 @@ impl<'t> Notice<'t> {
         let lines = Lines::of(text, phrases);
         let others = Others::of(&lines, phrases, sender);
         let Entries { entries, shared } = Entries::of(&lines, &others);
-        let header = quoted(lines.quoted).take_while(|line| !line.trim().is_empty());
+        let header = quoted(lines.quoted).take_while(|line| !is_blank(line));
         let quoted = blocks(&without_margin(header)).next().unwrap_or_default();
         Self { lines, entries, shared, quoted }
     }
