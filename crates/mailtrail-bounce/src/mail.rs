@@ -190,7 +190,7 @@ impl<'p, 'm> Parts<'p, 'm> {
                 self.returned = self.returned.take().or_else(header);
             }
         }
-        if part.shown && part.is_text() {
+        if part.shown && part.is_text() && !part.is_binary() {
             self.told.push(part);
         }
     }

@@ -8,6 +8,7 @@ use mail_parser::decoders::base64::base64_decode;
 use super::{Header, quoted};
 use crate::charset;
 use crate::fields::lossy;
+use crate::status::starts_with;
 
 /// A part of a mail; the first of them is the mail itself.
 #[derive(Debug)]
@@ -77,6 +78,13 @@ impl<'m> Part<'m> {
         Cow::Borrowed(self.body.get(..most).unwrap_or(self.body))
     }
 
+    /// Whether what calls itself a text is none: no text has a NUL, but in UTF-16 and its like.
+    pub(crate) fn is_binary(&self) -> bool {
+        let declared = self.content_type.as_ref().and_then(|own| own.attribute("charset"));
+        let is_wide = |own: &str| WIDE.iter().any(|start| starts_with(own, start));
+        memchr::memchr(0, &self.front(FRONT)).is_some() && !declared.is_some_and(is_wide)
+    }
+
     fn is_encoded(&self, name: &str) -> bool {
         let encoding = self.header.get("Content-Transfer-Encoding");
         encoding.is_some_and(|own| own.trim().eq_ignore_ascii_case(name))
@@ -106,5 +114,9 @@ fn without_strays(body: &[u8]) -> Option<Vec<u8>> {
     (strays.saturating_mul(FEW) < body.len()).then_some(own)
 }
 
+/// How names of charsets start whose characters have several bytes, some of them NUL.
+const WIDE: [&str; 4] = ["utf-16", "utf-32", "ucs", "iso-10646"];
+/// Bytes that show what a part is.
+const FRONT: usize = 64;
 /// Bytes of base64 for each that was damaged.
 const FEW: usize = 32;
