@@ -103,9 +103,6 @@ pub enum ReadError {
     /// It has no header.
     #[error("this is not a mail: it has no header")]
     NoHeader,
-    /// Its parts contradict each other. Only in builds with debug assertions: others take what there is.
-    #[error("the mail's parts can't be told apart")]
-    Broken,
 }
 
 /// What was found in a mail, before it is joined to a delivery.

@@ -61,11 +61,13 @@ fn push_lower(normal: &mut String, text: &str) {
 
 /// Whether no white space but single blanks is in a text. All bytes are looked at, without a branch: so
 /// it is many of them at once.
+#[expect(clippy::needless_bitwise_bool, reason = "a branch for each byte costs more than the byte")]
 fn is_single_spaced(text: &[u8]) -> bool {
     let behind = text.get(1..).unwrap_or_default();
-    let doubled = text.iter().zip(behind).fold(false, |found, (byte, next)| {
-        found | ((*byte == b' ') & (*next == b' '))
-    });
+    let doubled = text
+        .iter()
+        .zip(behind)
+        .fold(false, |found, (byte, next)| found | ((*byte == b' ') & (*next == b' ')));
     let control = text.iter().fold(false, |found, byte| found | (*byte < b' '));
     !(doubled | control)
 }

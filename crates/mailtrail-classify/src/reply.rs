@@ -107,9 +107,22 @@ impl<'t> Iterator for Words<'t> {
     }
 }
 
-const fn is_of_word(byte: u8) -> bool {
-    matches!(byte, b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z')
+fn is_of_word(byte: u8) -> bool {
+    OF_WORD.get(usize::from(byte)).is_some_and(|is| *is)
 }
+
+/// Looked up, as this is asked of every byte of a text.
+const OF_WORD: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut rest: &mut [bool] = &mut table;
+    let mut byte = 0_u8;
+    while let [first, behind @ ..] = rest {
+        *first = byte == b'.' || byte.is_ascii_alphanumeric();
+        byte = byte.wrapping_add(1);
+        rest = behind;
+    }
+    table
+};
 
 impl Reply {
     /// Whether its codes say that the same may succeed later; the enhanced code goes first, if it says

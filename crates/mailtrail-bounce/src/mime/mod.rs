@@ -3,6 +3,8 @@
 mod header;
 mod part;
 mod quoted;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 pub(crate) use header::Header;

@@ -133,8 +133,9 @@ impl Within {
 /// Whether a part is meant to be shown where it stands.
 fn is_inline(part: &Part<'_>, within: &Within) -> bool {
     let is_first = within.count == 1;
-    let is_named =
-        || part.content_type.as_ref().is_some_and(|content_type| content_type.has_attribute("name"));
+    let is_named = || {
+        part.content_type.as_ref().is_some_and(|content_type| content_type.has_attribute("name"))
+    };
     let stands_alone =
         || within.cover != Cover::Related && (part.shape == Shape::Media || !is_named());
     let disposition = || part.header.content_type("Content-Disposition");
