@@ -15,8 +15,7 @@ pub(crate) struct Fields {
 impl Fields {
     /// The first value of a field, by its name in lower case.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        let found = self.pairs().find(|(own, _)| *own == name);
-        found.map(|(_, value)| value).filter(|value| !value.is_empty())
+        self.all(name).next().filter(|value| !value.is_empty())
     }
 
     /// The value of a field behind its type, as in `dns; mx.example` (RFC 3464 §2.1.2).
@@ -75,8 +74,13 @@ impl Fields {
     }
 
     /// All values of a field, by its name in lower case.
-    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.pairs().filter(move |(own, _)| *own == name).map(|(_, value)| value)
+    pub(crate) fn all<'f>(&'f self, name: &str) -> impl Iterator<Item = &'f str> {
+        let is_it = move |(own, _): &&(Range<usize>, Range<usize>)| {
+            // The length alone rules out most names.
+            own.len() == name.len() && self.text.get(own.clone()) == Some(name)
+        };
+        let found = self.spans.iter().filter(is_it);
+        found.map(|(_, value)| self.text.get(value.clone()).unwrap_or_default())
     }
 
     /// All names and values, to search in.

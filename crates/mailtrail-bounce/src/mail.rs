@@ -181,7 +181,7 @@ impl<'p, 'm> Parts<'p, 'm> {
             return;
         }
         if held && (part.is_text() || part.body.len() < MOST_FRONT) {
-            if status::is_status(&lossy(&part.front(status::FRONT))) {
+            if status::is_status(&part.front(status::FRONT)) {
                 self.unnamed_status.push(part.text(usize::MAX));
                 return;
             }

@@ -114,7 +114,11 @@ fn candidates(text: &str) -> impl Iterator<Item = &str> {
             }
             let is_word = |byte: &u8| byte.is_ascii_alphanumeric();
             let head = before.iter().rev().take(TOKEN).take_while(|byte| is_word(byte)).count();
-            let tail = behind.iter().position(|byte| !is_word(byte)).unwrap_or(behind.len());
+            let (blocks, _) = behind.as_chunks::<BLOCK>();
+            let whole = blocks.iter().take_while(|block| is_of_word(block)).count();
+            let tail = behind.iter().skip(whole.saturating_mul(BLOCK));
+            let tail = tail.take_while(|byte| is_word(byte)).count();
+            let tail = tail.saturating_add(whole.saturating_mul(BLOCK));
             let (start, end) =
                 (before.len().saturating_sub(head), before.len().saturating_add(tail));
             next = next.max(end);

@@ -79,7 +79,8 @@ impl<'m> Header<'m> {
 
     fn places(&self, name: &str) -> impl DoubleEndedIterator<Item = &Range<usize>> {
         let is_it = move |field: &&Field| {
-            let own = self.bytes.get(field.name.clone());
+            let own = Some(&field.name).filter(|own| own.len() == name.len());
+            let own = own.and_then(|own| self.bytes.get(own.clone()));
             own.is_some_and(|own| own.eq_ignore_ascii_case(name.as_bytes()))
         };
         self.fields.iter().rev().filter(is_it).map(|field| &field.value)
@@ -122,4 +123,4 @@ fn end_of_field(field: &[u8]) -> usize {
 }
 
 /// Fields of most headers.
-const ROOM: usize = 24;
+const ROOM: usize = 32;
