@@ -163,7 +163,7 @@ pub(crate) fn lines(text: &str) -> impl Iterator<Item = &str> + Clone {
 /// A line without the blanks around it. Most lines have none, or those of ASCII.
 pub(crate) fn trimmed(line: &str) -> &str {
     let line = line.trim_ascii();
-    let is_plain = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_graphic());
+    let is_plain = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);
     let plain = is_plain(line.as_bytes().first()) && is_plain(line.as_bytes().last());
     if plain { line } else { line.trim() }
 }

@@ -130,7 +130,6 @@ fn candidates(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Whether a block is a part of one word: all of its bytes at once.
-#[expect(clippy::needless_bitwise_bool, reason = "a branch for each byte costs more than the byte")]
 fn is_of_word(block: &[u8; BLOCK]) -> bool {
     block.iter().fold(true, |all, byte| all & byte.is_ascii_alphanumeric())
 }

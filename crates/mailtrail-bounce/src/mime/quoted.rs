@@ -32,16 +32,9 @@ fn push_line(bytes: &mut Vec<u8>, line: &[u8]) {
         let hex = |at: usize| escape.get(at).and_then(|byte| char::from(*byte).to_digit(16));
         let byte =
             hex(1).zip(hex(2)).map(|(high, low)| high.saturating_mul(16).saturating_add(low));
-        let taken = match byte.and_then(|byte| u8::try_from(byte).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                3
-            }
-            None => {
-                bytes.push(b'=');
-                1
-            }
-        };
+        let byte = byte.and_then(|byte| u8::try_from(byte).ok());
+        bytes.push(byte.unwrap_or(b'='));
+        let taken = if byte.is_some() { 3 } else { 1 };
         rest = escape.get(taken..).unwrap_or_default();
     }
     bytes.extend_from_slice(rest);

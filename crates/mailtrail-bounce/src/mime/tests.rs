@@ -9,8 +9,8 @@ use super::{Header, Part, Shape, parts};
 #[derive(Debug, Clone)]
 enum Made {
     Leaf { kind: &'static str, disposition: &'static str, encoding: &'static str, text: String },
-    Multipart { kind: &'static str, held: Vec<Made> },
-    Mail(Box<Made>),
+    Multipart { kind: &'static str, held: Vec<Self> },
+    Mail(Box<Self>),
 }
 
 fn made() -> impl Strategy<Value = Made> {
@@ -68,7 +68,7 @@ impl Made {
                 format!("{kind}{disposition}{encoding}\n{text}")
             }
             Self::Multipart { kind, held } => {
-                *count += 1;
+                *count = count.saturating_add(1);
                 let boundary = format!("=_{count}_");
                 let delimiter = |part: &Self, count: &mut usize| {
                     format!("\n--{boundary}\n{}", part.written(count))
@@ -160,7 +160,7 @@ proptest! {
         let (header, body) = Header::of(mail.as_bytes());
         let own: Vec<_> = header.iter().map(|(name, value)| (name.to_lowercase(), value)).collect();
         let message = MessageParser::new().parse_headers(mail.as_bytes());
-        let known = message.iter().flat_map(|message| message.headers_raw());
+        let known = message.iter().flat_map(Message::headers_raw);
         let known: Vec<_> = known.map(|(name, value)| (name.to_lowercase(), value)).collect();
         prop_assert_eq!(own, known);
         prop_assert_eq!(body, b"body");
@@ -169,6 +169,6 @@ proptest! {
     #[test]
     fn no_mail_is_too_broken(mail in "(--b(--)?|Content-Type: multipart/mixed; boundary=b|Content-Type: message/rfc822|a: b|\r?\n|[\0-\u{FF}]){0,24}") {
         let length: usize = parts(mail.as_bytes()).iter().map(|part| part.text(usize::MAX).len()).sum();
-        prop_assert!(length <= mail.len() * 32);
+        prop_assert!(length <= mail.len().saturating_mul(32));
     }
 }
