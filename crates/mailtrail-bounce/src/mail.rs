@@ -154,7 +154,9 @@ impl<'m> Mail<'m> {
                 Shape::Html => Cow::Owned(mail_parser::decoders::html::html_to_text(&text)),
                 _ => text,
             };
-            notice.push_str(cut(&text, MOST_NOTICE));
+            let text = cut(&text, MOST_NOTICE);
+            notice.reserve(text.len().saturating_add(1));
+            notice.push_str(text);
             notice.push('\n');
         }
         if notice.trim().is_empty() && parts.status.is_empty() {
@@ -212,7 +214,9 @@ impl<'p, 'm> Parts<'p, 'm> {
         let mut told = String::new();
         for part in &self.told {
             let text = part.text(MOST_TOLD);
-            told.push_str(cut(&text, MOST_NOTICE.saturating_sub(told.len())));
+            let text = cut(&text, MOST_NOTICE.saturating_sub(told.len()));
+            told.reserve(text.len().saturating_add(1));
+            told.push_str(text);
             told.push('\n');
         }
         told
