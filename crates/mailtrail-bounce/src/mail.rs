@@ -7,7 +7,7 @@ use mail_parser::HeaderValue;
 use mail_parser::parsers::MessageStream;
 
 use crate::address;
-use crate::fields::{Fields, blocks, lossy};
+use crate::fields::{Fields, blocks, is_blank, lossy};
 use crate::mime::{self, Header, Part, Shape};
 use crate::reader::ReadError;
 use crate::status;
@@ -127,7 +127,8 @@ impl<'m> Mail<'m> {
             let (kind, subtype) = part.media_type();
             match (kind, subtype) {
                 ("message", "delivery-status" | "global-delivery-status") => {
-                    parts.status.push(part.text(usize::MAX));
+                    // One that says nothing keeps none from being found elsewhere.
+                    parts.status.extend(Some(part.text(usize::MAX)).filter(|text| !is_blank(text)));
                 }
                 ("message", "feedback-report") => parts.complaint = first_block(part),
                 ("message", "disposition-notification" | "global-disposition-notification") => {

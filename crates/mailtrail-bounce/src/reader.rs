@@ -20,7 +20,7 @@ use crate::original::{self, Original};
 use crate::phrases::{Phrases, Says};
 use crate::recipient::{Action, Recipient};
 use crate::ses::Notification;
-use crate::{bounce, receipt, reply, status};
+use crate::{address, bounce, receipt, reply, status};
 
 /// Reads mails that came back.
 ///
@@ -223,7 +223,9 @@ impl<'a> Reader<'a> {
         let unspoken = Phrases::default();
         let phrases = if reported.is_empty() { self.phrases } else { &unspoken };
         let told = mail.notice(&parts);
-        let notice = Notice::read(&told, phrases, &mail.to());
+        let to = LazyCell::new(|| mail.to());
+        let is_sender = |address: &str| to.iter().any(|own| address::same(own, address));
+        let notice = Notice::read(&told, phrases, &is_sender);
         let returned = parts.returned.take().unwrap_or_else(|| notice.quoted.clone());
         if let Some(notification) = Notification::find(&told) {
             return of_notification(&notification);

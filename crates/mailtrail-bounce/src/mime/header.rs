@@ -104,11 +104,27 @@ impl<'m> Header<'m> {
 
     /// Its media type (RFC 2045 §5).
     pub(crate) fn content_type(&self, name: &str) -> Option<ContentType<'m>> {
+        if let Some((c_type, c_subtype)) = self.get(name).and_then(bare_type) {
+            let (c_type, c_subtype) = (c_type.into(), Some(c_subtype.into()));
+            return Some(ContentType { c_type, c_subtype, attributes: None });
+        }
         match self.parsed(name, MessageStream::parse_content_type)? {
             HeaderValue::ContentType(content_type) => Some(content_type),
             _ => None,
         }
     }
+}
+
+/// A type and subtype without anything else: most parts of a report have no more.
+fn bare_type(value: &str) -> Option<(&str, &str)> {
+    let (kind, subtype) = value.trim_ascii().split_once('/')?;
+    let is_plain = |text: &str| {
+        !text.is_empty()
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    };
+    (is_plain(kind) && is_plain(subtype)).then_some((kind, subtype))
 }
 
 /// Where a field ends: at the first line end that no blank follows.
