@@ -177,6 +177,7 @@ impl<'a> Reader<'a> {
         let texts = [parsed.own_header(), returned.text(), told.as_str()];
         let token = original::token(self.keys, envelope_recipient, texts);
         let mut report = Report::of(parsed, mail);
+        let date = LazyCell::new(|| parsed.date());
         let source = Source::known(match kind {
             Kind::Complaint => "arf",
             Kind::Receipt => "mdn",
@@ -195,7 +196,7 @@ impl<'a> Reader<'a> {
             let event = recipient.event(self.classifier);
             let mut feedback = Feedback::new(correlation, event, identity, source.clone())
                 .private(private)
-                .claimed_at(recipient.last_attempt.or(report.date_parsed), now);
+                .claimed_at(recipient.last_attempt.or_else(|| *date), now);
             feedback.provenance.rule = Some(recipient.rule.into());
             feedback.provenance.rules_version = Some(self.classifier.version().to_owned().into());
             feedback

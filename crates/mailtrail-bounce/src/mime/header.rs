@@ -104,11 +104,12 @@ impl<'m> Header<'m> {
 
     /// Its media type (RFC 2045 §5).
     pub(crate) fn content_type(&self, name: &str) -> Option<ContentType<'m>> {
-        if let Some((c_type, c_subtype)) = self.get(name).and_then(bare_type) {
+        let value = self.all(name).next()?;
+        if let Some((c_type, c_subtype)) = bare_type(value) {
             let (c_type, c_subtype) = (c_type.into(), Some(c_subtype.into()));
             return Some(ContentType { c_type, c_subtype, attributes: None });
         }
-        match self.parsed(name, MessageStream::parse_content_type)? {
+        match MessageStream::new(value).parse_content_type() {
             HeaderValue::ContentType(content_type) => Some(content_type),
             _ => None,
         }
@@ -116,8 +117,9 @@ impl<'m> Header<'m> {
 }
 
 /// A type and subtype without anything else: most parts of a report have no more.
-fn bare_type(value: &str) -> Option<(&str, &str)> {
-    let (kind, subtype) = value.trim_ascii().split_once('/')?;
+fn bare_type(value: &[u8]) -> Option<(&str, &str)> {
+    let value = std::str::from_utf8(value.trim_ascii()).ok()?;
+    let (kind, subtype) = value.split_once('/')?;
     let is_plain = |text: &str| {
         !text.is_empty()
             && text

@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use mail_parser::ContentType;
 use mail_parser::decoders::base64::base64_decode;
+use mail_parser::{ContentType, Encoding};
 
 use super::{Header, quoted};
 use crate::charset;
-use crate::fields::lossy;
+use crate::fields::{lossy, trimmed};
 use crate::status::starts_with;
 
 /// A part of a mail; the first of them is the mail itself.
@@ -21,6 +21,7 @@ pub(crate) struct Part<'m> {
     /// Its media type, if it declares one.
     pub(crate) content_type: Option<ContentType<'m>>,
     pub(crate) shape: Shape,
+    pub(crate) encoding: Encoding,
     /// Whether it is shown to who reads the mail as plain text (RFC 8621 §4.1.4).
     pub(crate) shown: bool,
 }
@@ -59,12 +60,12 @@ impl<'m> Part<'m> {
     /// What it holds, of so many bytes of its body. What can't be decoded stays as it is.
     pub(crate) fn decoded(&self, most: usize) -> Cow<'m, [u8]> {
         let body = self.body.get(..most).unwrap_or(self.body);
-        let decoded = if self.is_encoded("quoted-printable") {
-            Some(quoted::decoded(body))
-        } else if self.is_encoded("base64") {
-            base64_decode(body).or_else(|| base64_decode(&without_strays(body)?))
-        } else {
-            None
+        let decoded = match self.encoding {
+            Encoding::None => None,
+            Encoding::QuotedPrintable => Some(quoted::decoded(body)),
+            Encoding::Base64 => {
+                base64_decode(body).or_else(|| base64_decode(&without_strays(body)?))
+            }
         };
         decoded.map_or(Cow::Borrowed(body), Cow::Owned)
     }
@@ -72,7 +73,7 @@ impl<'m> Part<'m> {
     /// Its front, of about so many bytes, in a form that shows the names of the fields in it.
     pub(crate) fn front(&self, most: usize) -> Cow<'m, [u8]> {
         // No program encodes letters as quoted-printable.
-        if self.is_encoded("base64") {
+        if self.encoding == Encoding::Base64 {
             return self.decoded(most.saturating_mul(2));
         }
         Cow::Borrowed(self.body.get(..most).unwrap_or(self.body))
@@ -83,11 +84,6 @@ impl<'m> Part<'m> {
         let declared = self.content_type.as_ref().and_then(|own| own.attribute("charset"));
         let is_wide = |own: &str| WIDE.iter().any(|start| starts_with(own, start));
         memchr::memchr(0, &self.front(FRONT)).is_some() && !declared.is_some_and(is_wide)
-    }
-
-    fn is_encoded(&self, name: &str) -> bool {
-        let encoding = self.header.get("Content-Transfer-Encoding");
-        encoding.is_some_and(|own| own.trim().eq_ignore_ascii_case(name))
     }
 
     /// The text that it holds, of so many bytes of its body.
@@ -101,6 +97,15 @@ impl<'m> Part<'m> {
             Cow::Borrowed(bytes) => lossy(bytes),
             Cow::Owned(bytes) => Cow::Owned(lossy(&bytes).into_owned()),
         }
+    }
+}
+
+/// How a body is encoded (RFC 2045 §6).
+pub(super) fn encoding(header: &Header<'_>) -> Encoding {
+    match header.get("Content-Transfer-Encoding").map(trimmed) {
+        Some(own) if own.eq_ignore_ascii_case("base64") => Encoding::Base64,
+        Some(own) if own.eq_ignore_ascii_case("quoted-printable") => Encoding::QuotedPrintable,
+        Some(_) | None => Encoding::None,
     }
 }
 

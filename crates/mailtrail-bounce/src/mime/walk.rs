@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use mail_parser::ContentType;
 use memchr::memmem::Finder;
 
+use super::part::encoding;
 use super::{Header, Part, Shape};
 
 /// The parts of a mail in their order; the first is the mail itself, and always there.
@@ -61,7 +62,8 @@ impl<'m> Walk<'m> {
         let (header, body) = Header::of(raw);
         let content_type = header.content_type("Content-Type");
         let shape = shape(content_type.as_ref(), within.cover);
-        let mut part = Part { raw, header, body, content_type, shape, shown: false };
+        let encoding = encoding(&header);
+        let mut part = Part { raw, header, body, content_type, shape, encoding, shown: false };
         if shape == Shape::Multipart {
             let boundary = part.content_type.as_ref().and_then(|own| own.attribute("boundary"));
             let held = boundary.map(|boundary| split(body, boundary)).unwrap_or_default();

@@ -122,7 +122,8 @@ impl Entries {
 
     fn say(&mut self, index: usize, text: &str) {
         if let Some(entry) = self.entries.get_mut(index)
-            && memchr::memmem::find(entry.text.as_bytes(), text.as_bytes()).is_none()
+            && (entry.text.is_empty()
+                || memchr::memmem::find(entry.text.as_bytes(), text.as_bytes()).is_none())
         {
             push(&mut entry.text, text);
         }
