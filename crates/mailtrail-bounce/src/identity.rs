@@ -58,6 +58,8 @@ impl Report {
     }
 }
 
+static BLANK: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("\n\n"));
+
 /// SHA-256 of the body with LF line ends and without trailing blank lines: two intakes of one mail
 /// meet, whatever the transport did to its lines.
 fn body_hash(mail: &[u8]) -> [u8; 32] {
@@ -70,7 +72,6 @@ fn body_hash(mail: &[u8]) -> [u8; 32] {
     let text = text.get(..end).unwrap_or(&text);
     // Almost all mails have one kind of line end: then the lines need not be looked at one by one.
     let bytes = text.as_bytes();
-    static BLANK: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("\n\n"));
     let blank = BLANK.find(bytes).filter(|_| memchr::memchr(b'\r', bytes).is_none());
     let body = blank.and_then(|blank| bytes.get(blank.saturating_add(2)..));
     if let Some(body) = body
