@@ -157,8 +157,15 @@ fn is_letter(c: char) -> bool {
 
 /// Whether two texts are the same address, as far as reports are concerned.
 pub(crate) fn same(one: &str, other: &str) -> bool {
-    one.eq_ignore_ascii_case(other)
-        || (!(one.is_ascii() && other.is_ascii()) && one.to_lowercase() == other.to_lowercase())
+    let is_plain = one.is_ascii() && other.is_ascii();
+    let may_be = || !is_plain && !begin_apart(one, other);
+    one.eq_ignore_ascii_case(other) || (may_be() && one.to_lowercase() == other.to_lowercase())
+}
+
+/// Whether the first letters alone tell two texts apart.
+fn begin_apart(one: &str, other: &str) -> bool {
+    let first = |text: &str| text.bytes().next().filter(u8::is_ascii);
+    first(one).zip(first(other)).is_some_and(|(one, other)| !one.eq_ignore_ascii_case(&other))
 }
 
 /// Names that stand before an address with an equals sign.

@@ -183,7 +183,7 @@ pub(crate) fn free_form(
 /// Where the best of these is: addresses that head their lines, those that the header names, those
 /// that are named in passing, those that the message was sent to.
 fn entries(
-    mail: Mail<'_>,
+    mail: &Mail<'_>,
     notice: &Notice<'_>,
     failed: &[String],
     returned: &Fields,
@@ -234,7 +234,7 @@ fn of_reply(address: String, action: Action, reply: &Reply) -> Recipient {
 }
 
 /// Exim and Google name the recipients in the header.
-fn failed_recipients(mail: Mail<'_>) -> Vec<String> {
+fn failed_recipients(mail: &Mail<'_>) -> Vec<String> {
     let mut failed: Vec<String> = Vec::new();
     for value in mail.headers("X-Failed-Recipients") {
         for found in address::found(value) {

@@ -1,33 +1,49 @@
-//! Texts whose bytes are not what their part declares.
+//! Texts in the charset that their part declares, and those whose bytes are not what it declares.
 
 use std::borrow::Cow;
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::ISO_2022_JP;
-use mail_parser::decoders::base64::base64_decode;
-use mail_parser::decoders::quoted_printable::quoted_printable_decode;
-use mail_parser::{Encoding, Message, MessagePart};
+use mail_parser::decoders::charsets::map::charset_decoder;
+
+use crate::fields::lossy;
 
 /// The text of a part; where its declared charset can't be the right one, by the best guess.
-pub(crate) fn corrected<'p>(
-    text: &'p str,
-    part: &'p MessagePart<'_>,
-    message: &'p Message<'_>,
-) -> Cow<'p, str> {
-    if !is_contradicted(text) {
-        return Cow::Borrowed(text);
-    }
-    let start = usize::try_from(part.offset_body).unwrap_or(usize::MAX);
-    let end = usize::try_from(part.offset_end).unwrap_or(usize::MAX);
-    let Some(raw) = message.raw_message().get(start..end) else { return Cow::Borrowed(text) };
-    let raw = raw.get(..MOST_BYTES).unwrap_or(raw);
-    let bytes = match part.encoding {
-        Encoding::None => Some(Cow::Borrowed(raw)),
-        Encoding::Base64 => base64_decode(raw).map(Cow::Owned),
-        Encoding::QuotedPrintable => quoted_printable_decode(raw).map(Cow::Owned),
+pub(crate) fn text<'m>(bytes: Cow<'m, [u8]>, declared: Option<&str>) -> Cow<'m, str> {
+    let bytes = match if is_plain(&bytes, declared) { utf8(bytes) } else { Err(bytes) } {
+        Ok(text) => return text,
+        Err(bytes) => bytes,
     };
-    let Some(guessed) = bytes.map(|bytes| guess(&bytes)) else { return Cow::Borrowed(text) };
-    if errors(&guessed) < errors(text) { Cow::Owned(guessed) } else { Cow::Borrowed(text) }
+    let text = match declared.and_then(|declared| charset_decoder(declared.as_bytes())) {
+        Some(decode) => decode(&bytes),
+        None => lossy(&bytes).into_owned(),
+    };
+    if !is_contradicted(&text) {
+        return Cow::Owned(text);
+    }
+    let guessed = guess(bytes.get(..MOST_BYTES).unwrap_or(&bytes));
+    Cow::Owned(if errors(&guessed) < errors(&text) { guessed } else { text })
+}
+
+/// Whether bytes may be taken as they are: most are ASCII, and so they are in most charsets.
+fn is_plain(bytes: &[u8], declared: Option<&str>) -> bool {
+    let is = |start: &&str| declared.is_some_and(|own| crate::status::starts_with(own, start));
+    let is_unicode = declared.is_none() || UNICODE.iter().any(is);
+    memchr::memchr3(ESCAPE, SHIFT_IN, SHIFT_OUT, bytes).is_none()
+        && (is_unicode || (ASCII.iter().any(is) && bytes.is_ascii()))
+}
+
+fn utf8(bytes: Cow<'_, [u8]>) -> Result<Cow<'_, str>, Cow<'_, [u8]>> {
+    match bytes {
+        Cow::Borrowed(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(Cow::Borrowed(text)),
+            Err(_) => Err(Cow::Borrowed(bytes)),
+        },
+        Cow::Owned(bytes) => match String::from_utf8(bytes) {
+            Ok(text) => Ok(Cow::Owned(text)),
+            Err(error) => Err(Cow::Owned(error.into_bytes())),
+        },
+    }
 }
 
 /// A replacement character, or an escape sequence of ISO-2022-JP that was taken for text.
@@ -38,7 +54,14 @@ fn is_contradicted(text: &str) -> bool {
 }
 
 const ESCAPE: u8 = 0x1B;
+const SHIFT_OUT: u8 = 0x0E;
+const SHIFT_IN: u8 = 0x0F;
 const REPLACED: &[u8] = "\u{FFFD}".as_bytes();
+/// How names of charsets start in which UTF-8 stands for itself.
+const UNICODE: [&str; 2] = ["utf-8", "utf8"];
+/// And those in which ASCII does, as long as nothing shifts.
+const ASCII: [&str; 8] =
+    ["us-ascii", "iso-8859-", "iso-2022-jp", "windows-12", "shift_jis", "euc-jp", "koi8-", "gb"];
 
 fn errors(text: &str) -> usize {
     let bytes = text.as_bytes();

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::mime::Header;
+
 /// The fields of one block. All names and values lie in one text, so that a header of fifty fields
 /// costs two allocations.
 #[derive(Debug, Clone, Default)]
@@ -13,8 +15,7 @@ pub(crate) struct Fields {
 impl Fields {
     /// The first value of a field, by its name in lower case.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        let found = self.pairs().find(|(own, _)| *own == name);
-        found.map(|(_, value)| value).filter(|value| !value.is_empty())
+        self.all(name).next().filter(|value| !value.is_empty())
     }
 
     /// The value of a field behind its type, as in `dns; mx.example` (RFC 3464 §2.1.2).
@@ -29,13 +30,13 @@ impl Fields {
         Self { text: String::with_capacity(ROOM), spans: Vec::with_capacity(ROOM_FIELDS) }
     }
 
-    /// The header of a parsed mail.
-    pub(crate) fn of_header(message: &mail_parser::Message<'_>) -> Self {
+    /// The header of a mail.
+    pub(crate) fn of_header(header: &Header<'_>) -> Self {
         let mut fields = Self::with_room();
-        for (name, value) in message.headers_raw() {
+        for (name, value) in header.iter() {
             let mut lines = lines(value);
             fields.push(name, lines.next().unwrap_or_default());
-            lines.filter(|line| !line.trim().is_empty()).for_each(|line| fields.fold(line));
+            lines.filter(|line| !is_blank(line)).for_each(|line| fields.fold(line));
         }
         fields
     }
@@ -44,7 +45,7 @@ impl Fields {
     pub(crate) fn push(&mut self, name: &str, value: &str) {
         self.text.push('\n');
         let start = self.text.len();
-        self.text.push_str(name.trim());
+        self.text.push_str(trimmed(name));
         if let Some(own) = self.text.get_mut(start..) {
             own.make_ascii_lowercase();
         }
@@ -52,7 +53,7 @@ impl Fields {
         // Names and values stay apart, so that the text can be searched as a whole.
         self.text.push('\n');
         let middle = self.text.len();
-        self.text.push_str(value.trim());
+        self.text.push_str(trimmed(value));
         self.spans.push((name, middle..self.text.len()));
     }
 
@@ -67,14 +68,19 @@ impl Fields {
             if value.start < value.end {
                 self.text.push(' ');
             }
-            self.text.push_str(line.trim());
+            self.text.push_str(trimmed(line));
             value.end = self.text.len();
         }
     }
 
     /// All values of a field, by its name in lower case.
-    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.pairs().filter(move |(own, _)| *own == name).map(|(_, value)| value)
+    pub(crate) fn all<'f>(&'f self, name: &str) -> impl Iterator<Item = &'f str> {
+        let is_it = move |(own, _): &&(Range<usize>, Range<usize>)| {
+            // The length alone rules out most names.
+            own.len() == name.len() && self.text.get(own.clone()) == Some(name)
+        };
+        let found = self.spans.iter().filter(is_it);
+        found.map(|(_, value)| self.text.get(value.clone()).unwrap_or_default())
     }
 
     /// All names and values, to search in.
@@ -119,11 +125,11 @@ impl Fields {
 
 /// The blocks of fields of a text: separated by empty lines.
 pub(crate) fn blocks(text: &str) -> impl Iterator<Item = Fields> {
-    let mut lines = lines(text).skip_while(|line| line.trim().is_empty()).peekable();
+    let mut lines = lines(text).skip_while(|line| is_blank(line)).peekable();
     std::iter::from_fn(move || {
         lines.peek()?;
         let mut block = Fields::with_room();
-        for line in lines.by_ref().take_while(|line| !line.trim().is_empty()) {
+        for line in lines.by_ref().take_while(|line| !is_blank(line)) {
             if line.starts_with([' ', '\t']) {
                 block.fold(line);
             } else if let Some((name, value)) = line.split_once(':') {
@@ -152,6 +158,19 @@ pub(crate) fn lines(text: &str) -> impl Iterator<Item = &str> + Clone {
         };
         Some(line)
     })
+}
+
+/// A line without the blanks around it. Most lines have none, or those of ASCII.
+pub(crate) fn trimmed(line: &str) -> &str {
+    let line = line.trim_ascii();
+    let is_plain = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);
+    let plain = is_plain(line.as_bytes().first()) && is_plain(line.as_bytes().last());
+    if plain { line } else { line.trim() }
+}
+
+/// Whether there is nothing but blanks in a line.
+pub(crate) fn is_blank(line: &str) -> bool {
+    trimmed(line).is_empty()
 }
 
 /// A text of bytes that should be UTF-8.

@@ -9,7 +9,7 @@ use crate::phrases::{Hit, Phrases, Says};
 #[derive(Debug)]
 pub(crate) struct Head<'m> {
     /// The mail.
-    pub(crate) mail: Mail<'m>,
+    pub(crate) mail: &'m Mail<'m>,
     /// The address that it is from.
     pub(crate) from: Option<&'m str>,
     /// Whether that is a mail system's, or missing.
@@ -23,10 +23,10 @@ pub(crate) struct Head<'m> {
 
 impl<'m> Head<'m> {
     /// Reads it.
-    pub(crate) fn of(mail: Mail<'m>, phrases: &Phrases) -> Self {
+    pub(crate) fn of(mail: &'m Mail<'m>, phrases: &Phrases) -> Self {
         let from = mail.from();
         let by_mailer = from.is_none_or(|from| phrases.is_mailer(from));
-        let subject = normal(mail.subject());
+        let subject = normal(&mail.subject());
         let subject = subject.trim_start_matches(|c: char| !c.is_alphanumeric()).to_owned();
         Self {
             mail,
@@ -59,7 +59,7 @@ impl<'m> Head<'m> {
     }
 }
 
-fn is_from_nobody(mail: Mail<'_>, from: Option<&str>, phrases: &Phrases) -> bool {
+fn is_from_nobody(mail: &Mail<'_>, from: Option<&str>, phrases: &Phrases) -> bool {
     let nobody = |value: &str| {
         let sender = value.trim().trim_matches(['<', '>']).trim();
         sender.is_empty() || phrases.is_mailer(sender)

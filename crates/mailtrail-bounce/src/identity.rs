@@ -1,9 +1,10 @@
 //! What names a report, whoever took it in.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
-use chrono::{DateTime, Utc};
 use mailtrail_core::id::Identity;
+use memchr::memmem::Finder;
 use sha2::{Digest, Sha256};
 
 use crate::fields::{lines, lossy};
@@ -14,20 +15,18 @@ use crate::recipient::Recipient;
 pub(crate) struct Report {
     message_id: String,
     date: String,
-    pub(crate) date_parsed: Option<DateTime<Utc>>,
     body: [u8; 32],
     seen: BTreeMap<String, u32>,
 }
 
 impl Report {
     /// `bytes` are those of the mail, all of them.
-    pub(crate) fn of(mail: Mail<'_>, bytes: &[u8]) -> Self {
+    pub(crate) fn of(mail: &Mail<'_>, bytes: &[u8]) -> Self {
         // Unfolded: where a line is folded, and by which line end, is the transport's.
         let header = |name| mail.header(name).unwrap_or_default();
         Self {
             message_id: header("Message-ID").trim_matches(['<', '>']).to_owned(),
             date: header("Date").into_owned(),
-            date_parsed: mail.date(),
             body: body_hash(bytes),
             seen: BTreeMap::new(),
         }
@@ -59,6 +58,8 @@ impl Report {
     }
 }
 
+static BLANK: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("\n\n"));
+
 /// SHA-256 of the body with LF line ends and without trailing blank lines: two intakes of one mail
 /// meet, whatever the transport did to its lines.
 fn body_hash(mail: &[u8]) -> [u8; 32] {
@@ -71,8 +72,7 @@ fn body_hash(mail: &[u8]) -> [u8; 32] {
     let text = text.get(..end).unwrap_or(&text);
     // Almost all mails have one kind of line end: then the lines need not be looked at one by one.
     let bytes = text.as_bytes();
-    let blank =
-        memchr::memmem::find(bytes, b"\n\n").filter(|_| memchr::memchr(b'\r', bytes).is_none());
+    let blank = BLANK.find(bytes).filter(|_| memchr::memchr(b'\r', bytes).is_none());
     let body = blank.and_then(|blank| bytes.get(blank.saturating_add(2)..));
     if let Some(body) = body
         && !text.starts_with('\n')

@@ -28,6 +28,7 @@ mod fields;
 mod head;
 mod identity;
 mod mail;
+mod mime;
 mod notice;
 mod original;
 mod phrases;

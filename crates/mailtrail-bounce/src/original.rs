@@ -70,7 +70,8 @@ fn recipients(header: &Fields) -> Vec<String> {
     }
     // `Received: … for <ann@a.example>; …` names the envelope recipient of that hop (RFC 5321 §4.4).
     let hops = header.all("received").filter_map(|hop| {
-        let found = hop.split_once(" for ").and_then(|(_, rest)| address::found(rest).next())?;
+        let at = memchr::memmem::find(hop.as_bytes(), b" for ")?;
+        let found = hop.get(at..).and_then(|rest| address::found(rest.get(5..)?).next())?;
         found.before.trim_matches(['<', ' ']).is_empty().then(|| found.address.to_owned())
     });
     hops.last().into_iter().collect()
@@ -98,43 +99,39 @@ pub(crate) fn token(
     })
 }
 
-/// Words that are as long as a token. Such a word covers every place that is a multiple of its
-/// length, so all other places need not be looked at.
+/// Words that are as long as a token. Such a word covers one of the blocks that stand a step apart, so
+/// nothing else need be looked at.
 fn candidates(text: &str) -> impl Iterator<Item = &str> {
     let bytes = text.as_bytes();
-    let is_word = |byte: &u8| byte.is_ascii_alphanumeric();
-    let mut next = TOKEN.saturating_sub(1);
+    let mut next = 0_usize;
     std::iter::from_fn(move || {
-        while let Some(byte) = bytes.get(next) {
-            let at = next;
-            next = at.saturating_add(TOKEN);
-            let (before, behind) = bytes.split_at_checked(at)?;
-            // So long a word goes on for half its length on one side at least.
-            let long = before.last_chunk().is_some_and(goes_on)
-                || behind.first_chunk().is_some_and(goes_on);
-            if !long || !is_word(byte) {
+        loop {
+            let (before, behind) = bytes.split_at_checked(next)?;
+            let block = behind.first_chunk::<BLOCK>()?;
+            next = next.saturating_add(STEP);
+            if !is_of_word(block) {
                 continue;
             }
-            let before = before.iter().rev().take(TOKEN).take_while(|byte| is_word(byte)).count();
-            let behind =
-                behind.iter().take(TOKEN.saturating_add(1)).take_while(|byte| is_word(byte));
-            let start = at.saturating_sub(before);
-            let word = text.get(start..at.saturating_add(behind.count()));
-            if let Some(word) = word.filter(|word| word.len() == TOKEN) {
-                return Some(word);
+            let is_word = |byte: &u8| byte.is_ascii_alphanumeric();
+            let head = before.iter().rev().take(TOKEN).take_while(|byte| is_word(byte)).count();
+            let (blocks, _) = behind.as_chunks::<BLOCK>();
+            let whole = blocks.iter().take_while(|block| is_of_word(block)).count();
+            let tail = behind.iter().skip(whole.saturating_mul(BLOCK));
+            let tail = tail.take_while(|byte| is_word(byte)).count();
+            let tail = tail.saturating_add(whole.saturating_mul(BLOCK));
+            let (start, end) =
+                (before.len().saturating_sub(head), before.len().saturating_add(tail));
+            next = next.max(end);
+            if head.saturating_add(tail) == TOKEN {
+                return text.get(start..end);
             }
         }
-        None
     })
 }
 
-/// Whether a text may be of one word: no blank and none of the most frequent marks is in it, all of which
-/// stand before the digits in ASCII. All bytes at once: what is below has a borrow (Warren, Hacker's
-/// Delight, §6-1).
-fn goes_on(side: &[u8; 16]) -> bool {
-    const EACH: u128 = u128::from_le_bytes([1; 16]);
-    let bytes = u128::from_le_bytes(*side);
-    bytes.wrapping_sub(EACH.wrapping_mul(0x30)) & !bytes & EACH.wrapping_mul(0x80) == 0
+/// Whether a block is a part of one word: all of its bytes at once.
+fn is_of_word(block: &[u8; BLOCK]) -> bool {
+    block.iter().fold(true, |all, byte| all & byte.is_ascii_alphanumeric())
 }
 
 /// How a report names the delivery that it speaks of.
@@ -159,6 +156,10 @@ pub(crate) fn correlation(
 
 /// Characters of a token.
 const TOKEN: usize = 48;
+/// Characters that are looked at together.
+const BLOCK: usize = 16;
+/// From one such block to the next: a token covers one of them wherever it stands.
+const STEP: usize = TOKEN - BLOCK;
 /// Recipients of a returned message that are looked at.
 const MOST: usize = 100;
 

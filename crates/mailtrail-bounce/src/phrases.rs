@@ -166,7 +166,13 @@ impl Phrases {
     pub(crate) fn is_mailer(&self, address: &str) -> bool {
         let local = address.rsplit_once('@').map_or(address, |(local, _)| local);
         let mut plain = String::with_capacity(local.len());
-        plain.extend(local.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase));
+        for own in local.chars().filter(|c| c.is_alphanumeric()) {
+            if own.is_ascii() {
+                plain.push(own.to_ascii_lowercase());
+            } else {
+                plain.extend(own.to_lowercase());
+            }
+        }
         // Microsoft appends the 32 hexadecimal digits of a tenant.
         let name =
             plain.split_at_checked(plain.len().saturating_sub(TENANT)).filter(|(_, tenant)| {

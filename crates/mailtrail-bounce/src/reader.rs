@@ -14,13 +14,13 @@ use crate::complaint::{self, Complaint};
 use crate::fields::Fields;
 use crate::head::Head;
 use crate::identity::Report;
-use crate::mail::{MOST_NOTICE, Mail, Parts, parse, without_returned_body};
+use crate::mail::{MOST_NOTICE, Mail, Parts};
 use crate::notice::Notice;
 use crate::original::{self, Original};
 use crate::phrases::{Phrases, Says};
 use crate::recipient::{Action, Recipient};
 use crate::ses::Notification;
-use crate::{bounce, receipt, reply, status};
+use crate::{address, bounce, receipt, reply, status};
 
 /// Reads mails that came back.
 ///
@@ -103,9 +103,6 @@ pub enum ReadError {
     /// It has no header.
     #[error("this is not a mail: it has no header")]
     NoHeader,
-    /// Its parts contradict each other. Only in builds with debug assertions: others take what there is.
-    #[error("the mail's parts can't be told apart")]
-    Broken,
 }
 
 /// What was found in a mail, before it is joined to a delivery.
@@ -149,23 +146,22 @@ impl<'a> Reader<'a> {
             return Err(ReadError::TooLarge { bytes: mail.len(), most: MOST_BYTES });
         }
         let front = lines_of(mail.get(..MOST_PARSED).unwrap_or(mail));
-        let message = parse(without_returned_body(&front))?;
-        let parsed = Mail::of(&message);
-        let found = self.find(parsed, 0);
+        let parsed = Mail::parse(&front)?;
+        let found = self.find(&parsed, 0);
         if found.recipients.is_empty() {
             return Ok(Reading { kind: found.kind, ..Reading::default() });
         }
         let truncated = found.truncated
             || found.recipients.len() >= status::MOST_RECIPIENTS
             || mail.len() > MOST_PARSED;
-        let reading = self.join(parsed, found, mail, envelope_recipient, now);
+        let reading = self.join(&parsed, found, mail, envelope_recipient, now);
         Ok(Reading { truncated, ..reading })
     }
 
     /// Names the delivery, and makes feedback of what was found.
     fn join(
         &self,
-        parsed: Mail<'_>,
+        parsed: &Mail<'_>,
         found: Found,
         mail: &[u8],
         envelope_recipient: Option<&str>,
@@ -181,6 +177,7 @@ impl<'a> Reader<'a> {
         let texts = [parsed.own_header(), returned.text(), told.as_str()];
         let token = original::token(self.keys, envelope_recipient, texts);
         let mut report = Report::of(parsed, mail);
+        let date = LazyCell::new(|| parsed.date());
         let source = Source::known(match kind {
             Kind::Complaint => "arf",
             Kind::Receipt => "mdn",
@@ -199,7 +196,7 @@ impl<'a> Reader<'a> {
             let event = recipient.event(self.classifier);
             let mut feedback = Feedback::new(correlation, event, identity, source.clone())
                 .private(private)
-                .claimed_at(recipient.last_attempt.or(report.date_parsed), now);
+                .claimed_at(recipient.last_attempt.or_else(|| *date), now);
             feedback.provenance.rule = Some(recipient.rule.into());
             feedback.provenance.rules_version = Some(self.classifier.version().to_owned().into());
             feedback
@@ -210,7 +207,7 @@ impl<'a> Reader<'a> {
     }
 
     /// What a mail says. What a machine wrote for machines goes before what it wrote for people.
-    fn find(&self, mail: Mail<'_>, depth: usize) -> Found {
+    fn find(&self, mail: &Mail<'_>, depth: usize) -> Found {
         let mut parts = mail.parts();
         let head = LazyCell::new(|| Head::of(mail, self.phrases));
         if parts.status.is_empty() && head.by_system() {
@@ -227,7 +224,9 @@ impl<'a> Reader<'a> {
         let unspoken = Phrases::default();
         let phrases = if reported.is_empty() { self.phrases } else { &unspoken };
         let told = mail.notice(&parts);
-        let notice = Notice::read(&told, phrases, &mail.to());
+        let to = LazyCell::new(|| mail.to());
+        let is_sender = |address: &str| to.iter().any(|own| address::same(own, address));
+        let notice = Notice::read(&told, phrases, &is_sender);
         let returned = parts.returned.take().unwrap_or_else(|| notice.quoted.clone());
         if let Some(notification) = Notification::find(&told) {
             return of_notification(&notification);
@@ -242,9 +241,10 @@ impl<'a> Reader<'a> {
         if !is_structured && depth < MOST_FORWARDS {
             // Only what is a report by its structure: people forward notices to ask about them.
             let text = notice.quoted_report();
-            let quoted = text.as_deref().and_then(|text| parse(text.as_bytes()).ok());
-            for mail in quoted.iter().map(Mail::of).chain(parts.mails.iter().copied()) {
-                let found = self.find(mail, depth.saturating_add(1));
+            let quoted = text.iter().map(String::as_bytes);
+            let held = parts.mails.iter().map(|mail| &**mail);
+            for mail in quoted.chain(held).filter_map(|mail| Mail::parse(mail).ok()) {
+                let found = self.find(&mail, depth.saturating_add(1));
                 if found.recipients.iter().any(|recipient| recipient.rule == "dsn") {
                     return found;
                 }
@@ -257,7 +257,7 @@ impl<'a> Reader<'a> {
     fn kind(
         &self,
         head: &Head<'_>,
-        parts: &Parts<'_>,
+        parts: &Parts<'_, '_>,
         notice: &Notice<'_>,
         returned: &Fields,
     ) -> (Kind, Vec<Recipient>) {

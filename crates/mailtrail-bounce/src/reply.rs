@@ -69,7 +69,7 @@ pub fn is_auto_reply(text: &str) -> bool {
 }
 
 /// Whether a program sent it, for whatever cause.
-fn is_generated(mail: Mail<'_>) -> bool {
+fn is_generated(mail: &Mail<'_>) -> bool {
     let is = |name, value: &str| {
         mail.header(name).is_some_and(|own| own.to_ascii_lowercase().starts_with(value))
     };
@@ -78,7 +78,7 @@ fn is_generated(mail: Mail<'_>) -> bool {
 }
 
 /// Whether it says that it is the answer of a program (RFC 3834 §5).
-fn replies(mail: Mail<'_>) -> bool {
+fn replies(mail: &Mail<'_>) -> bool {
     let field = mail.header("Auto-Submitted").unwrap_or_default().to_ascii_lowercase();
     let marks = ["X-Autoreply", "X-Autorespond", "X-Auto-Reply-From", "X-Mail-Autoreply"];
     field.starts_with("auto-replied") || marks.iter().any(|name| mail.raw_header(name).is_some())

@@ -5,7 +5,7 @@ use mailtrail_classify::Reply;
 use mailtrail_core::diagnosis::EnhancedCode;
 
 use crate::address;
-use crate::fields::{Fields, blocks};
+use crate::fields::{Fields, blocks, lossy};
 use crate::recipient::{Action, Recipient};
 
 /// Reads the text of a `message/delivery-status` part.
@@ -30,13 +30,14 @@ pub(crate) fn recipients(text: &str) -> Vec<Recipient> {
     of_recipients.take(MOST_RECIPIENTS).filter_map(|block| of_block(block, message)).collect()
 }
 
-/// Whether a text begins with such fields, whatever its part calls itself.
-pub(crate) fn is_status(text: &str) -> bool {
-    let front = crate::mail::cut(text, FRONT);
-    if !crate::fields::lines(front).any(is_field) {
+/// Whether a part begins with such fields, whatever it calls itself.
+pub(crate) fn is_status(front: &[u8]) -> bool {
+    let starts = memchr::memchr2_iter(b'\n', b'\r', front).map(|end| end.saturating_add(1));
+    let mut lines = std::iter::once(0).chain(starts).filter_map(|start| front.get(start..));
+    if !lines.any(|line| FIELDS.iter().any(|name| starts_with(line, name))) {
         return false;
     }
-    let Some(fields) = blocks(front).next() else { return false };
+    let Some(fields) = blocks(&lossy(front)).next() else { return false };
     let of_message = fields.get("reporting-mta").is_some() && fields.get("received").is_none();
     of_message || (fields.get("final-recipient").is_some() && fields.get("action").is_some())
 }
@@ -47,8 +48,8 @@ pub(crate) fn is_field(line: &str) -> bool {
 }
 
 /// Whether a text starts with another, in any case.
-pub(crate) fn starts_with(text: &str, start: &str) -> bool {
-    let (text, start) = (text.as_bytes(), start.as_bytes());
+pub(crate) fn starts_with(text: impl AsRef<[u8]>, start: &str) -> bool {
+    let (text, start) = (text.as_ref(), start.as_bytes());
     // The first letter alone rules out most lines.
     let begins =
         text.first().map(u8::to_ascii_lowercase) == start.first().map(u8::to_ascii_lowercase);

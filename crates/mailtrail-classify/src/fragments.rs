@@ -1,7 +1,7 @@
 //! Many fragments, found in one pass over a text.
 
-use daachorse::DoubleArrayAhoCorasick;
 use daachorse::errors::DaachorseError;
+use daachorse::{DoubleArrayAhoCorasick, DoubleArrayAhoCorasickBuilder};
 
 /// Fragments of texts, compiled into a double array: a fifteenth of the size of a table of states, so that
 /// it stays in a processor's cache between two mails.
@@ -48,9 +48,14 @@ impl Fragments {
     /// # Errors
     /// [`FragmentsError`] if they are too many.
     pub fn new<'f>(fragments: impl IntoIterator<Item = &'f str>) -> Result<Self, FragmentsError> {
-        let numbered = (0..).zip(fragments).filter(|(_, text)| !text.is_empty());
-        let matcher =
-            DoubleArrayAhoCorasick::with_values(numbered.map(|(number, text)| (text, number)));
+        let texts: Vec<&str> = fragments.into_iter().collect();
+        let numbered = (0..).zip(texts.iter().copied()).filter(|(_, text)| !text.is_empty());
+        // Most texts leave a fragment after its first letters: what stands for those lies together.
+        let fronts =
+            texts.iter().map(|text| text.as_bytes().get(..FRONT).unwrap_or(text.as_bytes()));
+        let matcher = DoubleArrayAhoCorasickBuilder::new()
+            .corpus(fronts)
+            .build_with_values(numbered.map(|(number, text)| (text, number)));
         Ok(Self { matcher: matcher.map_err(|limit| FragmentsError { limit })? })
     }
 
@@ -61,6 +66,9 @@ impl Fragments {
         })
     }
 }
+
+/// Letters of a fragment that are looked at most.
+const FRONT: usize = 4;
 
 #[cfg(test)]
 mod tests {

@@ -45,6 +45,9 @@ impl Reply {
 
     /// The codes in a text, as [`parse`](Self::parse) finds them.
     pub fn codes(text: &str) -> (Option<ReplyCode>, Option<EnhancedCode>) {
+        if !may_state(text.as_bytes()) {
+            return (None, None);
+        }
         let mut words = Words { rest: text, colon: false }.peekable();
         let (mut reply_code, mut enhanced_code) = (None::<ReplyCode>, None::<(u8, EnhancedCode)>);
         let (mut before, mut index) = ("", 0_usize);
@@ -54,7 +57,7 @@ impl Reply {
                 // code. What failed goes before what did not.
                 let rank = match code.class() {
                     2 => 0,
-                    _ if is_of_class(before, code) => 2,
+                    _ if is_of_class(before, code) => HIGHEST,
                     _ => 1,
                 };
                 if enhanced_code.is_none_or(|(own, _)| rank > own) {
@@ -67,10 +70,24 @@ impl Reply {
             {
                 reply_code = Some(code);
             }
+            let is_final = reply_code.is_some_and(|own| !own.is_positive());
+            if is_final && enhanced_code.is_some_and(|(rank, _)| rank == HIGHEST) {
+                break;
+            }
             (before, index) = (word, index.saturating_add(1));
         }
         (reply_code, enhanced_code.map(|(_, code)| code))
     }
+}
+
+/// Whether a word of a text may be a code: most texts without one are ruled out by that.
+fn may_state(text: &[u8]) -> bool {
+    memchr::memchr3_iter(b'2', b'4', b'5', text).any(|at| {
+        let before = at.checked_sub(1).and_then(|before| text.get(before));
+        let next = text.get(at.saturating_add(1));
+        before.is_none_or(|before| !before.is_ascii_alphanumeric())
+            && next.is_some_and(|next| next.is_ascii_digit() || *next == b'.')
+    })
 }
 
 /// The words of a text, and whether a colon stands before each.
@@ -107,9 +124,22 @@ impl<'t> Iterator for Words<'t> {
     }
 }
 
-const fn is_of_word(byte: u8) -> bool {
-    matches!(byte, b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z')
+fn is_of_word(byte: u8) -> bool {
+    OF_WORD.get(usize::from(byte)).is_some_and(|is| *is)
 }
+
+/// Looked up, as this is asked of every byte of a text.
+const OF_WORD: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut rest: &mut [bool] = &mut table;
+    let mut byte = 0_u8;
+    while let [first, behind @ ..] = rest {
+        *first = byte == b'.' || byte.is_ascii_alphanumeric();
+        byte = byte.wrapping_add(1);
+        rest = behind;
+    }
+    table
+};
 
 impl Reply {
     /// Whether its codes say that the same may succeed later; the enhanced code goes first, if it says
@@ -167,5 +197,7 @@ fn reply_code(word: &str, stated: bool, next: &str) -> Option<ReplyCode> {
     (confirmed || stated).then_some(code).filter(|code| !(300..400).contains(&code.get()))
 }
 
+/// The rank of an enhanced code that no other can have more of.
+const HIGHEST: u8 = 2;
 /// So many words may stand before the code: `smtp`, `host`, `said`.
 const FRONT: usize = 2;

@@ -36,23 +36,7 @@ impl EmailAddress {
     /// [`AddressError`], which never repeats the text: it may be a person's.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
         let given = bare(text);
-        if given.is_empty() {
-            return Err(AddressError::Empty);
-        }
-        let options = Options::default().without_display_text().with_domain_literal();
-        Syntax::parse_with_options(given, options)
-            .map_err(|error| AddressError::Syntax { what: error.to_string().into() })?;
-        let (local, domain) = given.rsplit_once('@').ok_or(AddressError::NoAt)?;
-        let domain = if domain.starts_with('[') {
-            domain.to_ascii_lowercase()
-        } else {
-            idna::domain_to_ascii(domain).map_err(|_| AddressError::Domain)?
-        };
-        if domain.is_empty() {
-            return Err(AddressError::Domain);
-        }
-        let normal = format!("{}@{domain}", normal_local(local));
-        Ok(Self { given: given.into(), normal: normal.into() })
+        Ok(Self { given: given.into(), normal: normal(given)?.into() })
     }
 
     /// The text as it was given.
@@ -75,7 +59,27 @@ impl EmailAddress {
 ///
 /// Feedback names recipients in whatever form its source likes; a key must be derived all the same.
 pub fn normal_or_folded(text: &str) -> String {
-    EmailAddress::parse(text).map_or_else(|_| fold(bare(text)), |address| address.normal.into())
+    normal(bare(text)).unwrap_or_else(|_| fold(bare(text)))
+}
+
+/// The normal form of an address without what surrounds it.
+fn normal(given: &str) -> Result<String, AddressError> {
+    if given.is_empty() {
+        return Err(AddressError::Empty);
+    }
+    let options = Options::default().without_display_text().with_domain_literal();
+    Syntax::parse_with_options(given, options)
+        .map_err(|error| AddressError::Syntax { what: error.to_string().into() })?;
+    let (local, domain) = given.rsplit_once('@').ok_or(AddressError::NoAt)?;
+    let domain = if domain.starts_with('[') {
+        domain.to_ascii_lowercase()
+    } else {
+        idna::domain_to_ascii(domain).map_err(|_| AddressError::Domain)?
+    };
+    if domain.is_empty() {
+        return Err(AddressError::Domain);
+    }
+    Ok([normal_local(local).as_str(), "@", &domain].concat())
 }
 
 /// Why a text is no email address.

@@ -3,6 +3,7 @@
 use super::Others;
 use super::lines::Lines;
 use crate::address::{self, Found};
+use crate::fields::trimmed;
 use crate::mail::cut;
 use crate::phrases::Says;
 use crate::recipient::Action;
@@ -74,7 +75,7 @@ impl Entries {
             while let Some((_, says)) = said.next_if(|(at, _)| *at <= index) {
                 section = section_of(*says).or(section);
             }
-            let text = line.trim();
+            let text = trimmed(line);
             // What an address was made of is not named again: `(expanded from` ends a line.
             let kind = if open.is_some() && unfinished { Line::Text } else { kind(line, others) };
             unfinished = ["expanded from", "generated from"].iter().any(|end| text.ends_with(end));
@@ -121,7 +122,8 @@ impl Entries {
 
     fn say(&mut self, index: usize, text: &str) {
         if let Some(entry) = self.entries.get_mut(index)
-            && !entry.text.contains(text)
+            && (entry.text.is_empty()
+                || memchr::memmem::find(entry.text.as_bytes(), text.as_bytes()).is_none())
         {
             push(&mut entry.text, text);
         }
@@ -151,7 +153,7 @@ fn section_of(says: Says) -> Option<Action> {
 }
 
 fn kind<'t>(line: &'t str, others: &Others<'_>) -> Line<'t> {
-    let text = line.trim();
+    let text = trimmed(line);
     if text.is_empty() {
         return Line::Blank;
     }

@@ -34,10 +34,10 @@ fn behind(text: &str, announces: impl Fn(&str, &str) -> bool) -> Option<String> 
     let mut done = 0_usize;
     // Only a word with one of these can be a host, and most words have none.
     for mark in memchr::memchr2_iter(b'.', b':', text.as_bytes()) {
-        if mark < done {
+        let (head, tail) = text.split_at_checked(mark)?;
+        if mark < done || !goes_on(tail) {
             continue;
         }
-        let (head, tail) = text.split_at_checked(mark)?;
         let (before, front) = at_last_word(head);
         let rest = tail.split(char::is_whitespace).next().unwrap_or_default();
         done = mark.saturating_add(rest.len());
@@ -51,6 +51,12 @@ fn behind(text: &str, announces: impl Fn(&str, &str) -> bool) -> Option<String> 
         }
     }
     None
+}
+
+/// Whether a name may go on behind a mark; most marks end a sentence.
+fn goes_on(tail: &str) -> bool {
+    let next = tail.as_bytes().get(1);
+    next.is_some_and(|next| next.is_ascii_alphanumeric() || matches!(next, b'-' | b':'))
 }
 
 /// A text before and after its last blank.

@@ -18,7 +18,9 @@ impl<'t> Lines<'t> {
     pub(crate) fn of(text: &'t str, phrases: &Phrases) -> Self {
         // What follows a message's header is the message: nobody says anything in it.
         let own = crate::fields::lines(text).take(MOST_LINES);
-        let mut own: Vec<&str> = own.take_while(|line| !is_header(line)).collect();
+        let mut lines = Vec::with_capacity(ROOM);
+        lines.extend(own.take_while(|line| !is_header(line)));
+        let mut own: Vec<&str> = lines;
         let (normal, starts) = joined(&own);
         let line_of =
             |hit: &Hit| starts.partition_point(|start| *start <= hit.start).saturating_sub(1);
@@ -70,5 +72,7 @@ const HEADERS: [&str; 8] = [
     "arc-seal:",
 ];
 
+/// Lines of most notices.
+const ROOM: usize = 48;
 /// More lines of a notice are not read.
 const MOST_LINES: usize = 4_096;

@@ -5,7 +5,7 @@ pub(crate) mod host;
 mod lines;
 
 use crate::address;
-use crate::fields::{Fields, blocks, lines};
+use crate::fields::{Fields, blocks, is_blank, lines};
 use crate::phrases::{Phrases, Says};
 use crate::recipient::Action;
 
@@ -26,13 +26,12 @@ pub(crate) struct Notice<'t> {
 }
 
 impl<'t> Notice<'t> {
-    /// Reads a notice.
-    /// `sender` is whom the notice was sent to.
-    pub(crate) fn read(text: &'t str, phrases: &Phrases, sender: &[&str]) -> Self {
+    /// Reads a notice. An address `is_sender` if the notice was sent to it.
+    pub(crate) fn read(text: &'t str, phrases: &Phrases, is_sender: &dyn Fn(&str) -> bool) -> Self {
         let lines = Lines::of(text, phrases);
-        let others = Others::of(&lines, phrases, sender);
+        let others = Others::of(&lines, phrases, is_sender);
         let Entries { entries, shared } = Entries::of(&lines, &others);
-        let header = quoted(lines.quoted).take_while(|line| !line.trim().is_empty());
+        let header = quoted(lines.quoted).take_while(|line| !is_blank(line));
         let quoted = blocks(&without_margin(header)).next().unwrap_or_default();
         Self { lines, entries, shared, quoted }
     }
@@ -114,15 +113,18 @@ impl<'t> Notice<'t> {
 /// Addresses in a notice that are no recipients.
 pub(crate) struct Others<'t> {
     contacts: Vec<&'t str>,
-    sender: &'t [&'t str],
+    is_sender: &'t dyn Fn(&str) -> bool,
 }
 
 impl<'t> Others<'t> {
     /// People to turn to, and the sender.
-    fn of(lines: &Lines<'t>, phrases: &Phrases, sender: &'t [&'t str]) -> Self {
+    fn of(lines: &Lines<'t>, phrases: &Phrases, is_sender: &'t dyn Fn(&str) -> bool) -> Self {
         let found = lines.own.iter().flat_map(|line| address::found(line));
         let contacts = found.filter(|found| is_contact(found.before, phrases));
-        Self { contacts: contacts.map(|found| found.address).take(MOST_CONTACTS).collect(), sender }
+        Self {
+            contacts: contacts.map(|found| found.address).take(MOST_CONTACTS).collect(),
+            is_sender,
+        }
     }
 
     /// Whether an address is someone's to turn to.
@@ -132,7 +134,7 @@ impl<'t> Others<'t> {
 
     /// Whether an address is the sender's.
     pub(crate) fn is_sender(&self, address: &str) -> bool {
-        self.sender.iter().any(|own| address::same(own, address))
+        (self.is_sender)(address)
     }
 }
 
