@@ -10,7 +10,6 @@ use mailtrail_core::id::Endpoint;
 use mailtrail_core::store::{EventStore, Position};
 use mailtrail_core::token::{Key, Keys};
 use mailtrail_memory::MemoryStore;
-use mailtrail_webhook::provider::mock::{About, Mock};
 use mailtrail_webhook::provider::{Access, Refused};
 use mailtrail_webhook::{Intake, Request};
 use serde_json::{Value, json};
@@ -176,8 +175,11 @@ fn sns_is_asked_for_credentials_and_told_to_come_again_otherwise() {
 }
 
 /// Firehose's own form: events in base64, several in a record or a request, and an answer that has to say which request it is of.
+#[cfg(feature = "mock")]
 #[tokio::test]
 async fn firehose_is_read_and_answered_in_its_form() {
+    use mailtrail_webhook::provider::mock::{About, Mock};
+
     let mock = Mock::firehose(Endpoint::new("ses").unwrap()).unwrap();
     let store = Arc::new(MemoryStore::new());
     let (keys, classifier) = (Keys::new(Key::new(1, [7; 32])), Classifier::builtin().unwrap());
