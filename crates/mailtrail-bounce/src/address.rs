@@ -157,9 +157,9 @@ fn is_letter(c: char) -> bool {
 
 /// Whether two texts are the same address, as far as reports are concerned.
 pub(crate) fn same(one: &str, other: &str) -> bool {
-    let is_plain = one.is_ascii() && other.is_ascii();
-    let may_be = || !is_plain && !begin_apart(one, other);
-    one.eq_ignore_ascii_case(other) || (may_be() && one.to_lowercase() == other.to_lowercase())
+    let is_plain = || one.is_ascii() && other.is_ascii();
+    one.eq_ignore_ascii_case(other)
+        || (!begin_apart(one, other) && !is_plain() && one.to_lowercase() == other.to_lowercase())
 }
 
 /// Whether the first letters alone tell two texts apart.

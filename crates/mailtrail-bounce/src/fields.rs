@@ -25,14 +25,15 @@ impl Fields {
         (!value.is_empty()).then_some(value)
     }
 
-    /// Room for the fields of one recipient, or of half a header.
-    fn with_room() -> Self {
-        Self { text: String::with_capacity(ROOM), spans: Vec::with_capacity(ROOM_FIELDS) }
+    /// Room for the fields of a text of this length; most blocks are those of one recipient.
+    fn with_room(length: usize) -> Self {
+        let text = String::with_capacity(length.clamp(ROOM, MOST_ROOM));
+        Self { text, spans: Vec::with_capacity(ROOM_FIELDS) }
     }
 
     /// The header of a mail.
     pub(crate) fn of_header(header: &Header<'_>) -> Self {
-        let mut fields = Self::with_room();
+        let mut fields = Self::with_room(header.text().len());
         for (name, value) in header.iter() {
             let mut lines = lines(value);
             fields.push(name, lines.next().unwrap_or_default());
@@ -128,7 +129,7 @@ pub(crate) fn blocks(text: &str) -> impl Iterator<Item = Fields> {
     let mut lines = lines(text).skip_while(|line| is_blank(line)).peekable();
     std::iter::from_fn(move || {
         lines.peek()?;
-        let mut block = Fields::with_room();
+        let mut block = Fields::with_room(text.len());
         for line in lines.by_ref().take_while(|line| !is_blank(line)) {
             if line.starts_with([' ', '\t']) {
                 block.fold(line);
@@ -183,6 +184,7 @@ pub(crate) fn lossy(bytes: &[u8]) -> std::borrow::Cow<'_, str> {
 }
 
 const ROOM: usize = 512;
+const MOST_ROOM: usize = 2_048;
 const ROOM_FIELDS: usize = 12;
 
 #[cfg(test)]

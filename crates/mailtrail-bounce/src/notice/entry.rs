@@ -66,7 +66,7 @@ enum Line<'t> {
 impl Entries {
     /// Reads the lines that the mail system wrote.
     pub(crate) fn of(lines: &Lines<'_>, others: &Others<'_>) -> Self {
-        let mut entries = Self::default();
+        let mut entries = Self { entries: Vec::new(), shared: String::with_capacity(ROOM) };
         let (mut open, mut command) = (None, None);
         let (mut after_reply, mut unfinished) = (false, false);
         let mut said = lines.said.iter().peekable();
@@ -238,6 +238,8 @@ fn heads(found: Found<'_>) -> Option<&str> {
     ((before.is_empty() && ends) || named).then(|| rest.trim_matches([':', ' ', '\t', ';']))
 }
 
+/// Bytes of what most notices say about all.
+const ROOM: usize = 512;
 /// More recipients of one notice are not read.
 pub(super) const MOST_ENTRIES: usize = 1_000;
 /// Bytes of what is said about one of them.
