@@ -252,5 +252,7 @@ fn a_name_that_is_not_synced_is_lost_in_a_power_cut() {
 fn a_part_of_a_group_is_told_after_a_power_cut() {
     let Some(found) = found("torn_group_read") else { return };
     assert!(found.kinds.keys().any(|(class, _)| *class == Class::Wrong), "{found}");
-    assert!(found.scripts.contains("of the batch"), "{}", found.scripts);
+    // Which it is first depends on how the writers met: of a batch a part, or of a log that is cut once more at its next opening.
+    let told = ["of the batch", "it is another log when opened again"];
+    assert!(told.iter().any(|told| found.scripts.contains(told)), "{}", found.scripts);
 }
