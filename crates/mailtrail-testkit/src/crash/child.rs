@@ -12,7 +12,7 @@ use mailtrail_core::projection::StateStore;
 use mailtrail_core::store::{EventStoreExt, Filter, OpenError, RawStore};
 use mailtrail_core::{EventStore, Position};
 
-use super::{damage, day, event, number, power};
+use super::{damage, day, event, memory, number, power};
 
 const JOB: &str = "MAILTRAIL_KIT_JOB";
 const FOLDER: &str = "MAILTRAIL_KIT_FOLDER";
@@ -285,11 +285,7 @@ impl Process {
 
     /// The most that it had in memory; 0 where the operating system doesn't tell.
     pub(super) fn peak_bytes(&self) -> u64 {
-        let status = format!("/proc/{}/status", self.child.id());
-        let status = std::fs::read_to_string(status).unwrap_or_default();
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kilobytes = peak.and_then(|peak| peak.split_whitespace().next()?.parse::<u64>().ok());
-        kilobytes.unwrap_or(0).saturating_mul(1_024)
+        memory::peak_bytes(self.child.id())
     }
 
     /// Waits for its end, and says whether that was a good one.

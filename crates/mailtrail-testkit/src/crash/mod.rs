@@ -11,6 +11,7 @@ mod disk;
 mod found;
 mod kill;
 mod limits;
+pub(crate) mod memory;
 mod places;
 mod power;
 mod trace;

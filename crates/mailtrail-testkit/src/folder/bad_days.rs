@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::Folder;
 use crate::VirtualClock;
-use crate::crash::{self, SmallDisk};
+use crate::crash::{self, SmallDisk, memory};
 use bytes::Bytes;
 use chrono::TimeDelta;
 use futures_executor::block_on;
@@ -138,13 +138,7 @@ pub fn many_streams<F: Folder>() {
         assert_eq!(page.events.len(), 1);
         assert_eq!(page.events[0].event.event_id, crash::event(number).1.event_id);
     }
-    let resident = resident_bytes() / 1_048_576;
+    let resident = memory::resident_bytes(std::process::id()) / 1_048_576;
     println!("{streams} streams: written in {written:?}, {resident} MiB resident");
     assert!(resident < 150 + streams / 2_000, "{resident} MiB");
-}
-
-fn resident_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1_024
 }
