@@ -12,7 +12,8 @@ use mailtrail_core::event::{
 };
 use mailtrail_core::id::{Endpoint, Kind};
 use mailtrail_core::projection::{
-    Checkpoint, Entry, KeptState, Pages, Parted, Projection, StateDigest, StateId, StateStore,
+    Checkpoint, Entry, KeptState, Pages, Parted, Projection, StateDigest, StateError, StateId,
+    StateStore,
 };
 use mailtrail_core::reason::Reason;
 use mailtrail_core::{
@@ -21,8 +22,8 @@ use mailtrail_core::{
 };
 use mailtrail_memory::MemoryStates;
 use mailtrail_report::{
-    BroadcastSummary, BroadcastSummaryState, EmailLog, EmailLogState, OverTime, Query, Trails,
-    TrailsState, UnmatchedFeedback,
+    BroadcastSummary, BroadcastSummaryState, EmailLog, EmailLogRow, EmailLogState, OverTime, Query,
+    Trails, TrailsState, UnmatchedFeedback,
 };
 use mailtrail_testkit::Feeder;
 use mailtrail_testkit::proptest::prelude::*;
@@ -80,6 +81,22 @@ where
     P::State::of_parts((0..count).map(of_part).collect()).unwrap()
 }
 
+/// The rows as they are visited, which is in no order.
+fn visited(state: &EmailLogState, query: &Query) -> Vec<EmailLogRow> {
+    let mut rows = Vec::new();
+    let each = |row| {
+        rows.push(row);
+        Ok::<_, StateError>(())
+    };
+    state.visit_rows(query, each).unwrap();
+    in_order(rows)
+}
+
+fn in_order(mut rows: Vec<EmailLogRow>) -> Vec<EmailLogRow> {
+    rows.sort_unstable_by_key(|row| row.delivery);
+    rows
+}
+
 fn shuffled(h: &mailtrail_testkit::strategy::History, seed: u64) -> Vec<Envelope> {
     Feeder::new(h).shuffled_by(seed).envelopes()
 }
@@ -92,7 +109,10 @@ proptest! {
         let mut in_memory = whole(&EmailLog, &envelopes);
         let kept = EmailLogState::attach(&log).unwrap();
         let query = Query::default();
-        prop_assert_eq!(kept.rows(&query).unwrap(), in_memory.rows(&query).unwrap());
+        let rows = in_memory.rows(&query).unwrap();
+        prop_assert_eq!(&kept.rows(&query).unwrap(), &rows);
+        prop_assert_eq!(visited(&kept, &query), in_order(rows.clone()));
+        prop_assert_eq!(visited(&in_memory, &query), in_order(rows));
         prop_assert_eq!(kept.unmatched().unwrap(), in_memory.unmatched().unwrap());
         let address = "person0@a.example";
         prop_assert_eq!(kept.deliveries_to(address).unwrap(), in_memory.deliveries_to(address).unwrap());
