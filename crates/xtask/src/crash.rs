@@ -21,12 +21,14 @@ pub(crate) struct Options {
     /// For how long; what was begun is ended
     #[arg(long, default_value_t = 10)]
     minutes: u64,
-    /// Only stores with this in the name of their test or package: fjall, sled, sqlite
+    /// Only stores with this in the name of their test or package: fjall, sled, sqlite, folder (raw bodies)
     store: Option<String>,
 }
 
 /// Where stores are tested.
-const TARGETS: [&str; 10] = [
+const TARGETS: [&str; 12] = [
+    "-p",
+    "mailtrail-folder",
     "-p",
     "mailtrail-fjall",
     "-p",
