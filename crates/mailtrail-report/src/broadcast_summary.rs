@@ -2,13 +2,12 @@
 
 use mailtrail_core::event::{Envelope, Event};
 use mailtrail_core::id::Category;
-use mailtrail_core::lattice::Distinct;
 use mailtrail_core::projection::{
     ApplyError, Deliveries, Emit, KeptState, Pages, Parted, Projection, StateError, Table,
     TableKey, TableValue,
 };
 use mailtrail_core::store::Filter;
-use mailtrail_core::{BroadcastId, DeliveryId, Fact, Status, StreamId};
+use mailtrail_core::{BroadcastId, DeliveryId, Status};
 use serde::{Deserialize, Serialize};
 
 use crate::standing::{BroadcastTag, Standing};
@@ -125,25 +124,18 @@ impl BroadcastSummaryState {
         if let Some(Event::BroadcastCreated(created)) = fact.as_ref().map(|fact| &fact.event) {
             self.name(&created.broadcast)?;
         }
-        let touched = touched(envelope, fact.as_ref());
-        let unmatched_before = self.count_unmatched(&touched)?;
-        let concerned = self.deliveries.concerned(envelope.stream)?;
-        let before = self.standings(&concerned)?;
-        self.deliveries.add(envelope, fact.as_ref())?;
         if let Some(row) = fact.as_ref().and_then(|fact| fact.event.row()) {
             self.name(&row.broadcast)?;
         }
-        let after = self.standings(&concerned)?;
-        for (before, after) in before.into_iter().zip(after) {
-            if before != after {
-                self.count(&before, |count| *count = count.saturating_sub(1))?;
-                self.count(&after, |count| *count = count.saturating_add(1))?;
-            }
+        let is_planned = |standing: &Standing| standing.planned().is_some();
+        let change = self.deliveries.change(envelope, fact.as_ref(), is_planned)?;
+        for (before, after) in change.known {
+            self.count(&before, |count| *count = count.saturating_sub(1))?;
+            self.count(&after, |count| *count = count.saturating_add(1))?;
         }
-        let unmatched_after = self.count_unmatched(&touched)?;
-        if unmatched_after != unmatched_before {
+        if change.unmatched != 0 {
             let unmatched = self.unmatched.get_mut(&Only)?;
-            *unmatched = unmatched.saturating_add(unmatched_after).saturating_sub(unmatched_before);
+            *unmatched = unmatched.saturating_add_signed(change.unmatched);
         }
         Ok(())
     }
@@ -154,35 +146,12 @@ impl BroadcastSummaryState {
         Ok(())
     }
 
-    fn standings(&self, deliveries: &[DeliveryId]) -> Result<Vec<Standing>, StateError> {
-        deliveries.iter().map(|delivery| self.deliveries.of(*delivery)).collect()
-    }
-
-    fn count_unmatched(&self, streams: &Distinct<StreamId>) -> Result<u64, StateError> {
-        streams.as_slice().iter().try_fold(0_u64, |sum, stream| {
-            let unmatched = match self.deliveries.by_stream(*stream)? {
-                (Some(standing), _) if stream.as_delivery().is_some() => {
-                    standing.planned().is_none()
-                }
-                (known, named) => known.is_some() && !named,
-            };
-            Ok(sum.saturating_add(u64::from(unmatched)))
-        })
-    }
-
     /// Changes the counts of a row, once it is one.
     fn count(&mut self, standing: &Standing, change: fn(&mut u64)) -> Result<(), StateError> {
         let Some(broadcast) = standing.planned() else { return Ok(()) };
         self.counts.get_mut(&broadcast)?.count(standing, change);
         Ok(())
     }
-}
-
-/// The streams of which an event may change whether a delivery names them.
-fn touched(envelope: &Envelope, fact: Option<&Fact>) -> Distinct<StreamId> {
-    let names = fact.filter(|_| envelope.stream.as_delivery().is_some());
-    let keys = names.map(Fact::keys).unwrap_or_default();
-    std::iter::once(&envelope.stream).chain(keys).copied().collect()
 }
 
 impl Counts {

@@ -153,23 +153,15 @@ impl TrailsState {
         if !self.is_kept {
             return self.deliveries.add(envelope, fact.as_ref());
         }
-        let concerned = self.deliveries.concerned(envelope.stream)?;
-        let before = self.planned(&concerned)?;
-        self.deliveries.add(envelope, fact.as_ref())?;
-        let after = self.planned(&concerned)?;
-        for (before, after) in before.into_iter().zip(after) {
+        let change = self.deliveries.change(envelope, fact.as_ref(), Trail::is_planned)?;
+        for (before, after) in change.known {
+            let (before, after) = (before.planned(), after.planned());
             if before != after {
                 self.count(before, Course::remove)?;
                 self.count(after, Course::add)?;
             }
         }
         Ok(())
-    }
-
-    /// Of each delivery that is planned, its broadcast and how it came to its status.
-    fn planned(&self, deliveries: &[DeliveryId]) -> Result<Vec<PlannedLife>, StateError> {
-        let planned = |delivery: &DeliveryId| Ok(self.deliveries.of(*delivery)?.planned());
-        deliveries.iter().map(planned).collect()
     }
 
     fn count(

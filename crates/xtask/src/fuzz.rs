@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 
+use crate::metadata::Metadata;
 use crate::output::{complain, line, seconds};
 use crate::process;
 use crate::project::Project;
@@ -54,6 +55,19 @@ pub(crate) fn targets(project: &Project) -> Result<Vec<String>> {
     }
     names.sort();
     Ok(names)
+}
+
+/// Checks that the manifest can be read and names the targets: where there is no fuzzer, nothing else reads it.
+pub(crate) fn check(project: &Project, targets: &[String]) -> Result<()> {
+    let metadata = Metadata::of(project, "fuzz/Cargo.toml")?;
+    let mut named: Vec<&str> =
+        metadata.packages.iter().flat_map(|package| package.targets("bin")).collect();
+    named.sort_unstable();
+    ensure!(
+        named == targets,
+        "fuzz/Cargo.toml names {named:?}, but fuzz/fuzz_targets holds {targets:?}"
+    );
+    Ok(())
 }
 
 /// What is missing for fuzzing here, and how to get it.

@@ -47,10 +47,15 @@ pub(crate) struct Target {
 impl Metadata {
     /// Reads the workspace's own packages.
     pub(crate) fn read(project: &Project) -> Result<Self> {
-        let text = process::capture(process::cargo(
-            project,
-            ["metadata", "--format-version", "1", "--no-deps"],
-        ))?;
+        Self::of(project, "Cargo.toml")
+    }
+
+    /// Reads the packages of a manifest, which is named from the project's root.
+    pub(crate) fn of(project: &Project, manifest: &str) -> Result<Self> {
+        let mut command =
+            process::cargo(project, ["metadata", "--format-version", "1", "--no-deps"]);
+        command.arg("--manifest-path").arg(project.root().join(manifest));
+        let text = process::capture(command)?;
         serde_json::from_str(&text).context("cannot read the output of `cargo metadata`")
     }
 

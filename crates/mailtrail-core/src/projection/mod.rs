@@ -10,7 +10,7 @@ mod table;
 
 pub use as_of::{AsOf, AsOfError};
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointStore, Pause, checked_name};
-pub use deliveries::{Deliveries, Knowledge};
+pub use deliveries::{Change, Deliveries, Knowledge};
 pub use replay::{ReplayError, replay};
 pub use state::{Emit, Entry, KeptState, Pages, Parted, StateDigest};
 pub use state_store::{StateError, StateId, StateSnapshot, StateStore};

@@ -87,17 +87,23 @@ impl<K: TableKey + Clone, V: TableValue> Table<K, V> {
     /// # Errors
     /// As of [`get`](Self::get).
     pub fn get_mut(&mut self, key: &K) -> Result<&mut V, StateError> {
-        let number = if let Some(number) = self.number(key) {
-            number
+        Ok(self.get_or_insert(key)?.0)
+    }
+
+    /// As [`get_mut`](Self::get_mut); says, too, whether the key is new.
+    pub(super) fn get_or_insert(&mut self, key: &K) -> Result<(&mut V, bool), StateError> {
+        let (number, is_new) = if let Some(number) = self.number(key) {
+            (number, false)
         } else {
-            let value = self.kept(key)?.unwrap_or_default();
-            self.insert(key.clone(), value)?
+            let kept = self.kept(key)?;
+            let is_new = kept.is_none();
+            (self.insert(key.clone(), kept.unwrap_or_default())?, is_new)
         };
         if self.pages.is_some() {
             self.changed.insert(number);
         }
         let entry = self.entries.get_mut(number);
-        entry.map(|(_, value)| value).ok_or_else(|| StateError::Corrupt {
+        entry.map(|(_, value)| (value, is_new)).ok_or_else(|| StateError::Corrupt {
             cause: "the index of a table knows an entry that is not there".into(),
         })
     }

@@ -35,6 +35,29 @@ proptest! {
     }
 
     #[test]
+    fn a_change_tells_what_an_event_changed(h in history(Shape::adversarial()), seed: u64) {
+        let planned = |evidence: &Evidence| evidence.planned().is_some();
+        let (mut told, mut plain) = (Deliveries::<Evidence>::default(), Deliveries::default());
+        let of = |deliveries: &Deliveries<Evidence>, ids: &[DeliveryId]| {
+            ids.iter().map(|id| deliveries.of(*id).unwrap()).collect::<Vec<_>>()
+        };
+        for envelope in Feeder::new(&h).shuffled_by(seed).envelopes() {
+            let fact = envelope.fact().ok();
+            let unmatched = plain.unmatched(planned).unwrap();
+            let concerned = plain.concerned(envelope.stream).unwrap();
+            let before = of(&plain, &concerned);
+            plain.add(&envelope, fact.as_ref()).unwrap();
+            let change = told.change(&envelope, fact.as_ref(), planned).unwrap();
+            prop_assert_eq!(&told, &plain);
+            let differ = before.into_iter().zip(of(&plain, &concerned));
+            let known: Vec<_> = differ.filter(|(before, after)| before != after).collect();
+            prop_assert_eq!(change.known.to_vec(), known);
+            let unmatched_after = unmatched.checked_add_signed(change.unmatched);
+            prop_assert_eq!(unmatched_after, Some(plain.unmatched(planned).unwrap()));
+        }
+    }
+
+    #[test]
     fn kept_evidence_is_the_same_evidence(h in history(Shape::adversarial()), seed: u64) {
         let (fold, _) = both(&Feeder::new(&h).shuffled_by(seed).envelopes());
         for delivery in fold.deliveries() {

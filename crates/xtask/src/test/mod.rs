@@ -205,6 +205,9 @@ impl Run<'_> {
 
     fn fuzz(&mut self) -> Result<()> {
         let targets = fuzz::targets(self.project)?;
+        if !targets.is_empty() {
+            fuzz::check(self.project, &targets)?;
+        }
         let why = if self.options.quick {
             Some("--quick".to_owned())
         } else if targets.is_empty() {
