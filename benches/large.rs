@@ -9,18 +9,20 @@ use std::fs::File;
 use std::hint::black_box;
 use std::io::{BufReader, Read};
 use std::num::NonZero;
+use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_executor::block_on;
 use mailtrail::Tracker;
-use mailtrail::projection::build;
-use mailtrail::report::BroadcastSummary;
+use mailtrail::projection::{Runner, build};
+use mailtrail::report::{BroadcastSummary, EmailLog, Trails};
 use mailtrail_benches::dataset::{BROADCAST, Dataset, Engine};
-use mailtrail_benches::{Figure, Wanted, delivery, percentile};
+use mailtrail_benches::{Figure, Wanted, delivery, peak_bytes, percentile};
 use mailtrail_core::fold::ById;
-use mailtrail_core::projection::AsOf;
-use mailtrail_core::{Status, StreamId};
+use mailtrail_core::projection::{AsOf, KeptState, Parted, Projection, StateStore};
+use mailtrail_core::{EventStore, Status, StreamId};
 
 const CHILD: &str = "MAILTRAIL_BENCH_CHILD";
 
@@ -29,7 +31,7 @@ fn main() {
         return child(&job.to_string_lossy());
     }
     let wanted = Wanted::from_args();
-    let names = ["replay.one", "replay.two", "open.ms", "status.cold.p99_us"];
+    let names = ["replay.one", "replay.two", "open.ms", "status.cold.p99_us", "report.rebuild_all"];
     for engine in [Engine::Fjall, Engine::Sled] {
         let name = |figure: &str| match (engine, figure.split_once('.')) {
             (Engine::Sled, Some((what, of))) => format!("{what}.sled.{of}"),
@@ -47,6 +49,9 @@ fn main() {
         }
         if wanted.has(&name("status.cold.p99_us")) {
             status(&set, &name);
+        }
+        if wanted.has(&name("report.rebuild_all")) {
+            rebuild_all(&set, &name);
         }
     }
 }
@@ -127,6 +132,20 @@ fn status(set: &Dataset, name: &dyn Fn(&str) -> String) {
     Figure::new(name("status.events.p99_us"), p99, "µs, from the events").print();
 }
 
+/// As after an update that reads events anew: each state is built from the whole log by all cores, and kept on disk.
+fn rebuild_all(set: &Dataset, name: &dyn Fn(&str) -> String) {
+    let [alone, alone_peak, ..] = ask("rebuild_alone", set);
+    let [all, peak, ..] = ask("rebuild_all", set);
+    Figure::new(name("report.rebuild_all"), all, "s for the states of all reports, kept")
+        .against("the Email Log alone", alone)
+        .at_most(3.0)
+        .print();
+    let gib = |bytes: f64| bytes / f64::from(1 << 30);
+    Figure::new(name("report.rebuild_all.peak"), gib(peak), "GiB resident at most")
+        .against("the Email Log alone", gib(alone_peak))
+        .print();
+}
+
 fn ask(job: &str, set: &Dataset) -> [f64; 4] {
     let mut command = Command::new(std::env::current_exe().unwrap());
     let output = command
@@ -145,6 +164,9 @@ fn child(job: &str) {
     let (job, engine) = job.split_once(' ').unwrap();
     let engine = Engine::of(engine).unwrap();
     let folder = std::path::PathBuf::from(std::env::var_os("MAILTRAIL_BENCH_FOLDER").unwrap());
+    if let Some(which) = job.strip_prefix("rebuild_") {
+        return rebuild(engine, &folder, which == "all");
+    }
     let start = Instant::now();
     let ms = |since: Instant| since.elapsed().as_secs_f64() * 1_000.0;
     let store = engine.open(&folder);
@@ -183,4 +205,25 @@ fn child(job: &str) {
     times.sort_by(f64::total_cmp);
     let at = |part| percentile(&times, part);
     println!("{} {} {} {}", at(0.5), at(0.99), at(0.999), at(1.0));
+}
+
+fn rebuild(engine: Engine, folder: &Path, all: bool) {
+    let kept = tempfile::tempdir_in(folder).unwrap();
+    let (store, states) = (engine.open(folder), engine.states(kept.path()));
+    let start = Instant::now();
+    keep(&store, &states, EmailLog);
+    if all {
+        keep(&store, &states, BroadcastSummary);
+        keep(&store, &states, Trails);
+    }
+    println!("{} {} 0 0", start.elapsed().as_secs_f64(), peak_bytes());
+}
+
+fn keep<P>(store: &Arc<dyn EventStore>, states: &Arc<dyn StateStore>, projection: P)
+where
+    P: Projection + 'static,
+    P::State: Parted + KeptState,
+{
+    let runner = Runner::parted(Arc::clone(store), Arc::clone(states), projection);
+    block_on(runner.catch_up(&mut |_| ())).unwrap();
 }

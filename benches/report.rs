@@ -2,17 +2,13 @@
 //! Email Log alone?
 
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mailtrail::core::projection::Projection;
 use mailtrail::projection::Runner;
-use mailtrail::report::{
-    BroadcastSummary, EmailLog, EmailLogIndex, EmailLogState, Paging, Query, Trails,
-};
+use mailtrail::report::{EmailLog, EmailLogIndex, EmailLogState, Paging, Query};
 use mailtrail_benches::dataset::{Dataset, Engine};
-use mailtrail_benches::{
-    Figure, Wanted, best_of, broadcast, envelopes, peak_bytes, percentile, resident_bytes,
-};
+use mailtrail_benches::{Figure, Wanted, broadcast, envelopes, percentile, resident_bytes};
 use mailtrail_core::{Envelope, Status};
 
 /// Deliveries of each broadcast.
@@ -21,9 +17,6 @@ const BROADCASTS: u64 = 100;
 
 fn main() {
     let wanted = Wanted::from_args();
-    if wanted.has("report.rebuild_all") {
-        rebuild_all();
-    }
     if wanted.has("report.index.kept") {
         index();
     }
@@ -81,26 +74,6 @@ fn page(index: &EmailLogIndex, state: &EmailLogState, query: &Query, paging: &Pa
     assert!(rows.len() == 100 && found.count >= 100, "{} of {}", rows.len(), found.count);
     black_box(rows);
     start.elapsed().as_secs_f64() * 1_000.0
-}
-
-/// The states from which all reports are made, in one process after the other.
-fn rebuild_all() {
-    let events = envelopes(&(0..20).flat_map(|number| broadcast(number, EACH)).collect());
-    let alone = timed(&EmailLog, &events);
-    let all = alone + timed(&BroadcastSummary, &events) + timed(&Trails, &events);
-    Figure::new("report.rebuild_all", all.as_secs_f64(), "s")
-        .against("the Email Log alone", alone.as_secs_f64())
-        .at_most(3.0)
-        .print();
-    Figure::new("report.rebuild_all.peak", peak_bytes() as f64, "bytes, with the events").print();
-}
-
-fn timed<P: Projection>(projection: &P, events: &[Envelope]) -> Duration {
-    best_of(3, || {
-        let mut state = P::State::default();
-        build(projection, &mut state, events);
-        black_box(&state);
-    })
 }
 
 fn build<P: Projection>(projection: &P, state: &mut P::State, events: &[Envelope]) {
