@@ -5,6 +5,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
+use fjall::config::PartitioningPolicy;
 use mailtrail_core::store::{OpenError, ReadError};
 
 /// Calls fjall.
@@ -48,6 +49,23 @@ pub(crate) fn open<T>(
         sync_beside(path).map_err(OpenError::Io)?;
     }
     opened
+}
+
+/// A keyspace of a database, made if it isn't there.
+///
+/// Its tables have their filters and indexes in pieces. On most levels fjall has each as one block: of tables with millions of
+/// keys these are megabytes, which no cache keeps, and each lookup reads them from the file again.
+pub(crate) fn keyspace(
+    database: &fjall::Database,
+    name: &str,
+) -> Result<fjall::Keyspace, ReadError> {
+    let in_pieces = || PartitioningPolicy::all(true);
+    let options = || {
+        fjall::KeyspaceCreateOptions::default()
+            .filter_block_partitioning_policy(in_pieces())
+            .index_block_partitioning_policy(in_pieces())
+    };
+    guarded(|| database.keyspace(name, options))
 }
 
 /// Removes a database; what a crash leaves of it is removed when it is opened.

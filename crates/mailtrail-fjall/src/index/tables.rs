@@ -37,7 +37,7 @@ type Kind = [u8; 31];
 impl Tables {
     pub(super) fn open(path: &Path, cache_bytes: u64) -> Result<Self, OpenError> {
         let (database, keyspaces) = engine::open(path, cache_bytes, |database| {
-            let keyspace = |name| guarded(|| database.keyspace(name, Default::default));
+            let keyspace = |name| engine::keyspace(database, name);
             Ok((keyspace("ids")?, keyspace("streams")?, keyspace("kinds")?))
         })?;
         let (ids, streams, kinds) = keyspaces;

@@ -311,8 +311,7 @@ impl StateSnapshot for Snapshot {
 /// Opens the folder; one that can't be read is emptied, as all of it can be built anew.
 fn open(path: &Path, times: u64) -> Result<Open, OpenError> {
     let attempt = || -> Result<Open, OpenError> {
-        let keyspace =
-            |database: &fjall::Database| guarded(|| database.keyspace("states", Default::default));
+        let keyspace = |database: &fjall::Database| engine::keyspace(database, "states");
         let (database, entries) = engine::open(path, CACHE_BYTES, keyspace)?;
         Ok(Open { entries, database, overlay: Mutex::default(), times })
     };
