@@ -21,6 +21,8 @@ const RUN: Duration = Duration::from_secs(3);
 const WRITERS: usize = 64;
 const BATCH: usize = 100;
 
+mailtrail_benches::allocator!();
+
 fn main() {
     let wanted = Wanted::from_args();
     let names =

@@ -17,6 +17,8 @@ use mailtrail_classify::Classifier;
 use mailtrail_core::token::{Key, Keys};
 use serde_json::Value;
 
+mailtrail_benches::allocator!();
+
 fn main() {
     let wanted = Wanted::from_args();
     let mails = mails();

@@ -9,6 +9,8 @@ use mailtrail_benches::{Figure, Wanted, best_of, envelopes, history};
 use mailtrail_core::fold::ById;
 use mailtrail_core::{Evidence, StreamId};
 
+mailtrail_benches::allocator!();
+
 fn main() {
     let wanted = Wanted::from_args();
     if !wanted.has("fold") {

@@ -17,6 +17,8 @@ const EVENTS: u64 = 50_000_000;
 const TENTH: u64 = EVENTS / 10;
 const BATCH: u64 = 1_000;
 
+mailtrail_benches::allocator!();
+
 fn main() {
     if !Wanted::from_args().names("growth") {
         return;

@@ -21,6 +21,8 @@ use ring::hmac;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+mailtrail_benches::allocator!();
+
 fn main() {
     let wanted = Wanted::from_args();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();

@@ -26,6 +26,8 @@ use mailtrail_core::{EventStore, Status, StreamId};
 
 const CHILD: &str = "MAILTRAIL_BENCH_CHILD";
 
+mailtrail_benches::allocator!();
+
 fn main() {
     if let Some(job) = std::env::var_os(CHILD) {
         return child(&job.to_string_lossy());

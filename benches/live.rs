@@ -32,6 +32,8 @@ use tokio::runtime::Runtime;
 const CHILD: &str = "MAILTRAIL_BENCH_CHILD";
 const SECRET: &str = "a-secret-of-the-bench-0123456789";
 
+mailtrail_benches::allocator!();
+
 fn main() {
     if let Some(job) = std::env::var_os(CHILD) {
         let viewers = job.to_str().unwrap().parse().unwrap();

@@ -18,6 +18,8 @@ use mailtrail_webhook::track::{Hits, pixel_url};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+mailtrail_benches::allocator!();
+
 fn main() {
     let wanted = Wanted::from_args();
     if ["pixel.burst", "pixel.p50", "pixel.p99", "pixel.p999"].iter().any(|name| wanted.has(name)) {

@@ -20,6 +20,8 @@ use mailtrail_memory::MemoryStore;
 const CONTACTS: u64 = 1_000_000;
 const MEBIBYTE: f64 = 1_048_576.0;
 
+mailtrail_benches::allocator!();
+
 fn main() {
     let wanted = Wanted::from_args();
     if !wanted.has("plan.million") {

@@ -1,5 +1,7 @@
 //! How much memory does a rebuild of "status and counts" take for each delivery, while it runs and afterwards?
 //!
+//! By the system's allocator, which gives back what is freed: mimalloc keeps some of it, which would be counted.
+//!
 //! The events are made as they are read, so that nothing but the rebuild is in memory. A process for each figure, as
 //! the peak only ever grows.
 

@@ -21,6 +21,8 @@ use mailtrail_fjall::FjallStore;
 use mailtrail_memory::MemoryStore;
 use mailtrail_sled::SledStore;
 
+mailtrail_benches::allocator!();
+
 fn main() {
     let wanted = Wanted::from_args();
     if wanted.has("replay.memory") {

@@ -15,6 +15,8 @@ use mailtrail_core::{Envelope, Status};
 const EACH: u64 = 10_000;
 const BROADCASTS: u64 = 100;
 
+mailtrail_benches::allocator!();
+
 fn main() {
     let wanted = Wanted::from_args();
     if wanted.has("report.index.kept") {

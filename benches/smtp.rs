@@ -31,6 +31,8 @@ const MESSAGES: usize = 20_000;
 const CONNECTIONS: usize = 50;
 const RUNS: usize = 3;
 
+mailtrail_benches::allocator!();
+
 fn main() {
     if std::env::args().nth(1).as_deref() == Some("sink") {
         return sink::serve();

@@ -26,6 +26,8 @@ use serde::Deserialize;
 const CHILD: &str = "MAILTRAIL_BENCH_CHILD";
 const NO_DUCKDB: &str = "MAILTRAIL_DUCKDB names no Python with DuckDB";
 
+mailtrail_benches::allocator!();
+
 fn main() {
     if let Some(job) = std::env::var_os(CHILD) {
         let mut args = std::env::args_os().skip(1).map(PathBuf::from);

@@ -17,6 +17,8 @@ use ring::signature::{
 use ring::{hmac, signature::UnparsedPublicKey};
 use serde::Deserialize;
 
+mailtrail_benches::allocator!();
+
 fn main() {
     let wanted = Wanted::from_args();
     let (classifier, keys) = (Classifier::builtin().unwrap(), Keys::new(Key::new(1, [7; 32])));

@@ -8,10 +8,15 @@ pub mod postgres;
 pub mod server;
 pub mod viewer;
 
-/// That of the command line, whose speed is measured.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 pub use figure::{Figure, Wanted, best_of, percentile};
 pub use history::{History, broadcast, delivery, envelopes, history, keyed};
 pub use memory::{peak_bytes, resident_bytes};
+
+/// The allocator of the command line, whose speed is measured.
+#[macro_export]
+macro_rules! allocator {
+    () => {
+        #[global_allocator]
+        static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+    };
+}
