@@ -36,7 +36,7 @@ fn index() {
     let start = Instant::now();
     let index = EmailLogIndex::of(&state, &Query::default()).unwrap();
     let rate = index.len() as f64 / start.elapsed().as_secs_f64();
-    Figure::new("report.index.kept", rate, "rows/s of 300,000, from sled").print();
+    Figure::new("report.index.kept", rate, "rows/s of 300,000, from fjall").print();
 }
 
 /// A hundred rows, filtered and sorted, of one broadcast and of all.

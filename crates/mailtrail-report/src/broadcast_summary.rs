@@ -129,13 +129,14 @@ impl BroadcastSummaryState {
         }
         let is_planned = |standing: &Standing| standing.planned().is_some();
         let change = self.deliveries.change(envelope, fact.as_ref(), is_planned)?;
-        for (before, after) in change.known {
+        let unmatched_more = change.unmatched();
+        for (before, after) in change.into_known() {
             self.count(&before, |count| *count = count.saturating_sub(1))?;
             self.count(&after, |count| *count = count.saturating_add(1))?;
         }
-        if change.unmatched != 0 {
+        if unmatched_more != 0 {
             let unmatched = self.unmatched.get_mut(&Only)?;
-            *unmatched = unmatched.saturating_add_signed(change.unmatched);
+            *unmatched = unmatched.saturating_add_signed(unmatched_more);
         }
         Ok(())
     }

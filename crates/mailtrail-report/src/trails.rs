@@ -154,7 +154,7 @@ impl TrailsState {
             return self.deliveries.add(envelope, fact.as_ref());
         }
         let change = self.deliveries.change(envelope, fact.as_ref(), Trail::is_planned)?;
-        for (before, after) in change.known {
+        for (before, after) in change.into_known() {
             let (before, after) = (before.planned(), after.planned());
             if before != after {
                 self.count(before, Course::remove)?;

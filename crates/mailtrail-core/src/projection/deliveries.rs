@@ -2,8 +2,6 @@
 
 use std::borrow::Cow;
 
-use smallvec::SmallVec;
-
 use super::state::{Emit, Pages};
 use super::state_store::StateError;
 use super::table::{Table, TableKey, TableValue};
@@ -35,26 +33,16 @@ impl Knowledge for Evidence {
 /// Its tables have the tags `d`, `k` and `n`.
 #[derive(Debug, Clone)]
 pub struct Deliveries<E> {
-    own: Table<DeliveryId, E>,
-    keys: Table<DeliveryId, Distinct<StreamId>>,
-    others: Table<StreamId, Correlated<E>>,
-}
-
-/// What an event changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Change<E> {
-    /// Of each delivery of which more is known now: what was known before, and what is known now.
-    pub known: SmallVec<[(E, E); 1]>,
-    /// How many streams are [unmatched](Deliveries::unmatched) that were not; less than zero: no longer.
-    pub unmatched: i64,
+    pub(super) own: Table<DeliveryId, E>,
+    pub(super) keys: Table<DeliveryId, Distinct<StreamId>>,
+    pub(super) others: Table<StreamId, Correlated<E>>,
 }
 
 /// What is known by a key, and who names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Correlated<E> {
-    known: Option<E>,
-    named_by: Distinct<DeliveryId>,
+pub(super) struct Correlated<E> {
+    pub(super) known: Option<E>,
+    pub(super) named_by: Distinct<DeliveryId>,
 }
 
 impl<E: Knowledge> Deliveries<E> {
@@ -86,77 +74,6 @@ impl<E: Knowledge> Deliveries<E> {
         Ok(())
     }
 
-    /// Takes in an event as [`add`](Self::add) does, and tells what that changed: for a projection that counts. `planned`
-    /// tells which deliveries are planned.
-    ///
-    /// # Errors
-    /// [`StateError`] if an entry has to be read, and can't be.
-    pub fn change(
-        &mut self,
-        envelope: &Envelope,
-        fact: Option<&Fact>,
-        planned: impl Fn(&E) -> bool,
-    ) -> Result<Change<E>, StateError>
-    where
-        E: PartialEq,
-    {
-        let stream = envelope.stream;
-        if !is_evidence(stream.category()) {
-            return Ok(Change::default());
-        }
-        let Some(delivery) = stream.as_delivery() else {
-            return self.change_by_key(envelope, fact);
-        };
-        let (own, is_new) = self.own.get_or_insert(&delivery)?;
-        let mut before = own.clone();
-        own.learn(envelope, fact);
-        let mut after = own.clone();
-        let was_unmatched = !is_new && !planned(&before);
-        let mut change = Change::default();
-        change.unmatched(was_unmatched, !planned(&after));
-        let names = fact.map(Fact::keys).unwrap_or_default();
-        if names.is_empty() && before == after {
-            return Ok(change);
-        }
-        self.join_keys(&mut before, self.keys.get(&delivery)?.as_deref())?;
-        for key in names {
-            self.keys.get_mut(&delivery)?.insert(*key);
-            let other = self.others.get_mut(key)?;
-            change.unmatched(other.is_unmatched(), false);
-            other.named_by.insert(delivery);
-        }
-        self.join_keys(&mut after, self.keys.get(&delivery)?.as_deref())?;
-        change.push(before, after);
-        Ok(change)
-    }
-
-    fn change_by_key(
-        &mut self,
-        envelope: &Envelope,
-        fact: Option<&Fact>,
-    ) -> Result<Change<E>, StateError>
-    where
-        E: PartialEq,
-    {
-        let of_all = |deliveries: &Self, named_by: &Distinct<DeliveryId>| {
-            let of = |delivery: &DeliveryId| deliveries.of(*delivery);
-            named_by.as_slice().iter().map(of).collect::<Result<Vec<_>, _>>()
-        };
-        let stream = envelope.stream;
-        let named_by = self.others.get(&stream)?.map(|other| other.named_by.clone());
-        let named_by = named_by.unwrap_or_default();
-        let before = of_all(self, &named_by)?;
-        let other = self.others.get_mut(&stream)?;
-        let was_unmatched = other.is_unmatched();
-        other.known.get_or_insert_default().learn(envelope, fact);
-        let mut change = Change::default();
-        change.unmatched(was_unmatched, other.is_unmatched());
-        for (before, after) in before.into_iter().zip(of_all(self, &named_by)?) {
-            change.push(before, after);
-        }
-        Ok(change)
-    }
-
     /// What is known of a delivery: by its own stream, and by the streams of the keys that it names.
     ///
     /// # Errors
@@ -167,7 +84,7 @@ impl<E: Knowledge> Deliveries<E> {
         Ok(known)
     }
 
-    fn join_keys(
+    pub(super) fn join_keys(
         &self,
         known: &mut E,
         keys: Option<&Distinct<StreamId>>,
@@ -271,27 +188,8 @@ impl<E: Knowledge> Deliveries<E> {
 
 impl<E> Correlated<E> {
     /// Whether feedback is known that no delivery names.
-    fn is_unmatched(&self) -> bool {
+    pub(super) fn is_unmatched(&self) -> bool {
         self.known.is_some() && self.named_by.is_empty()
-    }
-}
-
-impl<E: PartialEq> Change<E> {
-    fn unmatched(&mut self, before: bool, after: bool) {
-        self.unmatched = self.unmatched.saturating_add(i64::from(after));
-        self.unmatched = self.unmatched.saturating_sub(i64::from(before));
-    }
-
-    fn push(&mut self, before: E, after: E) {
-        if before != after {
-            self.known.push((before, after));
-        }
-    }
-}
-
-impl<E> Default for Change<E> {
-    fn default() -> Self {
-        Self { known: SmallVec::new(), unmatched: 0 }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Projections: states built from events alone, and pure replay into them.
 
 mod as_of;
+mod change;
 mod checkpoint;
 mod deliveries;
 mod replay;
@@ -9,8 +10,9 @@ mod state_store;
 mod table;
 
 pub use as_of::{AsOf, AsOfError};
+pub use change::Change;
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointStore, Pause, checked_name};
-pub use deliveries::{Change, Deliveries, Knowledge};
+pub use deliveries::{Deliveries, Knowledge};
 pub use replay::{ReplayError, replay};
 pub use state::{Emit, Entry, KeptState, Pages, Parted, StateDigest};
 pub use state_store::{StateError, StateId, StateSnapshot, StateStore};
