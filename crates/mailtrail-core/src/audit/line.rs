@@ -1,5 +1,7 @@
 //! The lines of an export: a header, then one line a record.
 
+use std::borrow::Cow;
+
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -125,13 +127,12 @@ impl ExportLine {
 /// [`serde_json::Error`] if the line is no JSON object.
 pub fn as_cloud_event(line: &str) -> serde_json::Result<String> {
     let about: About<'_> = serde_json::from_str(line)?;
-    let fallback = about.hash.or(about.store).unwrap_or_default();
     let event = CloudEvent {
         specversion: "1.0",
-        id: about.event_id.unwrap_or(fallback),
+        id: about.event_id.or(about.hash).or(about.store).unwrap_or(Text("".into())),
         source: "mailtrail",
         r#type: match (about.r#type, about.mailtrail_export) {
-            (Some(name), _) => format!("mailtrail.{name}"),
+            (Some(Text(name)), _) => format!("mailtrail.{name}"),
             (None, Some(_)) => "mailtrail.export".to_owned(),
             (None, None) => "mailtrail.omitted".to_owned(),
         },
@@ -158,25 +159,36 @@ struct Probe<'a> {
 #[derive(Deserialize)]
 struct About<'a> {
     mailtrail_export: Option<u32>,
-    store: Option<&'a str>,
-    event_id: Option<&'a str>,
-    r#type: Option<&'a str>,
-    stream: Option<&'a str>,
-    occurred_at: Option<&'a str>,
-    recorded_at: Option<&'a str>,
-    hash: Option<&'a str>,
+    #[serde(borrow)]
+    store: Option<Text<'a>>,
+    #[serde(borrow)]
+    event_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    r#type: Option<Text<'a>>,
+    #[serde(borrow)]
+    stream: Option<Text<'a>>,
+    #[serde(borrow)]
+    occurred_at: Option<Text<'a>>,
+    #[serde(borrow)]
+    recorded_at: Option<Text<'a>>,
+    #[serde(borrow)]
+    hash: Option<Text<'a>>,
 }
+
+/// A string of the line, copied only where it has an escape.
+#[derive(Serialize, Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[derive(Serialize)]
 struct CloudEvent<'a> {
     specversion: &'static str,
-    id: &'a str,
+    id: Text<'a>,
     source: &'static str,
     r#type: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    subject: Option<&'a str>,
+    subject: Option<Text<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    time: Option<&'a str>,
+    time: Option<Text<'a>>,
     datacontenttype: &'static str,
     data: Box<RawValue>,
 }
@@ -212,9 +224,13 @@ mod tests {
     use crate::{DeliveryId, EventId, StreamId};
 
     fn record(data: &'static [u8], private: Option<&'static [u8]>) -> Envelope {
+        typed("x", data, private)
+    }
+
+    fn typed(name: &'static str, data: &'static [u8], private: Option<&'static [u8]>) -> Envelope {
         let (id, stream) = (EventId::from_bytes([3; 16]), DeliveryId::from_bytes([1; 16]));
         let source = Source::known("test");
-        let mut event = NewEvent::from_bytes(id, "x".into(), 1, Bytes::from_static(data), source);
+        let mut event = NewEvent::from_bytes(id, name.into(), 1, Bytes::from_static(data), source);
         event.private = private.map(Bytes::from_static);
         event.occurred_at = DateTime::from_timestamp(5, 123_456_789);
         let place = (Position::new(7), StreamId::delivery(stream), Version::new(2));
@@ -230,6 +246,7 @@ mod tests {
             record(b"{\"a\":1}", None),
             record(b"{\"a\":1}", Some(b"{\"name\":\"Ann\"}")),
             record(b"\xff\x00 not JSON", Some(b"{ \"spaced\": 1 }")),
+            typed("app/\"quoted\"\\\u{1}", b"{}", None),
             erased,
         ];
         for envelope in cases {
