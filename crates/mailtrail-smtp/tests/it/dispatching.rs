@@ -3,15 +3,17 @@
 use std::collections::{BTreeMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use mailtrail_core::Status;
 use mailtrail_core::clock::Clock;
 use mailtrail_core::evidence::OnDoubt;
 use mailtrail_core::reason::Reason;
-use mailtrail_core::store::BoxError;
+use mailtrail_core::store::{BoxError, Filter};
+use mailtrail_core::{EventStore, Position, Status};
+use mailtrail_memory::MemoryStore;
 use mailtrail_smtp::message::{Compose, Letter, Message};
 use mailtrail_smtp::send::{
     Direct, Dispatcher, Happening, Limits, Mx, Outcome, Relay, ResolveError, Resolver, Route,
@@ -258,6 +260,48 @@ async fn a_message_that_cannot_be_written_keeps_nobody_else_back() {
     assert_eq!((dispatched.sent, dispatched.unwritten), (19, 1));
     assert!(dispatched.first_unwritten.is_some());
     assert!(planned.is_untouched(7).await);
+}
+
+/// One append for both, so that a message waits for the disk once; and before that message goes.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_row_came_to_is_stored_with_the_beginning_of_the_next() {
+    let (planned, sink) = (planned(20).await, Sink::builder().start().await.unwrap());
+    let (store, composed) = (Arc::clone(&planned.store), AtomicUsize::new(0));
+    let compose = move |letter: &Letter<'_>| -> Result<Vec<u8>, BoxError> {
+        let before = composed.fetch_add(1, Ordering::Relaxed);
+        let (attempted, sent) = (count(&store, "attempted"), count(&store, "sent"));
+        assert_eq!((attempted, sent), (before, before.saturating_sub(1)));
+        message().compose(letter)
+    };
+    let mut seen = 0;
+    let dispatched = Dispatcher::new(sender(&planned, relay(&sink)), compose)
+        .limits(Limits::default().per_next_hop(1))
+        .run(&"b".parse().unwrap(), |_| seen += 1)
+        .await
+        .unwrap();
+    assert_eq!((dispatched.sent, seen, count(&planned.store, "sent")), (20, 20, 20));
+}
+
+/// How many events of a type are stored.
+fn count(store: &MemoryStore, event_type: &str) -> usize {
+    let filter = Filter::all().event_type(event_type);
+    let page = futures_executor::block_on(store.read_all(&filter, Position::START, 1_000));
+    page.unwrap().events.len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_runs_at_once_each_row_is_taken_by_one() {
+    let (planned, sink) = (planned(300).await, Sink::builder().start().await.unwrap());
+    let broadcast = "b".parse().unwrap();
+    let run = || async {
+        let dispatcher = Dispatcher::new(sender(&planned, relay(&sink)), message());
+        dispatcher.run(&broadcast, |_| {}).await.unwrap()
+    };
+    let (one, other) = tokio::join!(run(), run());
+    assert_eq!(one.sent + other.sent, 300);
+    let taken = taken(&[&sink]);
+    assert!(taken.len() == 300 && taken.values().all(|count| *count == 1));
+    assert_eq!((count(&planned.store, "attempted"), count(&planned.store, "sent")), (300, 300));
 }
 
 /// The process ends at any moment: what the store holds is all that the next one knows.
