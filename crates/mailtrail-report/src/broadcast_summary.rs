@@ -78,6 +78,10 @@ impl Projection for BroadcastSummary {
     ) -> Result<(), ApplyError> {
         Ok(state.apply(envelope)?)
     }
+
+    fn look_ahead(&self, next: &[&Envelope], state: &BroadcastSummaryState) {
+        state.deliveries.look_ahead(next);
+    }
 }
 
 #[expect(clippy::missing_errors_doc, reason = "of each: an entry has to be read, and can't be")]

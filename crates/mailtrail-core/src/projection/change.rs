@@ -58,7 +58,13 @@ impl<E: Knowledge + PartialEq> Deliveries<E> {
         if names.is_empty() && before == after {
             return Ok(change);
         }
-        self.join_keys(&mut before, self.keys.get(&delivery)?.as_deref())?;
+        let named = self.keys.get(&delivery)?;
+        self.join_keys(&mut before, named.as_deref())?;
+        if names.is_empty() {
+            self.join_keys(&mut after, named.as_deref())?;
+            change.push(before, after);
+            return Ok(change);
+        }
         for key in names {
             self.keys.get_mut(&delivery)?.insert(*key);
             let other = self.others.get_mut(key)?;

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use smallvec::SmallVec;
+
 use super::state::{Emit, Pages};
 use super::state_store::StateError;
 use super::table::{Table, TableKey, TableValue};
@@ -72,6 +74,17 @@ impl<E: Knowledge> Deliveries<E> {
             self.others.get_mut(key)?.named_by.insert(delivery);
         }
         Ok(())
+    }
+
+    /// Brings nearer what is in memory of the streams of these events. Each is waited for when it is far away in memory; of
+    /// many that are looked for together, all are waited for at once.
+    pub fn look_ahead(&self, next: &[&Envelope]) {
+        let streams = || next.iter().map(|envelope| &envelope.stream);
+        let deliveries: SmallVec<[DeliveryId; 64]> =
+            streams().filter_map(StreamId::as_delivery).collect();
+        self.own.look_ahead(deliveries.iter());
+        self.keys.look_ahead(deliveries.iter());
+        self.others.look_ahead(streams().filter(|stream| stream.as_delivery().is_none()));
     }
 
     /// What is known of a delivery: by its own stream, and by the streams of the keys that it names.

@@ -71,6 +71,10 @@ pub trait Projection: Send + Sync {
     /// # Errors
     /// [`ApplyError`] pauses the projection at this event.
     fn apply(&self, envelope: &Envelope, state: &mut Self::State) -> Result<(), ApplyError>;
+
+    /// Told which events come next, in this order, by whoever has many: a large state may bring nearer what it holds of them,
+    /// as by [`Deliveries::look_ahead`]. Not told of each, and nothing may depend on it.
+    fn look_ahead(&self, _next: &[&Envelope], _state: &Self::State) {}
 }
 
 /// Why an event was not applied.

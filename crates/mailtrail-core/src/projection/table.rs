@@ -4,11 +4,13 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
+use std::hint::black_box;
 use std::iter::Peekable;
 use std::vec::IntoIter;
 
 use bytes::Bytes;
 use hashbrown::HashTable;
+use smallvec::SmallVec;
 
 use super::state::{Emit, Entry, Pages};
 use super::state_store::StateError;
@@ -106,6 +108,19 @@ impl<K: TableKey + Clone, V: TableValue> Table<K, V> {
         entry.map(|(_, value)| (value, is_new)).ok_or_else(|| StateError::Corrupt {
             cause: "the index of a table knows an entry that is not there".into(),
         })
+    }
+
+    /// Looks for the entries of keys in memory, so that they are near when they are asked for. In two steps without a
+    /// choice between them: the processor waits for all of them at once, in each.
+    pub(super) fn look_ahead<'k>(&self, keys: impl Iterator<Item = &'k K>)
+    where
+        K: 'k,
+    {
+        let likely = keys.filter_map(|key| self.index.find(hash(key), |_| true));
+        let likely: SmallVec<[u32; 64]> = likely.copied().collect();
+        for number in likely {
+            black_box(self.entries.get(number).map(|(key, _)| key.clone()));
+        }
     }
 
     /// How many entries are in memory.

@@ -175,12 +175,16 @@ impl<P: Projection> Part<'_, P> {
     fn apply(&self, events: &[Envelope], state: &mut P::State) -> Result<(), ReplayError> {
         let parts = self.senders.len();
         let own = |envelope: &&Envelope| part_of(envelope.stream, parts) == self.number;
-        for envelope in events.iter().filter(own) {
-            apply(self.projection, envelope, state).map_err(|cause| ReplayError::Apply {
-                position: envelope.position,
-                event: envelope.event.event_id,
-                cause,
-            })?;
+        let events: Vec<&Envelope> = events.iter().filter(own).collect();
+        for next in events.chunks(LOOK_AHEAD) {
+            self.projection.look_ahead(next, state);
+            for envelope in next {
+                apply(self.projection, envelope, state).map_err(|cause| ReplayError::Apply {
+                    position: envelope.position,
+                    event: envelope.event.event_id,
+                    cause,
+                })?;
+            }
         }
         Ok(())
     }
@@ -232,6 +236,8 @@ const STOPPED: &str = "another thread of the build has failed";
 /// Positions read at once by one thread.
 const CHUNK: u64 = 4_096;
 const LIMIT: usize = 4_096;
+/// Events that a state is told of before they are applied: what they need fits into the nearest cache.
+const LOOK_AHEAD: usize = 64;
 /// How many chunks may be read before the oldest of them is applied.
 const AHEAD: u64 = 6;
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
