@@ -9,10 +9,13 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use mailtrail_core::clock::Clock;
+use mailtrail_core::event::{Private, Sent, Source};
 use mailtrail_core::evidence::OnDoubt;
 use mailtrail_core::reason::Reason;
 use mailtrail_core::store::{BoxError, Filter};
-use mailtrail_core::{EventStore, Position, Status};
+use mailtrail_core::{
+    EventId, EventStore, EventStoreExt, Fact, NewEvent, Position, Status, StreamId,
+};
 use mailtrail_memory::MemoryStore;
 use mailtrail_smtp::message::{Compose, Letter, Message};
 use mailtrail_smtp::send::{
@@ -287,6 +290,26 @@ fn count(store: &MemoryStore, event_type: &str) -> usize {
     let filter = Filter::all().event_type(event_type);
     let page = futures_executor::block_on(store.read_all(&filter, Position::START, 1_000));
     page.unwrap().events.len()
+}
+
+/// A run goes on after rows that are settled, however few its connections are.
+#[tokio::test(start_paused = true)]
+async fn settled_rows_take_no_time_over_one_connection() {
+    let planned = planned(500).await;
+    let sent = Fact::new(Sent::default().into());
+    for (number, row) in planned.rows.iter().enumerate() {
+        let id = EventId::from_bytes(u128::try_from(number + 1).unwrap().to_be_bytes());
+        let event = NewEvent::new(id, &sent, &Private::default(), Source::known("test")).unwrap();
+        planned.store.record(vec![(StreamId::delivery(row.delivery), event)]).await.unwrap();
+    }
+    let nobody = Relay::new("127.0.0.1", 9);
+    let dispatcher = Dispatcher::new(planned.sender(nobody), message());
+    let dispatcher = dispatcher.limits(Limits::default().connections(1));
+    let begun = tokio::time::Instant::now();
+    let mut seen = 0;
+    dispatcher.run(&"b".parse().unwrap(), |_| seen += 1).await.unwrap();
+    assert_eq!(seen, 500);
+    assert!(begun.elapsed() < Duration::from_millis(100), "{:?}", begun.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -43,7 +43,7 @@ impl Run {
         limits: Limits,
         broadcast: BroadcastId,
     ) -> Self {
-        let (told, hears) = mpsc::channel(limits.connections);
+        let (told, hears) = mpsc::channel(limits.connections.max(TOLD));
         let mut workers = JoinSet::new();
         let (gives, pages) = mpsc::channel(PAGES_AHEAD);
         workers.spawn(read(Arc::clone(&sender), broadcast, gives));
@@ -245,6 +245,8 @@ async fn next_page(pages: &mut Option<mpsc::Receiver<Page>>) -> Option<Page> {
 
 /// Rows that wait at least, so that no worker waits for the store.
 const ROWS_AHEAD: usize = 1_024;
+/// How many rows may be told of meanwhile: those that are settled already take no time.
+const TOLD: usize = 1_024;
 /// How long nobody is heard after some were.
 const LULL: Duration = Duration::from_millis(2);
 /// One that says nothing for so long takes no connection from others.
