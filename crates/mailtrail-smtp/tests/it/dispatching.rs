@@ -265,6 +265,23 @@ async fn a_message_that_cannot_be_written_keeps_nobody_else_back() {
     assert!(planned.is_untouched(7).await);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_of_what_makes_a_message_is_of_its_row_alone() {
+    let (planned, sink) = (planned(20).await, Sink::builder().start().await.unwrap());
+    let compose = |letter: &Letter<'_>| {
+        assert_ne!(letter.address.as_given(), "p7@a.example");
+        message().compose(letter)
+    };
+    let dispatched = Dispatcher::new(sender(&planned, relay(&sink)), compose)
+        .limits(Limits::default().per_next_hop(1))
+        .run(&"b".parse().unwrap(), |_| {})
+        .await
+        .unwrap();
+    assert_eq!((dispatched.sent, dispatched.unwritten), (19, 1));
+    assert_eq!(count(&planned.store, "sent"), 19);
+    assert!(planned.is_untouched(7).await);
+}
+
 /// One append for both, so that a message waits for the disk once; and before that message goes.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_row_came_to_is_stored_with_the_beginning_of_the_next() {
@@ -349,6 +366,8 @@ async fn a_run_that_is_cut_off_anywhere_loses_nobody_and_names_those_in_doubt() 
             } => {}
         }
         drop(first);
+        // What was running just then goes on to where it waits next.
+        tokio::time::sleep(Duration::from_millis(100)).await;
         let held = of(OnDoubt::Hold).run(&broadcast, |_| {}).await.unwrap();
         assert!(held.in_doubt.len() <= 8, "at most one for each connection: {held:?}");
         let resent = of(OnDoubt::Resend).run(&broadcast, |_| {}).await.unwrap();

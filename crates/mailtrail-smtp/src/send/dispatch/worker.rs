@@ -47,11 +47,11 @@ impl Worker {
                 Err(error) => (Err(error), None),
             };
             let service = service(&tried, &known, begun);
-            let full = matches!(service, Service::Full(_));
+            let is_full = matches!(service, Service::Full(_));
             lock(&self.board).served(self.hop, service, Instant::now());
             let tried = match tried {
                 Ok(tried) => Ok(tried.outcome),
-                Err(_) if full => Ok(None),
+                Err(_) if is_full => Ok(None),
                 Err(error) => Err(error),
             };
             if let (Ok(outcome), Some(unrecorded)) = (&tried, unrecorded) {
@@ -61,8 +61,14 @@ impl Worker {
             }
             // Whoever decides what that means is told first, and starts another.
             let ends = !matches!(&tried, Ok(Some(_)) | Err(SendError::Message(_)));
-            if self.tell(row, tried).await.is_err() || ends {
+            let has_none = matches!(tried, Ok(None));
+            let dropped = self.tell(row, tried).await.is_err();
+            if has_none {
+                // It has no connection: one that waits here is another worker's.
                 lock(&self.board).leave(self.hop);
+                return;
+            }
+            if dropped || ends {
                 break;
             }
             served = served.saturating_add(1);
@@ -70,7 +76,9 @@ impl Worker {
         if let Some(before) = before {
             self.finish(before).await;
         }
+        // The server counts this connection until it is closed: whoever came earlier could be one too many.
         self.sender.release(&self.name).await;
+        lock(&self.board).leave(self.hop);
     }
 
     async fn attempt(

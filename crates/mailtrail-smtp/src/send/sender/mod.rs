@@ -6,6 +6,7 @@ mod trail;
 mod transmit;
 
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use mailtrail_classify::Classifier;
@@ -222,7 +223,7 @@ impl Sender {
         let own_id = message_id(&self.keys, trail.row.delivery, self.return_path.domain());
         let Trail { row, private, address, .. } = &trail;
         let letter = Letter::new(row, private, address, &own_id, self.clock.now());
-        let message = match compose.compose(&letter) {
+        let message = match composed(compose, &letter) {
             Ok(message) => message,
             Err(cause) => {
                 self.client.give_back(&next_hop, session);
@@ -273,6 +274,16 @@ impl Sender {
         let list = Suppression::of(&self.store.stream(stream).await?);
         Ok(facts::suppressed(&list, &trail.row.kind))
     }
+}
+
+/// What makes a message is others' code: its panic is of this row, and takes nothing from the one before, of which it is not
+/// stored yet what it came to.
+fn composed(compose: &dyn Compose, letter: &Letter<'_>) -> Result<Vec<u8>, BoxError> {
+    catch_unwind(AssertUnwindSafe(|| compose.compose(letter))).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        Err(format!("what makes it panicked: {}", text.unwrap_or("no message")).into())
+    })
 }
 
 impl From<Outcome> for Begun {
