@@ -76,10 +76,7 @@ impl Client {
         let (next_hop, written) = (self.route.next_hop(recipient), on_the_wire(recipient));
         let envelope_id = None;
         let what = Transmission { mail_from, recipient: &written, envelope_id, message };
-        let session = match self.waiting(&next_hop) {
-            Some(session) => session,
-            None => self.open(&next_hop, 0).await.map_err(not_connected)?,
-        };
+        let session = self.session(&next_hop, 0).await.map_err(not_connected)?;
         let used = session.is_used();
         let mut said = self.transmit(&next_hop, session, &what, Heard::default()).await;
         if used && matches!(said.transmitted, Transmitted::Broken(_)) {
@@ -107,12 +104,18 @@ impl Client {
         self.pool.close_one(next_hop).await;
     }
 
-    /// A connection that waits for a next message.
-    pub(super) fn waiting(&self, next_hop: &NextHop) -> Option<Session> {
-        self.pool.take(next_hop)
+    /// A connection that waits, or a new one.
+    pub(super) async fn session(
+        &self,
+        next_hop: &NextHop,
+        seed: u64,
+    ) -> Result<Session, Unreachable> {
+        match self.pool.take(next_hop) {
+            Some(session) => Ok(session),
+            None => self.open(next_hop, seed).await,
+        }
     }
 
-    /// A new connection.
     pub(super) async fn open(&self, next_hop: &NextHop, seed: u64) -> Result<Session, Unreachable> {
         self.route.open(next_hop, seed).await
     }

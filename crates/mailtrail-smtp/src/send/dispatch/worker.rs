@@ -3,14 +3,13 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mailtrail_core::DeliveryId;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::super::error::SendError;
 use super::super::outcome::Outcome;
 use super::super::route::{Failure, NextHop};
-use super::super::sender::{Begun, Sender, Tried, Unrecorded};
+use super::super::sender::{Sender, Tried};
 use super::board::{Board, Hop, Known, Service, Turn, Waiting};
 use super::{in_time, lock};
 use crate::message::Compose;
@@ -25,100 +24,31 @@ pub(super) struct Worker {
     pub(super) told: mpsc::Sender<Told>,
 }
 
-/// A row that was tried. What it came to is recorded with the beginning of the next attempt: one append, and one wait, for
-/// both.
-struct Before {
-    row: Waiting,
-    outcome: Option<Outcome>,
-    unrecorded: Unrecorded,
-}
-
 impl Worker {
     pub(super) async fn work(self) {
         let mut served: usize = 0;
-        let mut before = None;
         loop {
             let begun = Instant::now();
             let turn = lock(&self.board).turn(self.hop, served, begun);
             let Turn::Row(row, known) = turn else { break };
-            let tried = self.attempt(row.delivery, &known, before.take()).await;
-            let (tried, unrecorded) = match tried {
-                Ok((tried, unrecorded)) => (Ok(tried), unrecorded),
-                Err(error) => (Err(error), None),
-            };
+            let tried = self.sender.attempt(row.delivery, &*self.compose, &known).await;
             let service = service(&tried, &known, begun);
-            let is_full = matches!(service, Service::Full(_));
-            lock(&self.board).served(self.hop, service, Instant::now());
             let tried = match tried {
-                Ok(tried) => Ok(tried.outcome),
-                Err(_) if is_full => Ok(None),
-                Err(error) => Err(error),
+                Err(_) if matches!(service, Service::Full(_)) => Ok(None),
+                tried => tried.map(|tried| tried.outcome),
             };
-            if let (Ok(outcome), Some(unrecorded)) = (&tried, unrecorded) {
-                before = Some(Before { row, outcome: *outcome, unrecorded });
-                served = served.saturating_add(1);
-                continue;
-            }
             // Whoever decides what that means is told first, and starts another.
             let ends = !matches!(&tried, Ok(Some(_)) | Err(SendError::Message(_)));
-            let has_none = matches!(tried, Ok(None));
-            let dropped = self.tell(row, tried).await.is_err();
-            if has_none {
-                // It has no connection: one that waits here is another worker's.
+            lock(&self.board).served(self.hop, service, Instant::now());
+            let told = Told { hop: self.hop, row, tried };
+            // Nobody hears it any more when the run was dropped.
+            if self.told.send(told).await.is_err() || ends {
                 lock(&self.board).leave(self.hop);
-                return;
-            }
-            if dropped || ends {
                 break;
             }
             served = served.saturating_add(1);
         }
-        if let Some(before) = before {
-            self.finish(before).await;
-        }
-        // The server counts this connection until it is closed: whoever came earlier could be one too many.
         self.sender.release(&self.name).await;
-        lock(&self.board).leave(self.hop);
-    }
-
-    async fn attempt(
-        &self,
-        delivery: DeliveryId,
-        known: &Known,
-        before: Option<Before>,
-    ) -> Result<(Tried, Option<Unrecorded>), SendError> {
-        let (row, mut unrecorded) = match before {
-            Some(Before { row, outcome, unrecorded }) => (Some((row, outcome)), Some(unrecorded)),
-            None => (None, None),
-        };
-        let begun = self.sender.begin(delivery, &*self.compose, known, &mut unrecorded).await;
-        if let Some((row, outcome)) = row {
-            // Before the message goes: that may take long.
-            match unrecorded {
-                Some(unrecorded) => self.finish(Before { row, outcome, unrecorded }).await,
-                None => self.tell(row, Ok(outcome)).await.unwrap_or_default(),
-            }
-        }
-        match begun? {
-            Begun::Ready(ready) => self.sender.transmit(*ready).await,
-            Begun::Ended(tried) => Ok((tried, None)),
-        }
-    }
-
-    /// Records what a row came to, and tells it.
-    async fn finish(&self, before: Before) {
-        let Before { row, outcome, unrecorded } = before;
-        let recorded = self.sender.settle(&mut Some(unrecorded)).await;
-        // Nobody hears it any more when the run was dropped.
-        self.tell(row, recorded.map(|()| outcome)).await.ok();
-    }
-
-    async fn tell(
-        &self,
-        row: Waiting,
-        tried: Result<Option<Outcome>, SendError>,
-    ) -> Result<(), mpsc::error::SendError<Told>> {
-        self.told.send(Told { hop: self.hop, row, tried }).await
     }
 }
 

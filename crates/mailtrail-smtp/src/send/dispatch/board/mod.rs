@@ -27,7 +27,7 @@ pub(super) struct Hop(usize);
 pub(super) enum Turn {
     /// This row, to a next hop of which this is known.
     Row(Waiting, Known),
-    /// End, and [leave](Board::leave): nothing waits there, or others wait longer.
+    /// End: nothing waits there, or others wait longer.
     End,
 }
 
@@ -243,7 +243,10 @@ impl Board {
         let ends = self.stopped || (served >= self.limits.messages && self.lines_wait());
         let Some(state) = self.hops.get_mut(hop.0) else { return Turn::End };
         let row = if ends { None } else { state.rows.pop_front() };
-        let Some(row) = row else { return Turn::End };
+        let Some(row) = row else {
+            self.leave(hop);
+            return Turn::End;
+        };
         self.waiting = self.waiting.saturating_sub(1);
         state.down.take_if(|(_, until)| *until <= now);
         let known = match &state.down {
@@ -284,7 +287,7 @@ impl Board {
         self.line_up(hop.0);
     }
 
-    /// A worker has ended, and its connection with it.
+    /// A worker ends.
     pub(super) fn leave(&mut self, hop: Hop) {
         self.change(hop.0, |state| state.workers = state.workers.saturating_sub(1));
         if self.hops.get(hop.0).is_some_and(|state| state.workers == 0) {
