@@ -251,7 +251,10 @@ impl Board {
         state.down.take_if(|(_, until)| *until <= now);
         let known = match &state.down {
             Some((failure, _)) => Known::Down(Arc::clone(failure)),
-            None if state.health == Health::Prompt && state.workers > 1 => Known::Serves,
+            // Also to the last worker of several, whose connection another may have taken.
+            None if state.health == Health::Prompt && (state.workers > 1 || served > 0) => {
+                Known::Serves
+            }
             None => Known::Nothing,
         };
         Turn::Row(row, known)
