@@ -129,10 +129,6 @@ impl Hasher for IdHasher {
         }
     }
 
-    fn write_usize(&mut self, number: usize) {
-        self.write(&number.to_le_bytes());
-    }
-
     fn write_u64(&mut self, word: u64) {
         self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(SPREAD);
     }
