@@ -48,10 +48,12 @@ impl Reply {
         if !may_state(text.as_bytes()) {
             return (None, None);
         }
-        let mut words = Words { rest: text, colon: false }.peekable();
+        let mut words = Words { rest: text, colon: false };
+        let mut following = words.next();
         let (mut reply_code, mut enhanced_code) = (None::<ReplyCode>, None::<(u8, EnhancedCode)>);
         let (mut before, mut index) = ("", 0_usize);
-        while let Some((word, introduced)) = words.next() {
+        while let Some((word, introduced)) = following {
+            let found = (reply_code, enhanced_code);
             if let Some(code) = enhanced(word).filter(|code| is_stated(*code)) {
                 // Of a server that quotes another's reply, that reply counts: it follows its own
                 // code. What failed goes before what did not.
@@ -64,7 +66,9 @@ impl Reply {
                     enhanced_code = Some((rank, code));
                 }
             }
-            let next = words.peek().map_or("", |(next, _)| *next);
+            let rest = words.rest;
+            following = words.next();
+            let next = following.map_or("", |(next, _)| next);
             if let Some(code) = self::reply_code(word, index <= FRONT || introduced, next)
                 && reply_code.is_none_or(|own| own.is_positive() && !code.is_positive())
             {
@@ -72,6 +76,11 @@ impl Reply {
             }
             let is_final = reply_code.is_some_and(|own| !own.is_positive());
             if is_final && enhanced_code.is_some_and(|(rank, _)| rank == HIGHEST) {
+                break;
+            }
+            // What follows a code is mostly words.
+            let is_new = found != (reply_code, enhanced_code);
+            if is_new && !may_state(rest.as_bytes()) {
                 break;
             }
             (before, index) = (word, index.saturating_add(1));
@@ -201,3 +210,21 @@ fn reply_code(word: &str, stated: bool, next: &str) -> Option<ReplyCode> {
 const HIGHEST: u8 = 2;
 /// So many words may stand before the code: `smtp`, `host`, `said`.
 const FRONT: usize = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// `2.x` is no code, and looks like one: behind it nothing can be ruled out at a glance.
+        #[test]
+        fn nothing_is_missed_by_ending_early(
+            words in prop::collection::vec("[245]\\.[0-9]\\.[0-9]{1,2}|[2-5]5[0-9]|[a-z.:]{1,3}|d2i|[2.]{1,3}", 0..9),
+            gaps in prop::collection::vec("[ :;-]{1,2}", 9),
+        ) {
+            let text: String = words.iter().zip(&gaps).flat_map(|(word, gap)| [&**word, gap]).collect();
+            prop_assert_eq!(Reply::codes(&text), Reply::codes(&format!("{text} 2.x")), "{}", text);
+        }
+    }
+}

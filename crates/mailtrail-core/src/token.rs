@@ -224,7 +224,7 @@ impl Keys {
     }
 
     fn sign_about(&self, purpose: Purpose, delivery: DeliveryId, about: &str) -> String {
-        let ring = self.ring();
+        let ring = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let mut bytes = vec![VERSION, ring.signing.id];
         bytes.extend_from_slice(delivery.as_bytes());
         if let Some(mac) = ring.signing.mac(purpose, &bytes, about) {

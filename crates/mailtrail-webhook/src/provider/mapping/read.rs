@@ -6,7 +6,6 @@ use mailtrail_core::Event;
 use mailtrail_core::diagnosis::Fault;
 use mailtrail_core::event::{Agent, BlockCause, UnsubscribedHow};
 use serde_json_borrow::Value;
-use smallvec::SmallVec;
 
 use super::file::{EventOf, File, Is, Places};
 use crate::provider::diagnose::{Class, Failure};
@@ -126,7 +125,7 @@ impl Places {
             message_id: first_number(fields, &self.message_id).map(bare),
             header_id: first(fields, &self.header_id),
             token: first(fields, &self.token).or_else(named),
-            occurred: first_that_is_one(claims.collect()),
+            occurred: first_that_is_one(claims),
             text: first(fields, &self.text),
             ip: first(fields, &self.ip),
             user_agent: first(fields, &self.user_agent),
@@ -154,10 +153,17 @@ fn first_number<'a>(fields: Fields<'a>, paths: &[Path]) -> Option<Cow<'a, str>> 
 }
 
 /// Of several places, or forms of one, the first with a time that can be read; else what is written.
-fn first_that_is_one(mut claims: SmallVec<[Claim<'_>; 2]>) -> Claim<'_> {
-    let read = claims.iter().position(|claim| claim.at.is_some());
-    let told = || claims.iter().position(|claim| claim.written.is_some());
-    read.or_else(told).map(|index| claims.swap_remove(index)).unwrap_or_default()
+fn first_that_is_one<'a>(claims: impl Iterator<Item = Claim<'a>>) -> Claim<'a> {
+    let mut told = Claim::default();
+    for claim in claims {
+        if claim.at.is_some() {
+            return claim;
+        }
+        if told.written.is_none() {
+            told = claim;
+        }
+    }
+    told
 }
 
 /// A message id without angle brackets.

@@ -7,6 +7,8 @@ mod certificate;
 mod key;
 pub(super) mod sns;
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use data_encoding::HEXLOWER_PERMISSIVE;
 use mailtrail_core::event::Authenticity;
@@ -57,7 +59,7 @@ pub(super) struct Scheme {
 }
 
 /// A text of this program or of a file.
-pub(super) type Text = std::borrow::Cow<'static, str>;
+pub(super) type Text = Cow<'static, str>;
 
 fn body() -> Text {
     Text::Borrowed("{body}")
@@ -214,12 +216,15 @@ impl Scheme {
     }
 
     /// The bytes that are signed.
-    pub(super) fn message(
+    pub(super) fn message<'b>(
         &self,
         timestamp: Option<&str>,
         id: Option<&str>,
-        body: &[u8],
-    ) -> Result<Vec<u8>, Refused> {
+        body: &'b [u8],
+    ) -> Result<Cow<'b, [u8]>, Refused> {
+        if self.signed == "{body}" {
+            return Ok(body.into());
+        }
         let mut message = Vec::with_capacity(body.len().saturating_add(128));
         let mut rest = &*self.signed;
         while let Some((before, behind)) = rest.split_once('{') {
@@ -239,7 +244,7 @@ impl Scheme {
             rest = after;
         }
         message.extend_from_slice(rest.as_bytes());
-        Ok(message)
+        Ok(message.into())
     }
 
     fn decode(&self, text: &str) -> Option<Vec<u8>> {
