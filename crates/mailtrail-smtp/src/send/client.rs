@@ -1,13 +1,11 @@
 //! Handing messages over, and keeping connections for the next one.
 
-use mailtrail_core::event::Transcript;
 use mailtrail_core::store::BoxError;
 use mailtrail_core::{DeliveryId, EmailAddress};
 
 use super::error::SendError;
 use super::facts::Reply;
 use super::pool::Pool;
-use super::relay::TalksTo;
 use super::route::{NextHop, Route, Unreachable};
 use super::session::{Heard, Session, Transmission, Transmitted};
 use crate::message::on_the_wire;
@@ -28,15 +26,6 @@ use crate::message::on_the_wire;
 pub struct Client {
     pub(super) route: Route,
     pool: Pool,
-}
-
-/// What was said to one message, and with whom.
-pub(super) struct Conversation {
-    pub(super) transmitted: Transmitted,
-    pub(super) host: Option<Box<str>>,
-    pub(super) talks_to: TalksTo,
-    pub(super) transcript: Transcript,
-    pub(super) texts: Vec<Box<str>>,
 }
 
 /// A message was not taken, as far as we know.
@@ -76,13 +65,17 @@ impl Client {
         let (next_hop, written) = (self.route.next_hop(recipient), on_the_wire(recipient));
         let envelope_id = None;
         let what = Transmission { mail_from, recipient: &written, envelope_id, message };
-        let session = self.session(&next_hop, 0).await.map_err(not_connected)?;
+        let mut session = match self.waiting(&next_hop) {
+            Some(session) => session,
+            None => self.open(&next_hop, 0).await.map_err(not_connected)?,
+        };
         let used = session.is_used();
-        let mut said = self.transmit(&next_hop, session, &what, Heard::default()).await;
+        let mut said = session.converse(&what, Heard::default()).await;
         if used && matches!(said.transmitted, Transmitted::Broken(_)) {
-            let session = self.open(&next_hop, 0).await.map_err(not_connected)?;
-            said = self.transmit(&next_hop, session, &what, Heard::default()).await;
+            session = self.open(&next_hop, 0).await.map_err(not_connected)?;
+            said = session.converse(&what, Heard::default()).await;
         }
+        self.give_back(&next_hop, session);
         match said.transmitted {
             Transmitted::Taken(reply) => Ok(reply),
             Transmitted::Refused(reply) => Err(ClientError::Refused(reply)),
@@ -99,49 +92,19 @@ impl Client {
         self.pool.close_all().await;
     }
 
-    /// Closes one to a next hop.
-    pub(super) async fn release(&self, next_hop: &NextHop) {
-        self.pool.close_one(next_hop).await;
+    /// A connection that waits for a next message.
+    pub(super) fn waiting(&self, next_hop: &NextHop) -> Option<Session> {
+        self.pool.take(next_hop)
     }
 
-    /// A connection that waits, or a new one.
-    pub(super) async fn session(
-        &self,
-        next_hop: &NextHop,
-        seed: u64,
-    ) -> Result<Session, Unreachable> {
-        match self.pool.take(next_hop) {
-            Some(session) => Ok(session),
-            None => self.open(next_hop, seed).await,
-        }
-    }
-
+    /// A new connection.
     pub(super) async fn open(&self, next_hop: &NextHop, seed: u64) -> Result<Session, Unreachable> {
         self.route.open(next_hop, seed).await
     }
 
-    /// Keeps a connection on which nothing was said.
+    /// Keeps a connection for the next message, if another can follow on it.
     pub(super) fn give_back(&self, next_hop: &NextHop, session: Session) {
         self.pool.give_back(next_hop, session);
-    }
-
-    /// Hands a message over, and keeps the connection if another can follow.
-    pub(super) async fn transmit(
-        &self,
-        next_hop: &NextHop,
-        mut session: Session,
-        what: &Transmission<'_>,
-        mut heard: Heard<'_>,
-    ) -> Conversation {
-        let transmitted = if what.recipient.is_ascii() || session.takes_utf8() {
-            session.transmit(what, &mut heard).await
-        } else {
-            Transmitted::NeedsUtf8
-        };
-        let (transcript, texts) = heard.transcript(Some(session.address), session.tls.clone());
-        let (host, talks_to) = (Some(session.host.clone()), session.talks_to);
-        self.pool.give_back(next_hop, session);
-        Conversation { transmitted, host, talks_to, transcript, texts }
     }
 }
 

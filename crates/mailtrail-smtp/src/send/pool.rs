@@ -29,13 +29,6 @@ impl Pool {
         }
     }
 
-    /// Ends one of a next hop: that of whoever has nothing more to send over it.
-    pub(super) async fn close_one(&self, next_hop: &NextHop) {
-        if let Some(session) = self.take(next_hop) {
-            session.close().await;
-        }
-    }
-
     /// Ends all.
     pub(super) async fn close_all(&self) {
         let all: Vec<_> = self.waiting().drain().flat_map(|(_, sessions)| sessions).collect();

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -11,8 +12,11 @@ use mailtrail_core::clock::Clock;
 use mailtrail_core::event::{Private, Sent, Source};
 use mailtrail_core::evidence::OnDoubt;
 use mailtrail_core::reason::Reason;
-use mailtrail_core::store::BoxError;
-use mailtrail_core::{EventId, EventStoreExt, Fact, NewEvent, Status, StreamId};
+use mailtrail_core::store::{BoxError, Filter};
+use mailtrail_core::{
+    EventId, EventStore, EventStoreExt, Fact, NewEvent, Position, Status, StreamId,
+};
+use mailtrail_memory::MemoryStore;
 use mailtrail_smtp::message::{Compose, Letter, Message};
 use mailtrail_smtp::send::{
     Direct, Dispatcher, Happening, Limits, Mx, Outcome, Relay, ResolveError, Resolver, Route,
@@ -261,6 +265,50 @@ async fn a_message_that_cannot_be_written_keeps_nobody_else_back() {
     assert!(planned.is_untouched(7).await);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_of_what_makes_a_message_is_of_its_row_alone() {
+    let (planned, sink) = (planned(20).await, Sink::builder().start().await.unwrap());
+    let compose = |letter: &Letter<'_>| {
+        assert_ne!(letter.address.as_given(), "p7@a.example");
+        message().compose(letter)
+    };
+    let dispatched = Dispatcher::new(sender(&planned, relay(&sink)), compose)
+        .limits(Limits::default().per_next_hop(1))
+        .run(&"b".parse().unwrap(), |_| {})
+        .await
+        .unwrap();
+    assert_eq!((dispatched.sent, dispatched.unwritten), (19, 1));
+    assert_eq!(count(&planned.store, "sent"), 19);
+    assert!(planned.is_untouched(7).await);
+}
+
+/// One append for both, so that a message waits for the disk once; and before that message goes.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_row_came_to_is_stored_with_the_beginning_of_the_next() {
+    let (planned, sink) = (planned(20).await, Sink::builder().start().await.unwrap());
+    let (store, composed) = (Arc::clone(&planned.store), AtomicUsize::new(0));
+    let compose = move |letter: &Letter<'_>| -> Result<Vec<u8>, BoxError> {
+        let before = composed.fetch_add(1, Ordering::Relaxed);
+        let (attempted, sent) = (count(&store, "attempted"), count(&store, "sent"));
+        assert_eq!((attempted, sent), (before, before.saturating_sub(1)));
+        message().compose(letter)
+    };
+    let mut seen = 0;
+    let dispatched = Dispatcher::new(sender(&planned, relay(&sink)), compose)
+        .limits(Limits::default().per_next_hop(1))
+        .run(&"b".parse().unwrap(), |_| seen += 1)
+        .await
+        .unwrap();
+    assert_eq!((dispatched.sent, seen, count(&planned.store, "sent")), (20, 20, 20));
+}
+
+/// How many events of a type are stored.
+fn count(store: &MemoryStore, event_type: &str) -> usize {
+    let filter = Filter::all().event_type(event_type);
+    let page = futures_executor::block_on(store.read_all(&filter, Position::START, 1_000));
+    page.unwrap().events.len()
+}
+
 /// A run goes on after rows that are settled, however few its connections are.
 #[tokio::test(start_paused = true)]
 async fn settled_rows_take_no_time_over_one_connection() {
@@ -293,6 +341,7 @@ async fn of_two_runs_at_once_each_row_is_taken_by_one() {
     assert_eq!(one.sent + other.sent, 300);
     let taken = taken(&[&sink]);
     assert!(taken.len() == 300 && taken.values().all(|count| *count == 1));
+    assert_eq!((count(&planned.store, "attempted"), count(&planned.store, "sent")), (300, 300));
 }
 
 /// The process ends at any moment: what the store holds is all that the next one knows.

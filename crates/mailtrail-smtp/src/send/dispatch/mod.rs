@@ -155,6 +155,8 @@ pub struct Dispatched {
 /// Those of [`Sender`], and:
 /// - After a crash, run it again: nobody is skipped, and who may get the message twice is in doubt by the
 ///   trail, at most one for each connection.
+/// - What a row came to is told once it is stored: with the beginning of the next attempt over that connection, before that
+///   message goes; at once where none follows.
 /// - A next hop that is slow or dead keeps one connection, and takes none from others.
 /// - A row whose next hop can't be reached has had its attempt, also where another row's connection has
 ///   shown it: the next hop is not asked again for each.

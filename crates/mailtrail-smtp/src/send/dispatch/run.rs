@@ -116,10 +116,9 @@ impl Run {
         }
         let now = Instant::now();
         self.board().set_aside(now, SILENCE);
-        while let Some((hop, name)) = { self.board().start(now) } {
+        while let Some(hop) = { self.board().start(now) } {
             let worker = Worker {
                 hop,
-                name,
                 sender: Arc::clone(&self.sender),
                 compose: Arc::clone(&self.compose),
                 board: Arc::clone(&self.board),

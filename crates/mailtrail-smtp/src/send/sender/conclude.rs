@@ -4,32 +4,31 @@ use mailtrail_core::diagnosis::Diagnosis;
 use mailtrail_core::event::{Bounced, Deferred, Event, NewEvent, Private, Transcript};
 use mailtrail_core::reason::Reason;
 
-use super::super::client::Conversation;
 use super::super::error::SendError;
 use super::super::facts::{self, Reply};
 use super::super::outcome::Outcome;
 use super::super::relay::TalksTo;
 use super::super::route::Failure;
-use super::super::session::Transmitted;
-use super::Sender;
+use super::super::session::{Conversation, Transmitted};
 use super::trail::{Attempt, Trail};
+use super::{Line, Sender, Unrecorded};
 
 /// What it came to, the event that says so, and the words of others.
 type Concluded = (Outcome, Event, String);
 
 impl Sender {
-    /// Records it, and says what the caller is to know.
+    /// What it came to, and what is to be recorded of that. What is our own fault is recorded at once.
     pub(super) async fn conclude(
         &self,
         trail: &Trail,
         attempt: Attempt,
         said: Conversation,
-    ) -> Result<Outcome, SendError> {
+    ) -> Result<(Outcome, Option<Unrecorded>), SendError> {
         let Conversation { transmitted, host, talks_to, transcript, texts } = said;
         let host = host.as_deref();
         let mut ours = None;
         let (outcome, event, text) = match transmitted {
-            Transmitted::Unanswered => return Ok(Outcome::InDoubt),
+            Transmitted::Unanswered => return Ok((Outcome::InDoubt, None)),
             Transmitted::Taken(reply) => taken(attempt, host, talks_to, reply),
             Transmitted::Refused(reply) if reply.is_about_us(talks_to) => {
                 ours = Some(SendError::LoginRequired(format!("it answered {}", reply.code).into()));
@@ -51,8 +50,12 @@ impl Sender {
             }
         };
         let event = self.outcome_event(event, text, transcript, texts)?;
-        self.record(trail.row.delivery, event).await?;
-        ours.map_or(Ok(outcome), Err)
+        let unrecorded = Unrecorded { delivery: trail.row.delivery, event };
+        if let Some(error) = ours {
+            self.record(&unrecorded).await?;
+            return Err(error);
+        }
+        Ok((outcome, Some(unrecorded)))
     }
 
     /// There is no connection any more, and no new one, by our own fault: the attempt does not count, and
@@ -62,12 +65,14 @@ impl Sender {
         trail: &Trail,
         attempt: Attempt,
         error: SendError,
-    ) -> Result<Outcome, SendError> {
+    ) -> SendError {
         let diagnosis = Diagnosis::because(Reason::ConnectionFailed);
         let (_, event, text) = self.put_back(attempt, diagnosis, error.to_string());
-        let event = self.outcome_event(event, text, Transcript::default(), Vec::new())?;
-        self.record(trail.row.delivery, event).await?;
-        Err(error)
+        let recorded = match self.outcome_event(event, text, Transcript::default(), Vec::new()) {
+            Ok(event) => self.record(&Unrecorded { delivery: trail.row.delivery, event }).await,
+            Err(error) => Err(error),
+        };
+        recorded.err().unwrap_or(error)
     }
 
     /// The attempt that ends before anyone hears of the message: its beginning and its end at once.
@@ -75,13 +80,14 @@ impl Sender {
         &self,
         trail: &Trail,
         failure: &Failure,
+        line: &mut Line,
     ) -> Result<Outcome, SendError> {
         let attempt = trail.next_attempt();
         let host = failure.diagnosis.remote_host.as_deref();
         let attempted = facts::unconnected(attempt.number, host);
         let attempted = self.event(self.observed()?, attempted.into(), &Private::default())?;
         let (outcome, ended) = self.failed(trail, attempt, failure)?;
-        if self.take(trail, vec![attempted, ended]).await? {
+        if self.take(trail, vec![attempted, ended], line).await? {
             Ok(outcome)
         } else {
             Ok(Outcome::Taken)

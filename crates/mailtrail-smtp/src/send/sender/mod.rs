@@ -1,10 +1,13 @@
 //! What is sent to whom, and what became of it: each step an event.
 
 mod conclude;
+mod line;
 mod record;
 mod trail;
+mod transmit;
 
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use mailtrail_classify::Classifier;
@@ -17,17 +20,20 @@ use mailtrail_core::suppression::Suppression;
 use mailtrail_core::token::Keys;
 use mailtrail_core::{DeliveryId, EventStore, EventStoreExt, Evidence, StreamId};
 
-use super::client::{Client, Conversation, seed};
+use super::client::{Client, seed};
 use super::dispatch::Known;
 use super::error::SendError;
 use super::facts;
 use super::outcome::Outcome;
 use super::route::{Failure, NextHop, Route, Unreachable};
 use super::schedule::Schedules;
-use super::session::{Heard, Session, Transmission, Transmitted};
-use crate::message::{Compose, Letter, message_id, on_the_wire};
+use super::session::Session;
+use crate::message::{Compose, Letter, message_id};
 use crate::return_path::ReturnPath;
-use trail::{Attempt, Trail};
+pub(super) use line::Line;
+use record::Unrecorded;
+use trail::Trail;
+pub(super) use transmit::Ready;
 
 /// Tries deliveries, each when it is due, over connections that it keeps for the next one.
 ///
@@ -57,6 +63,15 @@ pub struct Sender {
 
 /// Draws ten random bytes.
 pub type Random = Box<dyn Fn() -> Result<[u8; 10], BoxError> + Send + Sync>;
+
+/// How an attempt begins.
+#[derive(Debug)]
+pub(super) enum Begun {
+    /// It is durable that it does: the message may go.
+    Ready(Box<Ready>),
+    /// It ended before anyone heard of the message.
+    Ended(Tried),
+}
 
 /// What an attempt came to.
 #[derive(Debug)]
@@ -116,8 +131,28 @@ impl Sender {
         delivery: DeliveryId,
         compose: &dyn Compose,
     ) -> Result<Outcome, SendError> {
-        let tried = self.attempt(delivery, compose, &Known::Nothing).await?;
-        Ok(tried.outcome.unwrap_or(Outcome::Taken))
+        let mut line = Line::default();
+        let tried = self.over(&mut line, delivery, compose).await;
+        if let Some((next_hop, session)) = line.open {
+            self.client.give_back(&next_hop, session);
+        }
+        Ok(tried?.outcome.unwrap_or(Outcome::Taken))
+    }
+
+    async fn over(
+        &self,
+        line: &mut Line,
+        delivery: DeliveryId,
+        compose: &dyn Compose,
+    ) -> Result<Tried, SendError> {
+        match self.begin(delivery, compose, &Known::Nothing, line).await? {
+            Begun::Ready(ready) => {
+                let tried = self.transmit(*ready, line).await;
+                self.settle(line).await?;
+                tried
+            }
+            Begun::Ended(tried) => Ok(tried),
+        }
     }
 
     /// Closes the connections that wait for a next message.
@@ -137,54 +172,83 @@ impl Sender {
         &self.client.route
     }
 
-    /// Closes one to a next hop.
-    pub(super) async fn release(&self, next_hop: &NextHop) {
-        self.client.release(next_hop).await;
-    }
-
-    /// Tries one delivery, by what is known about its next hop.
-    pub(super) async fn attempt(
+    /// Begins to try one delivery over a line, by what is known about its next hop. What is unrecorded there is recorded with
+    /// that, or earlier where something has to be waited for; it is still there if nothing was.
+    pub(super) async fn begin(
         &self,
         delivery: DeliveryId,
         compose: &dyn Compose,
         known: &Known,
-    ) -> Result<Tried, SendError> {
+        line: &mut Line,
+    ) -> Result<Begun, SendError> {
         let trail = match self.due(delivery).await? {
             ControlFlow::Continue(trail) => trail,
             ControlFlow::Break(outcome) => return Ok(outcome.into()),
         };
         if let Known::Down(failure) = known {
-            return Ok(self.unreached(&trail, failure).await?.into());
+            return Ok(self.unreached(&trail, failure, line).await?.into());
         }
-        let next_hop = self.client.route.next_hop(&trail.address);
-        let session = match self.client.session(&next_hop, seed(delivery)).await {
-            Ok(session) => session,
-            Err(Unreachable::Ours(error)) => return Err(error),
-            Err(Unreachable::Theirs(failure)) if matches!(known, Known::Serves) => {
-                return Ok(Tried { outcome: None, failure: Some(failure) });
-            }
-            Err(Unreachable::Theirs(failure)) => {
-                let outcome = self.unreached(&trail, &failure).await?;
-                return Ok(Tried { outcome: Some(outcome), failure: Some(failure) });
+        let (next_hop, session) = match self.connection(&trail, line).await? {
+            Ok(open) => open,
+            Err(unreachable) => {
+                return self.not_open(&trail, known, unreachable).await.map(Begun::Ended);
             }
         };
-        self.hand_over(&trail, &next_hop, session, compose).await
+        self.make_ready(trail, next_hop, session, compose, line).await
     }
 
-    async fn hand_over(
+    /// The line's connection, one that waits, or a new one.
+    async fn connection(
         &self,
         trail: &Trail,
-        next_hop: &NextHop,
+        line: &mut Line,
+    ) -> Result<Result<(NextHop, Session), Unreachable>, SendError> {
+        if let Some(open) = line.open.take() {
+            return Ok(Ok(open));
+        }
+        let next_hop = self.client.route.next_hop(&trail.address);
+        if let Some(session) = self.client.waiting(&next_hop) {
+            return Ok(Ok((next_hop, session)));
+        }
+        self.settle(line).await?;
+        let opened = self.client.open(&next_hop, seed(trail.row.delivery)).await;
+        Ok(opened.map(|session| (next_hop, session)))
+    }
+
+    async fn not_open(
+        &self,
+        trail: &Trail,
+        known: &Known,
+        unreachable: Unreachable,
+    ) -> Result<Tried, SendError> {
+        let failure = match unreachable {
+            Unreachable::Ours(error) => return Err(error),
+            Unreachable::Theirs(failure) => failure,
+        };
+        let outcome = match known {
+            Known::Serves => None,
+            Known::Nothing | Known::Down(_) => {
+                Some(self.unreached(trail, &failure, &mut Line::default()).await?)
+            }
+        };
+        Ok(Tried { outcome, failure: Some(failure) })
+    }
+
+    async fn make_ready(
+        &self,
+        trail: Trail,
+        next_hop: NextHop,
         session: Session,
         compose: &dyn Compose,
-    ) -> Result<Tried, SendError> {
+        line: &mut Line,
+    ) -> Result<Begun, SendError> {
         let own_id = message_id(&self.keys, trail.row.delivery, self.return_path.domain());
-        let Trail { row, private, address, .. } = trail;
+        let Trail { row, private, address, .. } = &trail;
         let letter = Letter::new(row, private, address, &own_id, self.clock.now());
-        let message = match compose.compose(&letter) {
+        let message = match composed(compose, &letter) {
             Ok(message) => message,
             Err(cause) => {
-                self.client.give_back(next_hop, session);
+                line.keep(next_hop, session);
                 return Err(SendError::Message(cause));
             }
         };
@@ -192,58 +256,11 @@ impl Sender {
         let (namespace, host) = (self.store.namespace(), Some(&*session.host));
         let attempted = facts::attempted(&namespace, attempt.number, host, &own_id, address);
         let attempted = self.event(self.observed()?, attempted.into(), &Private::default())?;
-        if !self.take(trail, vec![attempted]).await? {
-            self.client.give_back(next_hop, session);
+        if !self.take(&trail, vec![attempted], line).await? {
+            line.keep(next_hop, session);
             return Ok(Outcome::Taken.into());
         }
-        self.transmit(trail, attempt, next_hop, session, &message).await
-    }
-
-    /// A connection that was used before may have ended meanwhile: that costs the recipient nothing.
-    async fn transmit(
-        &self,
-        trail: &Trail,
-        attempt: Attempt,
-        next_hop: &NextHop,
-        session: Session,
-        message: &[u8],
-    ) -> Result<Tried, SendError> {
-        let used = session.is_used();
-        let mut said = self.transmit_once(trail, next_hop, session, message).await;
-        if used && matches!(said.transmitted, Transmitted::Broken(_)) {
-            match self.client.open(next_hop, seed(trail.row.delivery)).await {
-                Ok(session) => {
-                    said = self.transmit_once(trail, next_hop, session, message).await;
-                }
-                Err(Unreachable::Ours(error)) => {
-                    return Ok(self.shut_out(trail, attempt, error).await?.into());
-                }
-                Err(Unreachable::Theirs(failure)) => {
-                    let (outcome, event) = self.failed(trail, attempt, &failure)?;
-                    self.record(trail.row.delivery, event).await?;
-                    return Ok(Tried { outcome: Some(outcome), failure: Some(failure) });
-                }
-            }
-        }
-        Ok(self.conclude(trail, attempt, said).await?.into())
-    }
-
-    async fn transmit_once(
-        &self,
-        trail: &Trail,
-        next_hop: &NextHop,
-        session: Session,
-        message: &[u8],
-    ) -> Conversation {
-        let recipient = on_the_wire(&trail.address);
-        let mail_from = self.return_path.address(&self.keys, trail.row.delivery);
-        let what = Transmission {
-            mail_from: &mail_from,
-            recipient: &recipient,
-            envelope_id: Some(trail.row.delivery),
-            message,
-        };
-        self.client.transmit(next_hop, session, &what, Heard::by(&*self.clock)).await
+        Ok(Begun::Ready(Box::new(Ready { trail, attempt, next_hop, session, message })))
     }
 
     /// The row, if it is to be sent now; else what became of it.
@@ -256,7 +273,8 @@ impl Sender {
         }
         if let Some(blocked) = self.blocked(&trail).await? {
             let id = Identity::Suppressed(delivery).event_id(&self.store.namespace());
-            self.record(delivery, self.event(id, blocked.into(), &Private::default())?).await?;
+            let event = self.event(id, blocked.into(), &Private::default())?;
+            self.record(&Unrecorded { delivery, event }).await?;
             return Ok(ControlFlow::Break(Outcome::Blocked));
         }
         Ok(ControlFlow::Continue(trail))
@@ -277,6 +295,22 @@ impl Sender {
         let stream = StreamId::address(&self.store.namespace(), &trail.address);
         let list = Suppression::of(&self.store.stream(stream).await?);
         Ok(facts::suppressed(&list, &trail.row.kind))
+    }
+}
+
+/// What makes a message is others' code: its panic is of this row, and takes nothing from the one before, of which it is not
+/// stored yet what it came to.
+fn composed(compose: &dyn Compose, letter: &Letter<'_>) -> Result<Vec<u8>, BoxError> {
+    catch_unwind(AssertUnwindSafe(|| compose.compose(letter))).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        Err(format!("what makes it panicked: {}", text.unwrap_or("no message")).into())
+    })
+}
+
+impl From<Outcome> for Begun {
+    fn from(outcome: Outcome) -> Self {
+        Self::Ended(outcome.into())
     }
 }
 

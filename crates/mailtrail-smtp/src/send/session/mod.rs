@@ -84,6 +84,15 @@ impl<'a> Heard<'a> {
     }
 }
 
+/// What was said to one message, and with whom.
+pub(super) struct Conversation {
+    pub(super) transmitted: Transmitted,
+    pub(super) host: Option<Box<str>>,
+    pub(super) talks_to: TalksTo,
+    pub(super) transcript: Transcript,
+    pub(super) texts: Vec<Box<str>>,
+}
+
 /// An open connection.
 pub(super) struct Session {
     stream: Stream,
@@ -103,11 +112,6 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Whether the server takes internationalised addresses.
-    pub(super) fn takes_utf8(&self) -> bool {
-        self.capabilities.has_capability(EXT_SMTP_UTF8)
-    }
-
     /// Whether it has served a message before.
     pub(super) fn is_used(&self) -> bool {
         self.used
@@ -118,11 +122,23 @@ impl Session {
         !self.ended && !self.reader.is_ahead()
     }
 
-    pub(super) async fn transmit(
+    /// Hands a message over, and says what was said.
+    pub(super) async fn converse(
         &mut self,
         what: &Transmission<'_>,
-        heard: &mut Heard<'_>,
-    ) -> Transmitted {
+        mut heard: Heard<'_>,
+    ) -> Conversation {
+        let transmitted = if what.recipient.is_ascii() || self.offers(EXT_SMTP_UTF8) {
+            self.transmit(what, &mut heard).await
+        } else {
+            Transmitted::NeedsUtf8
+        };
+        let (transcript, texts) = heard.transcript(Some(self.address), self.tls.clone());
+        let (host, talks_to) = (Some(self.host.clone()), self.talks_to);
+        Conversation { transmitted, host, talks_to, transcript, texts }
+    }
+
+    async fn transmit(&mut self, what: &Transmission<'_>, heard: &mut Heard<'_>) -> Transmitted {
         let outcome = match self.envelope(what, heard).await {
             Ok(None) => self.message(what, heard).await,
             Ok(Some(refusal)) => Transmitted::Refused(refusal),

@@ -27,7 +27,7 @@ pub(super) struct Hop(usize);
 pub(super) enum Turn {
     /// This row, to a next hop of which this is known.
     Row(Waiting, Known),
-    /// End: nothing waits there, or others wait longer.
+    /// End, and [leave](Board::leave): nothing waits there, or others wait longer.
     End,
 }
 
@@ -91,7 +91,6 @@ enum Health {
 
 #[derive(Debug)]
 struct State {
-    name: NextHop,
     rows: VecDeque<Waiting>,
     workers: usize,
     allowed: usize,
@@ -126,9 +125,8 @@ impl Board {
             return Hop(*number);
         }
         let number = self.hops.len();
-        self.numbers.insert(name.clone(), number);
+        self.numbers.insert(name, number);
         self.hops.push(State {
-            name,
             rows: VecDeque::new(),
             workers: 0,
             allowed: 1,
@@ -192,7 +190,7 @@ impl Board {
     }
 
     /// The next hop that gets one more worker now, if any does.
-    pub(super) fn start(&mut self, now: Instant) -> Option<(Hop, NextHop)> {
+    pub(super) fn start(&mut self, now: Instant) -> Option<Hop> {
         // Those that were set aside may all speak again at once.
         let all = self.workers() >= self.limits.connections.saturating_mul(3);
         if self.stopped || all || self.workers.busy() >= self.limits.connections {
@@ -205,8 +203,7 @@ impl Board {
             state.news = now;
         });
         self.line_up(number);
-        let name = self.hops.get(number)?.name.clone();
-        Some((Hop(number), name))
+        Some(Hop(number))
     }
 
     /// The next that may have one more worker. How it does may have changed since it was put in line.
@@ -243,15 +240,11 @@ impl Board {
         let ends = self.stopped || (served >= self.limits.messages && self.lines_wait());
         let Some(state) = self.hops.get_mut(hop.0) else { return Turn::End };
         let row = if ends { None } else { state.rows.pop_front() };
-        let Some(row) = row else {
-            self.leave(hop);
-            return Turn::End;
-        };
+        let Some(row) = row else { return Turn::End };
         self.waiting = self.waiting.saturating_sub(1);
         state.down.take_if(|(_, until)| *until <= now);
         let known = match &state.down {
             Some((failure, _)) => Known::Down(Arc::clone(failure)),
-            // Also to the last worker of several, whose connection another may have taken.
             None if state.health == Health::Prompt && (state.workers > 1 || served > 0) => {
                 Known::Serves
             }
@@ -290,7 +283,7 @@ impl Board {
         self.line_up(hop.0);
     }
 
-    /// A worker ends.
+    /// A worker has ended, and its connection with it.
     pub(super) fn leave(&mut self, hop: Hop) {
         self.change(hop.0, |state| state.workers = state.workers.saturating_sub(1));
         if self.hops.get(hop.0).is_some_and(|state| state.workers == 0) {

@@ -49,12 +49,12 @@ proptest! {
         let mut board = Board::new(limits(connections, per_next_hop));
         let now = Instant::now();
         let (mut added, mut seen) = (0, std::collections::HashSet::new());
-        let mut workers: Vec<(Hop, NextHop)> = Vec::new();
-        let turn = |board: &mut Board, workers: &mut Vec<(Hop, NextHop)>, at: usize,
+        let mut workers: Vec<Hop> = Vec::new();
+        let turn = |board: &mut Board, workers: &mut Vec<Hop>, at: usize,
                         seen: &mut std::collections::HashSet<DeliveryId>| {
-            match board.turn(workers[at].0, 0, now) {
+            match board.turn(workers[at], 0, now) {
                 Turn::Row(row, _) => assert!(seen.insert(row.delivery), "twice"),
-                Turn::End => drop(workers.swap_remove(at)),
+                Turn::End => board.leave(workers.swap_remove(at)),
             }
         };
         for step in steps {
@@ -78,7 +78,7 @@ proptest! {
                         3 => Service::Full(now),
                         _ => Service::Unknown,
                     };
-                    board.served(workers[n % workers.len()].0, service, now);
+                    board.served(workers[n % workers.len()], service, now);
                 }
                 Step::SetAside => board.set_aside(now, Duration::ZERO),
                 Step::Turn(_) | Step::Served(..) => {}
@@ -86,8 +86,8 @@ proptest! {
             prop_assert!(workers.len() <= connections * 3);
             prop_assert_eq!(board.workers(), workers.len());
             prop_assert_eq!(board.waiting(), added - seen.len());
-            for (hop, _) in &workers {
-                let there = workers.iter().filter(|(other, _)| other == hop).count();
+            for hop in &workers {
+                let there = workers.iter().filter(|other| *other == hop).count();
                 prop_assert!(there <= per_next_hop);
             }
         }
@@ -120,7 +120,7 @@ fn new_next_hops_leave_half_of_the_connections_to_those_that_are_prompt() {
     let prompt = board.hop(named("prompt"));
     board.served(prompt, Service::Prompt, now);
     (0..100).for_each(|n| board.add(prompt, row(1_000 + n)));
-    assert!(board.start(now).is_some_and(|(hop, _)| hop == prompt));
+    assert!(board.start(now).is_some_and(|hop| hop == prompt));
 }
 
 #[test]
