@@ -1,5 +1,6 @@
 //! The writer's thread: it checks, writes as a group, answers and publishes.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::error::Error;
 use std::fmt;
@@ -50,7 +51,8 @@ pub(super) struct Committer<E> {
 struct Group {
     envelopes: Vec<Envelope>,
     ids: HashMap<EventId, Found>,
-    versions: HashMap<StreamId, Version>,
+    /// The last of each stream that was looked up or added to.
+    versions: HashMap<StreamId, Option<Version>>,
     bytes: usize,
 }
 
@@ -165,7 +167,11 @@ impl<E: Engine> Committer<E> {
         Ok(known)
     }
 
-    fn check(&self, batch: &AppendBatch, known: &[Option<StoredAt>]) -> Result<(), AppendError> {
+    fn check(
+        &mut self,
+        batch: &AppendBatch,
+        known: &[Option<StoredAt>],
+    ) -> Result<(), AppendError> {
         let mut streams = Vec::new();
         let mut known = known.iter();
         for write in batch.writes() {
@@ -199,11 +205,8 @@ impl<E: Engine> Committer<E> {
     ) -> Result<Vec<StoredAt>, AppendError> {
         let mut places = Vec::with_capacity(known.len());
         // Read before anything is added, so that a failing read leaves no half of a batch behind.
-        let mut versions = HashMap::new();
         for write in batch.writes() {
-            if let std::collections::hash_map::Entry::Vacant(place) = versions.entry(write.stream) {
-                place.insert(self.last_version(write.stream)?);
-            }
+            self.last_version(write.stream)?;
         }
         for ((stream, event), known) in batch.into_events().zip(known) {
             if let Some(place) = known {
@@ -211,10 +214,8 @@ impl<E: Engine> Committer<E> {
             } else if let Some(found) = self.group.ids.get(&event.event_id) {
                 places.push(found.seen_as(stream, &event));
             } else {
-                let last = versions.entry(stream).or_default();
-                let version = Version::after(*last);
-                *last = Some(version);
-                places.push(self.push(stream, version, event));
+                let last = self.group.versions.get(&stream).copied().flatten();
+                places.push(self.push(stream, Version::after(last), event));
             }
         }
         Ok(places)
@@ -227,7 +228,7 @@ impl<E: Engine> Committer<E> {
         let envelope = Envelope::seal(place, self.recorded_at, event, salt, self.head.hash);
         self.head = Head::new(envelope.position, envelope.hash);
         self.group.bytes = self.group.bytes.saturating_add(bytes);
-        self.group.versions.insert(stream, version);
+        self.group.versions.insert(stream, Some(version));
         self.group.ids.insert(event_id, Found::from(&envelope));
         let place = StoredAt::new(event_id, stream, version, envelope.position, Known::No);
         self.group.envelopes.push(envelope);
@@ -235,7 +236,7 @@ impl<E: Engine> Committer<E> {
     }
 
     fn finish(&mut self, answers: Vec<Answer>) {
-        let group = std::mem::take(&mut self.group);
+        let mut group = std::mem::take(&mut self.group);
         let nothing_new = group.envelopes.is_empty();
         let committed = if nothing_new { Ok(()) } else { self.engine.commit(&group.envelopes) };
         match committed {
@@ -250,6 +251,8 @@ impl<E: Engine> Committer<E> {
             }
             Err(cause) => self.fail(cause, answers),
         }
+        group.clear();
+        self.group = group;
     }
 
     /// What the engine holds now is unknown. Nothing more is written until the store is opened anew.
@@ -277,10 +280,13 @@ impl<E: Engine> Committer<E> {
         }
     }
 
-    fn last_version(&self, stream: StreamId) -> Result<Option<Version>, AppendError> {
-        match self.group.versions.get(&stream) {
-            Some(version) => Ok(Some(*version)),
-            None => self.engine.last_version(stream).map_err(unreadable),
+    fn last_version(&mut self, stream: StreamId) -> Result<Option<Version>, AppendError> {
+        match self.group.versions.entry(stream) {
+            Entry::Occupied(known) => Ok(*known.get()),
+            Entry::Vacant(place) => {
+                let last = self.engine.last_version(stream).map_err(unreadable)?;
+                Ok(*place.insert(last))
+            }
         }
     }
 }
@@ -304,6 +310,17 @@ impl Error for WriteFailed {
 type Answer = (Result<Appended, AppendError>, oneshot::Sender<Result<Appended, AppendError>>);
 
 impl Group {
+    /// Makes it the next one, in the same room, unless that was for an unusual one.
+    fn clear(&mut self) {
+        if self.envelopes.capacity() > USUAL {
+            *self = Self::default();
+        }
+        self.envelopes.clear();
+        self.ids.clear();
+        self.versions.clear();
+        self.bytes = 0;
+    }
+
     fn is_full(&self) -> bool {
         self.envelopes.len() >= GROUP_EVENTS || self.bytes >= GROUP_BYTES
     }
@@ -328,3 +345,5 @@ fn unreadable(error: ReadError) -> AppendError {
 const GROUP_EVENTS: usize = 16_384;
 /// … or this many bytes: what waits behind it is the next group.
 const GROUP_BYTES: usize = 64 << 20;
+/// So many events have the next groups room for.
+const USUAL: usize = 1_024;
