@@ -184,4 +184,9 @@ impl Drop for Writer {
 const GONE: &str = "the store's writer has ended";
 
 #[cfg(test)]
+#[expect(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    reason = "small numbers of a test"
+)]
 mod tests;
