@@ -275,9 +275,10 @@ pub(crate) fn decode(value: &sled::IVec, position: Position) -> Result<Envelope,
 pub(crate) fn guarded<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, ReadError> {
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(sled::Error::Io(cause))) if !is_damage(&cause) => {
-            Err(ReadError::Unavailable { cause: as_it_was(cause).into() })
-        }
+        Ok(Err(sled::Error::Io(cause))) => match as_it_was(cause) {
+            cause if is_damage(&cause) => Err(ReadError::Corrupt { position: None }),
+            cause => Err(ReadError::Unavailable { cause: cause.into() }),
+        },
         Ok(Err(_)) | Err(_) => Err(ReadError::Corrupt { position: None }),
     }
 }
@@ -337,11 +338,14 @@ pub(crate) fn not_opened(error: ReadError) -> OpenError {
     }
 }
 
-/// A file that ends too early, or doesn't hold what it should, is not the operating system's fault.
+/// A file that is missing, ends too early, or doesn't hold what it should, is not the operating system's fault.
 pub(crate) fn is_damage(cause: &io::Error) -> bool {
     matches!(
         cause.kind(),
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
+        io::ErrorKind::NotFound
+            | io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::InvalidData
+            | io::ErrorKind::InvalidInput
     )
 }
 
@@ -351,6 +355,16 @@ const PAGE_BYTES: usize = 8 << 20;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A power cut may take the name of a file that sled's log speaks of.
+    #[test]
+    fn a_file_that_is_missing_is_damage_also_where_sled_says_it_again() {
+        let first = sled::Error::Io(io::Error::from_raw_os_error(2));
+        for error in [first.clone(), first] {
+            let refused = guarded(|| Err::<(), _>(error.clone()));
+            assert!(matches!(refused, Err(ReadError::Corrupt { position: None })), "{refused:?}");
+        }
+    }
 
     #[test]
     fn a_full_disk_is_one_also_where_sled_says_it_again() {
