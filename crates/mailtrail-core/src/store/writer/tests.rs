@@ -172,8 +172,8 @@ fn run(writer: &Writer, stored: &Stored, step: &Step) -> (Result<Appended, Appen
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Whatever is checked while a group is written is as if one batch came after the other: no id is stored twice, no
-    /// version twice or left out, and what was answered is there. After a failure nothing more is.
+    /// However batches come together in groups, it is as if one came after the other: no id is stored twice, no version
+    /// twice or left out, and what was answered is there. After a failure nothing more is.
     #[test]
     fn batches_of_many_callers_are_as_if_one_came_after_the_other(
         callers in prop::collection::vec(prop::collection::vec(step(), 1..40), 1..9),

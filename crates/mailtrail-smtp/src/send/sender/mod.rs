@@ -191,7 +191,7 @@ impl Sender {
         let (next_hop, session) = match self.connection(&trail, line).await? {
             Ok(open) => open,
             Err(unreachable) => {
-                return self.not_open(&trail, known, unreachable).await.map(Begun::Ended);
+                return self.not_open(&trail, known, unreachable, line).await.map(Begun::Ended);
             }
         };
         self.make_ready(trail, next_hop, session, compose, line).await
@@ -220,6 +220,7 @@ impl Sender {
         trail: &Trail,
         known: &Known,
         unreachable: Unreachable,
+        line: &mut Line,
     ) -> Result<Tried, SendError> {
         let failure = match unreachable {
             Unreachable::Ours(error) => return Err(error),
@@ -228,7 +229,7 @@ impl Sender {
         let outcome = match known {
             Known::Serves => None,
             Known::Nothing | Known::Down(_) => {
-                Some(self.unreached(trail, &failure, &mut Line::default()).await?)
+                Some(self.unreached(trail, &failure, line).await?)
             }
         };
         Ok(Tried { outcome, failure: Some(failure) })

@@ -222,6 +222,7 @@ impl Scheme {
         id: Option<&str>,
         body: &'b [u8],
     ) -> Result<Cow<'b, [u8]>, Refused> {
+        // Most sign the body alone, which may be large: that needs no copy.
         if self.signed == "{body}" {
             return Ok(body.into());
         }
