@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use mailtrail_core::store::AppendError;
 use mailtrail_core::{BroadcastId, DeliveryId};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
@@ -103,10 +104,10 @@ impl Run {
         idle && (self.failed.is_some() || nothing_left)
     }
 
-    /// What makes a message is others' code, and may panic.
+    /// A store may be others' code, and panic: what it has stored is not known then.
     fn reap(&mut self, ended: Result<(), JoinError>) {
         if let Err(error) = ended {
-            self.fail(SendError::Message(error.into()));
+            self.fail(AppendError::OutcomeUnknown { cause: error.into() }.into());
         }
     }
 

@@ -228,9 +228,7 @@ impl Sender {
         };
         let outcome = match known {
             Known::Serves => None,
-            Known::Nothing | Known::Down(_) => {
-                Some(self.unreached(trail, &failure, line).await?)
-            }
+            Known::Nothing | Known::Down(_) => Some(self.unreached(trail, &failure, line).await?),
         };
         Ok(Tried { outcome, failure: Some(failure) })
     }
