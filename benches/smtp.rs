@@ -179,18 +179,17 @@ async fn tracked(port: u16, tracker: &Tracker, connections: usize) -> f64 {
     MESSAGES as f64 / begun.elapsed().as_secs_f64()
 }
 
-fn composed(message: &Message, row: &Row, address: &EmailAddress) -> Vec<u8> {
-    let (private, id) = (Private::default(), message_id(&keys(), row.delivery, "a.example"));
+fn composed(message: &Message, keys: &Keys, row: &Row, address: &EmailAddress) -> Vec<u8> {
+    let (private, id) = (Private::default(), message_id(keys, row.delivery, "a.example"));
     let letter = Letter::new(row, &private, address, &id, DateTime::UNIX_EPOCH);
     message.compose(&letter).unwrap()
 }
 
 async fn plain(port: u16, rows: &Arc<Vec<(Row, EmailAddress)>>, connections: usize) -> f64 {
     let client = Arc::new(Client::new(Relay::new("127.0.0.1", port)));
-    together(rows, connections, move |row, address, bytes| {
+    together(rows, connections, move |mail_from, address, bytes| {
         let client = Arc::clone(&client);
         async move {
-            let mail_from = return_path().address(&keys(), row.delivery);
             client.send(&mail_from, &address, &bytes).await.unwrap();
         }
     })
@@ -203,10 +202,10 @@ async fn lettre(port: u16, rows: &Arc<Vec<(Row, EmailAddress)>>) -> f64 {
         .port(port)
         .pool_config(pool)
         .build();
-    together(rows, CONNECTIONS, move |row, address, bytes| {
+    together(rows, CONNECTIONS, move |mail_from, address, bytes| {
         let transport = transport.clone();
         async move {
-            let mail_from = return_path().address(&keys(), row.delivery).parse().unwrap();
+            let mail_from = mail_from.parse().unwrap();
             let to = vec![address.as_given().parse().unwrap()];
             let envelope = lettre::address::Envelope::new(Some(mail_from), to).unwrap();
             transport.send_raw(&envelope, &bytes).await.unwrap();
@@ -219,7 +218,7 @@ async fn lettre(port: u16, rows: &Arc<Vec<(Row, EmailAddress)>>) -> f64 {
 async fn together<F: Future<Output = ()> + Send>(
     rows: &Arc<Vec<(Row, EmailAddress)>>,
     connections: usize,
-    send: impl Fn(Row, EmailAddress, Vec<u8>) -> F + Clone + Send + 'static,
+    send: impl Fn(String, EmailAddress, Vec<u8>) -> F + Clone + Send + 'static,
 ) -> f64 {
     let next = Arc::new(AtomicUsize::new(0));
     let begun = Instant::now();
@@ -227,10 +226,11 @@ async fn together<F: Future<Output = ()> + Send>(
         .map(|_| {
             let (rows, next, send) = (Arc::clone(rows), Arc::clone(&next), send.clone());
             tokio::spawn(async move {
-                let message = message();
+                let (message, keys, return_path) = (message(), keys(), return_path());
                 while let Some((row, address)) = rows.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let bytes = composed(&message, row, address);
-                    send(row.clone(), address.clone(), bytes).await;
+                    let mail_from = return_path.address(&keys, row.delivery);
+                    let bytes = composed(&message, &keys, row, address);
+                    send(mail_from, address.clone(), bytes).await;
                 }
             })
         })

@@ -53,13 +53,15 @@ pub(crate) fn open<T>(
 
 /// A keyspace of a database, made if it isn't there.
 ///
-/// Its tables have their filters and indexes in pieces. On most levels fjall has each as one block: of tables with millions of
-/// keys these are megabytes, which no cache keeps, and each lookup reads them from the file again.
+/// Its large tables have their filters and indexes in pieces. On most levels fjall has each as one block: of tables with
+/// millions of keys these are megabytes, which no cache keeps, and each lookup reads them from the file again. Those of small
+/// tables, which were written last, are one block: each lookup asks all of them, and to look for the piece takes longer than to
+/// look into it.
 pub(crate) fn keyspace(
     database: &fjall::Database,
     name: &str,
 ) -> Result<fjall::Keyspace, ReadError> {
-    let in_pieces = || PartitioningPolicy::all(true);
+    let in_pieces = || PartitioningPolicy::new([false, false, true]);
     let options = || {
         fjall::KeyspaceCreateOptions::default()
             .filter_block_partitioning_policy(in_pieces())

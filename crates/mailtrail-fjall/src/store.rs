@@ -8,7 +8,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::Utc;
 use mailtrail_core::clock::Clock;
-use mailtrail_core::event::Salt;
 use mailtrail_core::store::writer::{Writer, WriterOptions};
 use mailtrail_core::store::{
     AppendError, Appended, Capabilities, Durability, Filter, Head, ImportError, OpenError, Page,
@@ -93,7 +92,8 @@ impl Options {
     pub fn open(self, path: impl AsRef<Path>) -> Result<FjallStore, OpenError> {
         let path = path.as_ref();
         let opened = Opened::open(path, &self.sizes, None)?;
-        let mut options = WriterOptions::new(opened.head, self.clock, Box::new(salt));
+        let mut options =
+            WriterOptions::new(opened.head, self.clock, Box::new(mailtrail_folder::salts()));
         options.last_recorded_at = opened.last_recorded_at;
         let reads = opened.engine.reads.clone();
         let writer = Writer::start(opened.engine, options).map_err(OpenError::Io)?;
@@ -287,12 +287,4 @@ fn random() -> io::Result<Namespace> {
     let mut random = [0; 16];
     getrandom::fill(&mut random)?;
     Ok(Namespace::from_random(random))
-}
-
-/// A salt of the operating system. Without randomness the hash of a text could be guessed after its
-/// erasure, but nothing that is stored would be wrong.
-fn salt() -> Salt {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).ok();
-    Salt::from_bytes(bytes)
 }

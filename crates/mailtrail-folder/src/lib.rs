@@ -18,6 +18,7 @@
 mod checkpoints;
 mod lock;
 mod raw;
+mod salts;
 mod witness;
 
 use std::fs::File;
@@ -27,6 +28,7 @@ use std::path::Path;
 pub use checkpoints::FolderCheckpoints;
 pub use lock::Lock;
 pub use raw::FolderRaw;
+pub use salts::salts;
 pub use witness::Witness;
 
 /// Makes the names of a folder's files durable.

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::Utc;
 use mailtrail_core::clock::Clock;
-use mailtrail_core::event::Salt;
 use mailtrail_core::store::writer::{Writer, WriterOptions};
 use mailtrail_core::store::{
     AppendError, Appended, Capabilities, Durability, Filter, Head, ImportError, OpenError, Page,
@@ -71,7 +70,8 @@ impl Options {
     pub fn open(self, path: impl AsRef<Path>) -> Result<SledStore, OpenError> {
         let path = path.as_ref();
         let opened = Opened::open(path, self.cache_bytes, None)?;
-        let mut options = WriterOptions::new(opened.head, self.clock, Box::new(salt));
+        let mut options =
+            WriterOptions::new(opened.head, self.clock, Box::new(mailtrail_folder::salts()));
         options.last_recorded_at = opened.last_recorded_at;
         let writer = Writer::start(opened.engine, options).map_err(OpenError::Io)?;
         let (reads, namespace, path) = (opened.reads, opened.namespace, path.to_owned());
@@ -272,12 +272,4 @@ fn end(reads: &Reads) -> Result<(Head, Option<chrono::DateTime<Utc>>), OpenError
         return Err(corrupt("the head is not that of the last record".into()));
     }
     Ok((head, Some(last.recorded_at)))
-}
-
-/// A salt of the operating system. Without randomness the hash of a text could be guessed after its
-/// erasure, but nothing that is stored would be wrong.
-fn salt() -> Salt {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).ok();
-    Salt::from_bytes(bytes)
 }

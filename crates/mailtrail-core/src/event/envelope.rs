@@ -13,7 +13,7 @@ use super::kinds::Private;
 use super::provenance::Provenance;
 use super::source::Source;
 use crate::id::{EventId, IdError, StreamId};
-use crate::store::{Position, Version};
+use crate::store::{Position, Version, record};
 
 /// The name of an event's type: one of ours, of a newer version, or an integrator's own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -217,13 +217,26 @@ impl Envelope {
         salt: Salt,
         previous: ChainHash,
     ) -> Self {
+        let data_hash = record::data_hash(&event.data);
+        Self::seal_with(place, recorded_at, event, data_hash, salt, previous)
+    }
+
+    /// The same, of an event whose data has this hash.
+    pub(crate) fn seal_with(
+        place: (Position, StreamId, Version),
+        recorded_at: DateTime<Utc>,
+        event: NewEvent,
+        data_hash: [u8; 32],
+        salt: Salt,
+        previous: ChainHash,
+    ) -> Self {
         let (position, stream, version) = place;
         let private_hash = event.private.as_deref().map(|private| salt.hash(private));
         let salt = event.private.is_some().then_some(salt);
         let hash = ChainHash::default();
         let mut envelope =
             Self { position, stream, version, recorded_at, event, salt, private_hash, hash };
-        envelope.hash = crate::store::record::chain_hash(previous, &envelope);
+        envelope.hash = record::chain_hash_with(previous, &envelope, data_hash);
         envelope
     }
 

@@ -24,10 +24,24 @@ pub const FORMAT: u8 = 1;
 
 /// The chain hash of an envelope, given the one before it.
 pub fn chain_hash(previous: ChainHash, envelope: &Envelope) -> ChainHash {
+    chain_hash_with(previous, envelope, data_hash(&envelope.event.data))
+}
+
+/// The part of the chain hash that depends on nothing but the event: whoever brings it can take that.
+pub(crate) fn data_hash(data: &[u8]) -> [u8; 32] {
+    Sha256::digest(data).into()
+}
+
+/// The chain hash of an envelope with this hash of its data.
+pub(crate) fn chain_hash_with(
+    previous: ChainHash,
+    envelope: &Envelope,
+    data_hash: [u8; 32],
+) -> ChainHash {
     let hash = Sha256::new()
         .chain_update(previous.as_bytes())
         .chain_update(frame(envelope))
-        .chain_update(Sha256::digest(&envelope.event.data))
+        .chain_update(data_hash)
         .chain_update(envelope.private_hash.unwrap_or_default());
     ChainHash::from_bytes(hash.finalize().into())
 }

@@ -213,9 +213,9 @@ fn make(folder: &Path, size: u64) -> io::Result<File> {
     Ok(file)
 }
 
-/// In steps, each synced: one large sync would hold up those of the groups.
+/// In small steps, each synced: a large one holds up that of a group.
 fn zeros(file: &File, mut from: u64, to: u64) -> io::Result<()> {
-    let step = vec![0; 1 << 20];
+    let step = vec![0; 1 << 16];
     while from < to {
         let length = usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX);
         let step = step.get(..length.min(step.len())).unwrap_or_default();

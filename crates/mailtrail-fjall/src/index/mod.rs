@@ -289,7 +289,8 @@ impl Indexer {
         }
         {
             let mut both = self.index.0.write();
-            let recent = std::mem::take(&mut both.active);
+            let next = both.active.next();
+            let recent = std::mem::replace(&mut both.active, next);
             both.frozen = Some(Arc::new(recent));
         }
         written.busy = true;

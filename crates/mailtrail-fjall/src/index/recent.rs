@@ -11,9 +11,9 @@ use mailtrail_core::{EventId, StreamId};
 /// Positions by id, stream and type.
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
-    pub(super) ids: HashMap<EventId, u64>,
+    pub(super) ids: HashMap<EventId, u64, ById>,
     pub(super) streams: HashMap<StreamId, Run, ById>,
-    pub(super) kinds: HashMap<(Category, EventType), Vec<u64>>,
+    pub(super) kinds: HashMap<(Category, EventType), Vec<u64>, ById>,
     /// The last event.
     pub(super) head: Head,
 }
@@ -40,6 +40,16 @@ impl Run {
 }
 
 impl Recent {
+    /// An empty one with as much room as this one has taken.
+    pub(super) fn next(&self) -> Self {
+        let (ids, streams) = (self.ids.len(), self.streams.len());
+        Self {
+            ids: HashMap::with_capacity_and_hasher(ids, ById::default()),
+            streams: HashMap::with_capacity_and_hasher(streams, ById::default()),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.ids.len()
     }

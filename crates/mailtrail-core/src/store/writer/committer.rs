@@ -13,6 +13,7 @@ use super::pace::Pace;
 use super::{Engine, Found, WriterOptions};
 use crate::clock::Clock;
 use crate::event::{Envelope, NewEvent, Salt};
+use crate::fold::ById;
 use crate::id::{EventId, StreamId};
 use crate::store::append::{AppendBatch, Appended, Expected, Known, StoredAt};
 use crate::store::capability::Limits;
@@ -24,6 +25,8 @@ use crate::store::position::Version;
 pub(super) enum Job {
     Append {
         batch: AppendBatch,
+        /// Of the data of each of its events, in order.
+        data_hashes: Vec<[u8; 32]>,
         /// Whether its events may name an origin.
         import: bool,
         answer: oneshot::Sender<Result<Appended, AppendError>>,
@@ -50,9 +53,10 @@ pub(super) struct Committer<E> {
 #[derive(Default)]
 struct Group {
     envelopes: Vec<Envelope>,
-    ids: HashMap<EventId, Found>,
+    /// Where in it an event is.
+    ids: HashMap<EventId, usize, ById>,
     /// The last of each stream that was looked up or added to.
-    versions: HashMap<StreamId, Option<Version>>,
+    versions: HashMap<StreamId, Option<Version>, ById>,
     bytes: usize,
 }
 
@@ -73,8 +77,8 @@ impl<E: Engine> Committer<E> {
             let mut next = Some(first);
             while let Some(job) = next {
                 match job {
-                    Job::Append { batch, import, answer } => {
-                        answers.push((self.take(batch, import), answer));
+                    Job::Append { batch, data_hashes, import, answer } => {
+                        answers.push((self.take(batch, &data_hashes, import), answer));
                     }
                     Job::Redact { ids, answer } => {
                         redact = Some((ids, answer));
@@ -114,7 +118,12 @@ impl<E: Engine> Committer<E> {
         self.engine.redact(ids)
     }
 
-    fn take(&mut self, batch: AppendBatch, import: bool) -> Result<Appended, AppendError> {
+    fn take(
+        &mut self,
+        batch: AppendBatch,
+        data_hashes: &[[u8; 32]],
+        import: bool,
+    ) -> Result<Appended, AppendError> {
         if let Some(cause) = &self.failed {
             return Err(AppendError::Unavailable { cause: cause.clone().into() });
         }
@@ -127,10 +136,14 @@ impl<E: Engine> Committer<E> {
         if !import && batch.events().any(|(_, event)| event.origin.is_some()) {
             return Err(AppendError::Unsupported { capability: "origin outside of import" });
         }
-        self.decide(batch)
+        self.decide(batch, data_hashes)
     }
 
-    fn decide(&mut self, batch: AppendBatch) -> Result<Appended, AppendError> {
+    fn decide(
+        &mut self,
+        batch: AppendBatch,
+        data_hashes: &[[u8; 32]],
+    ) -> Result<Appended, AppendError> {
         let known = self.known(&batch)?;
         let all_known = !known.is_empty() && known.iter().all(Option::is_some);
         if !batch.skips_known() {
@@ -146,14 +159,14 @@ impl<E: Engine> Committer<E> {
             return Ok(Appended::of(known.into_iter().flatten().collect()));
         }
         self.check(&batch, &known)?;
-        Ok(Appended::of(self.add(batch, &known)?))
+        Ok(Appended::of(self.add(batch, data_hashes, &known)?))
     }
 
     /// For each event of the batch where it is known, in order.
     fn known(&self, batch: &AppendBatch) -> Result<Vec<Option<StoredAt>>, AppendError> {
         let events = batch.len();
         let mut known = Vec::with_capacity(events);
-        let mut seen = HashSet::new();
+        let mut seen = HashSet::<_, ById>::default();
         let mut repeated = Vec::new();
         for (stream, event) in batch.events() {
             known.push(self.find(event.event_id)?.map(|found| found.seen_as(stream, event)));
@@ -201,6 +214,7 @@ impl<E: Engine> Committer<E> {
     fn add(
         &mut self,
         batch: AppendBatch,
+        data_hashes: &[[u8; 32]],
         known: &[Option<StoredAt>],
     ) -> Result<Vec<StoredAt>, AppendError> {
         let mut places = Vec::with_capacity(known.len());
@@ -208,28 +222,30 @@ impl<E: Engine> Committer<E> {
         for write in batch.writes() {
             self.last_version(write.stream)?;
         }
-        for ((stream, event), known) in batch.into_events().zip(known) {
+        for (((stream, event), data_hash), known) in batch.into_events().zip(data_hashes).zip(known)
+        {
             if let Some(place) = known {
                 places.push(*place);
-            } else if let Some(found) = self.group.ids.get(&event.event_id) {
+            } else if let Some(found) = self.group.find(event.event_id) {
                 places.push(found.seen_as(stream, &event));
             } else {
-                let last = self.group.versions.get(&stream).copied().flatten();
-                places.push(self.push(stream, Version::after(last), event));
+                places.push(self.push(stream, event, *data_hash));
             }
         }
         Ok(places)
     }
 
-    fn push(&mut self, stream: StreamId, version: Version, event: NewEvent) -> StoredAt {
+    fn push(&mut self, stream: StreamId, event: NewEvent, data_hash: [u8; 32]) -> StoredAt {
+        let version = Version::after(self.group.versions.get(&stream).copied().flatten());
         let place = (self.head.position.next(), stream, version);
         let (event_id, bytes) = (event.event_id, event.payload_bytes());
         let salt = if event.private.is_some() { (self.salt)() } else { Salt::default() };
-        let envelope = Envelope::seal(place, self.recorded_at, event, salt, self.head.hash);
+        let (at, previous) = (self.recorded_at, self.head.hash);
+        let envelope = Envelope::seal_with(place, at, event, data_hash, salt, previous);
         self.head = Head::new(envelope.position, envelope.hash);
         self.group.bytes = self.group.bytes.saturating_add(bytes);
         self.group.versions.insert(stream, Some(version));
-        self.group.ids.insert(event_id, Found::from(&envelope));
+        self.group.ids.insert(event_id, self.group.envelopes.len());
         let place = StoredAt::new(event_id, stream, version, envelope.position, Known::No);
         self.group.envelopes.push(envelope);
         place
@@ -274,8 +290,8 @@ impl<E: Engine> Committer<E> {
     }
 
     fn find(&self, id: EventId) -> Result<Option<Found>, AppendError> {
-        match self.group.ids.get(&id) {
-            Some(found) => Ok(Some(found.clone())),
+        match self.group.find(id) {
+            Some(found) => Ok(Some(found)),
             None => self.engine.find(id).map_err(unreadable),
         }
     }
@@ -310,6 +326,10 @@ impl Error for WriteFailed {
 type Answer = (Result<Appended, AppendError>, oneshot::Sender<Result<Appended, AppendError>>);
 
 impl Group {
+    fn find(&self, id: EventId) -> Option<Found> {
+        self.envelopes.get(*self.ids.get(&id)?).map(Found::from)
+    }
+
     /// Makes it the next one, in the same room, unless that was for an unusual one.
     fn clear(&mut self) {
         if self.envelopes.capacity() > USUAL {

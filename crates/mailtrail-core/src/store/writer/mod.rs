@@ -23,6 +23,7 @@ use crate::store::capability::Limits;
 use crate::store::error::{AppendError, BoxError, ReadError, RedactError};
 use crate::store::head::{Head, HeadWatch};
 use crate::store::position::{Position, Version};
+use crate::store::record;
 
 /// What an embedded store does for its writer. Only the writer's thread calls it.
 pub trait Engine: Send + 'static {
@@ -164,7 +165,10 @@ impl Writer {
         let (answer, answered) = oneshot::channel();
         let gone = || AppendError::Unavailable { cause: GONE.into() };
         let queue = self.queue.as_ref().ok_or_else(gone)?;
-        queue.send(Job::Append { batch, import, answer }).map_err(|_| gone())?;
+        // Here, as many callers can do it at once, and the writer is alone.
+        let data_hashes = batch.events().map(|(_, event)| record::data_hash(&event.data)).collect();
+        let job = Job::Append { batch, data_hashes, import, answer };
+        queue.send(job).map_err(|_| gone())?;
         let unknown =
             |cause: oneshot::Canceled| AppendError::OutcomeUnknown { cause: cause.into() };
         answered.await.map_err(unknown)?
