@@ -59,6 +59,7 @@ impl Reads {
         }
         let last = match events.last() {
             Some(read) if events.len() == visible => Some(read.version),
+            None if from == Version::FIRST && positions.is_empty() => None,
             _ => self.last_visible(stream, head)?,
         };
         Ok(StreamPage::new(events, from, last))

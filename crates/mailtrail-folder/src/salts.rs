@@ -11,18 +11,18 @@ use mailtrail_core::event::Salt;
 /// assert_ne!(salts(), salts());
 /// ```
 pub fn salts() -> impl FnMut() -> Salt + Send {
-    let mut drawn = Vec::new();
+    let mut left = Vec::new();
     move || {
-        if drawn.is_empty() {
-            let mut random = [[0; 16]; AT_ONCE];
-            getrandom::fill(random.as_flattened_mut()).ok();
-            drawn.extend(random);
-        }
-        drawn.pop().map_or_else(Salt::default, Salt::from_bytes)
+        let random = left.pop().unwrap_or_else(|| {
+            let mut drawn = [[0; 16]; 64];
+            getrandom::fill(drawn.as_flattened_mut()).ok();
+            let [random, others @ ..] = drawn;
+            left.extend(others);
+            random
+        });
+        Salt::from_bytes(random)
     }
 }
-
-const AT_ONCE: usize = 64;
 
 #[cfg(test)]
 mod tests {

@@ -1,13 +1,13 @@
 //! A tracker's own sender, and what goes out beside the text.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use mailtrail_classify::Classifier;
 use mailtrail_core::store::BoxError;
 use mailtrail_core::token::Keys;
 use mailtrail_smtp::message::{Compose, Headers, Letter};
 use mailtrail_smtp::return_path::ReturnPath;
-use mailtrail_smtp::send::{Route, Sender};
+use mailtrail_smtp::send::{Random, Route, Sender};
 use mailtrail_webhook::instrument::{InstrumentOptions, instrument};
 
 use crate::tracker::Tracker;
@@ -46,13 +46,24 @@ impl Tracker {
         classifier: Classifier,
     ) -> Sender {
         let (store, clock) = (Arc::clone(self.store()), Arc::clone(self.clock()));
-        let random = Box::new(|| {
-            let mut random = [0; 10];
-            getrandom::fill(&mut random)?;
-            Ok(random)
-        });
-        Sender::new(store, keys, return_path, route, classifier, clock, random)
+        Sender::new(store, keys, return_path, route, classifier, clock, random())
     }
+}
+
+/// Random bytes for ids, drawn for many at once: asking the operating system for each takes longer than to use them.
+fn random() -> Random {
+    let left = Mutex::new(Vec::new());
+    Box::new(move || {
+        let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(random) = left.pop() {
+            return Ok(random);
+        }
+        let mut drawn = [[0; 10]; 64];
+        getrandom::fill(drawn.as_flattened_mut())?;
+        let [random, others @ ..] = drawn;
+        left.extend(others);
+        Ok(random)
+    })
 }
 
 /// A message with all that goes out beside it, in the one order in which none breaks another: composed,

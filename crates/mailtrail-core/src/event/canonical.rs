@@ -4,6 +4,8 @@
 //! put in order; whatever else it may ask (numbers with a fraction, names that are no ASCII) is left to `serde_jcs`, which
 //! takes ten times as long.
 
+use std::ops::Range;
+
 use serde::Serialize;
 use smallvec::SmallVec;
 
@@ -12,30 +14,33 @@ use smallvec::SmallVec;
 /// # Errors
 /// If a number can't be written in that form.
 pub(super) fn to_vec(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
-    match sorted(&serde_json::to_vec(value)?) {
-        Some(sorted) => Ok(sorted),
+    let mut json = SmallVec::<[u8; USUAL]>::new();
+    serde_json::to_writer(&mut json, value)?;
+    match sort(&mut json) {
+        Some(()) => Ok(json.to_vec()),
         None => serde_jcs::to_vec(&serde_json::to_value(value)?),
     }
 }
 
-/// JSON as `serde_json` writes it, with the fields of each object in order; `None` where more is to be done.
-pub(super) fn sorted(json: &[u8]) -> Option<Vec<u8>> {
-    let mut sorter = Sorter { rest: json, out: Vec::with_capacity(json.len()) };
+/// Puts the fields of each object of JSON, as `serde_json` writes it, in order; `None` where more is to be done.
+pub(super) fn sort(json: &mut [u8]) -> Option<()> {
+    let mut sorter = Sorter { json, at: 0 };
     sorter.value()?;
-    sorter.rest.is_empty().then_some(sorter.out)
+    (sorter.at == sorter.json.len()).then_some(())
 }
 
+/// Goes over JSON once. In order or not, it is as long: it is put in order where it is.
 struct Sorter<'a> {
-    rest: &'a [u8],
-    out: Vec<u8>,
+    json: &'a mut [u8],
+    at: usize,
 }
 
-/// A field: its name, and where in the output it begins.
-type Field<'a> = (&'a [u8], usize);
+/// Where a field's name is, and where the field ends.
+type Field = (Range<usize>, usize);
 
-impl<'a> Sorter<'a> {
+impl Sorter<'_> {
     fn value(&mut self) -> Option<()> {
-        match self.rest.first()? {
+        match self.next()? {
             b'{' => self.object(),
             b'[' => self.array(),
             b'"' => self.string().map(drop),
@@ -45,117 +50,125 @@ impl<'a> Sorter<'a> {
     }
 
     fn object(&mut self) -> Option<()> {
-        self.copy(1)?;
-        let (start, mut fields) = (self.out.len(), SmallVec::<[Field<'a>; 16]>::new());
+        self.skip(1)?;
+        let mut fields = SmallVec::<[Field; 16]>::new();
         let mut is_sorted = true;
         while !self.ends(b'}')? {
-            let begins = self.out.len();
             let name = self.string()?;
-            if !name.is_ascii() || name.contains(&b'\\') {
+            let written = self.json.get(name.clone())?;
+            if !written.is_ascii() || written.contains(&b'\\') {
                 return None;
             }
             if let Some((before, _)) = fields.last() {
-                is_sorted &= *before < name;
+                is_sorted &= self.json.get(before.clone())? < written;
             }
-            fields.push((name, begins));
-            (self.rest.first()? == &b':').then_some(())?;
-            self.copy(1)?;
+            (self.next()? == b':').then_some(())?;
+            self.skip(1)?;
             self.value()?;
+            fields.push((name, self.at));
         }
         if !is_sorted {
-            self.sort(start, fields)?;
+            self.reorder(&fields)?;
         }
-        self.copy(1)
+        self.skip(1)
     }
 
-    /// Puts the fields that were written from an offset on in order.
-    fn sort(&mut self, start: usize, mut fields: SmallVec<[Field<'a>; 16]>) -> Option<()> {
-        let written = self.out.split_off(start);
-        let ends: SmallVec<[usize; 16]> = fields
-            .iter()
-            .skip(1)
-            .map(|(_, begins)| begins.checked_sub(1))
-            .chain([start.checked_add(written.len())])
-            .collect::<Option<_>>()?;
-        let mut spans: SmallVec<[(&[u8], usize, usize); 16]> =
-            fields.drain(..).zip(ends).map(|((name, from), to)| (name, from, to)).collect();
+    /// Puts the fields of an object that ends here in order.
+    fn reorder(&mut self, fields: &[Field]) -> Option<()> {
+        let quote = |(name, _): &Field| name.start.checked_sub(1);
+        let start = fields.first().and_then(quote)?;
+        let before = SmallVec::<[u8; USUAL]>::from_slice(self.json.get(start..self.at)?);
+        let mut spans = SmallVec::<[(&[u8], &[u8]); 16]>::new();
+        for field in fields {
+            let of = |from: usize, to: usize| {
+                before.get(from.checked_sub(start)?..to.checked_sub(start)?)
+            };
+            spans.push((of(field.0.start, field.0.end)?, of(quote(field)?, field.1)?));
+        }
         spans.sort_unstable();
         // Which of two fields of one name counts is not for us to say.
-        if spans.windows(2).any(|pair| matches!(pair, [(a, ..), (b, ..)] if a == b)) {
+        if spans.windows(2).any(|pair| matches!(pair, [(a, _), (b, _)] if a == b)) {
             return None;
         }
-        for (index, (_, from, to)) in spans.into_iter().enumerate() {
+        let mut to = start;
+        for (index, (_, span)) in spans.into_iter().enumerate() {
             if index > 0 {
-                self.out.push(b',');
+                *self.json.get_mut(to)? = b',';
+                to = to.checked_add(1)?;
             }
-            let span = from.checked_sub(start)?..to.checked_sub(start)?;
-            self.out.extend_from_slice(written.get(span)?);
+            let end = to.checked_add(span.len())?;
+            self.json.get_mut(to..end)?.copy_from_slice(span);
+            to = end;
         }
         Some(())
     }
 
     fn array(&mut self) -> Option<()> {
-        self.copy(1)?;
+        self.skip(1)?;
         while !self.ends(b']')? {
             self.value()?;
         }
-        self.copy(1)
+        self.skip(1)
     }
 
-    /// Whether an object or array ends; takes the comma before the next element otherwise.
+    /// Whether an object or array ends; skips the comma before the next element otherwise.
     fn ends(&mut self, end: u8) -> Option<bool> {
-        match self.rest.first()? {
-            next if *next == end => return Some(true),
-            b',' => self.copy(1)?,
+        match self.next()? {
+            next if next == end => return Some(true),
+            b',' => self.skip(1)?,
             _ => {}
         }
         Some(false)
     }
 
-    /// The text between the quotes, as it is written.
-    fn string(&mut self) -> Option<&'a [u8]> {
-        let (quote, text) = self.rest.split_first()?;
-        (*quote == b'"').then_some(())?;
-        let mut length = 0_usize;
+    /// Where the text between the quotes is.
+    fn string(&mut self) -> Option<Range<usize>> {
+        (self.next()? == b'"').then_some(())?;
+        let start = self.at.checked_add(1)?;
+        let mut end = start;
         loop {
-            let rest = text.get(length..)?;
-            length = length.checked_add(memchr::memchr2(b'"', b'\\', rest)?)?;
-            if text.get(length) == Some(&b'"') {
+            end = end.checked_add(memchr::memchr2(b'"', b'\\', self.json.get(end..)?)?)?;
+            if self.json.get(end) == Some(&b'"') {
                 break;
             }
-            length = length.checked_add(2)?;
+            end = end.checked_add(2)?;
         }
-        self.copy(length.checked_add(2)?)?;
-        text.get(..length)
+        self.at = end.checked_add(1)?;
+        Some(start..end)
     }
 
     /// Whole numbers that every reader of JSON reads as they are.
     fn number(&mut self) -> Option<()> {
         let is_of_number =
-            |byte: &u8| matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9');
-        let length = self.rest.iter().take_while(|byte| is_of_number(byte)).count();
-        let number = self.rest.get(..length)?;
+            |byte: &&u8| matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9');
+        let rest = self.json.get(self.at..)?;
+        let number = rest.get(..rest.iter().take_while(is_of_number).count())?;
         let digits = number.strip_prefix(b"-").unwrap_or(number);
         let is_whole = digits.len() <= MOST_DIGITS && digits.iter().all(u8::is_ascii_digit);
         (is_whole && number != b"-0").then_some(())?;
-        self.copy(length)
+        self.skip(number.len())
     }
 
     /// `true`, `false`, `null`.
     fn word(&mut self) -> Option<()> {
-        let length = self.rest.iter().take_while(|byte| byte.is_ascii_lowercase()).count();
+        let rest = self.json.get(self.at..)?;
+        let length = rest.iter().take_while(|byte| byte.is_ascii_lowercase()).count();
         (length > 0).then_some(())?;
-        self.copy(length)
+        self.skip(length)
     }
 
-    fn copy(&mut self, length: usize) -> Option<()> {
-        let (taken, rest) = self.rest.split_at_checked(length)?;
-        self.out.extend_from_slice(taken);
-        self.rest = rest;
-        Some(())
+    fn next(&self) -> Option<u8> {
+        self.json.get(self.at).copied()
+    }
+
+    fn skip(&mut self, length: usize) -> Option<()> {
+        self.at = self.at.checked_add(length)?;
+        (self.at <= self.json.len()).then_some(())
     }
 }
 
+/// Most events have fewer bytes.
+const USUAL: usize = 1_024;
 /// Below 2^53.
 const MOST_DIGITS: usize = 15;
 
@@ -212,14 +225,46 @@ mod tests {
 
         #[test]
         fn no_bytes_make_it_panic(bytes in prop_oneof![any::<Vec<u8>>(), "[{}\\[\\]\",:a0-]{0,12}".prop_map(String::into_bytes)]) {
-            sorted(&bytes);
+            sort(&mut bytes.clone());
         }
+    }
+
+    /// Two are written for each message that goes out.
+    #[test]
+    fn what_senders_write_is_in_order_as_it_is_declared() {
+        use crate::event::{Attempted, Delivered, Private, Said, Sent, Transcript};
+        fn in_order(value: &impl Serialize) {
+            assert_eq!(serde_json::to_vec(value).unwrap(), to_vec(value).unwrap());
+        }
+        let said = Said {
+            at: Some(chrono::DateTime::UNIX_EPOCH),
+            enhanced_code: "2.0.0".parse().ok(),
+            reply_code: crate::diagnosis::ReplyCode::new(250),
+            ..Said::default()
+        };
+        let mut transcript = Transcript { replies: vec![said.clone()], ..Transcript::default() };
+        transcript.address = Some([127, 0, 0, 1].into());
+        let transcript = Some(Box::new(transcript));
+        let host = || Some("mx.example".into());
+        in_order(&Attempted { host: host(), message_id: host(), ..Attempted::default() });
+        let (reply_code, enhanced_code) = (said.reply_code, said.enhanced_code);
+        let sent = Sent { host: host(), reply_code, enhanced_code, ..Sent::default() };
+        in_order(&Sent {
+            attempt: Some(1),
+            queue_id: host(),
+            transcript: transcript.clone(),
+            ..sent
+        });
+        let delivered =
+            Delivered { attempt: Some(1), host: host(), transcript, ..Delivered::default() };
+        in_order(&Delivered { reply_code, enhanced_code, ..delivered });
+        in_order(&Private { text: host(), replies: vec!["Ok".into()], ..Private::default() });
     }
 
     #[test]
     fn fields_are_sorted_at_every_level() {
-        let json = br#"{"b":[{"y":1,"x":{}},-7],"a":{"d":null,"c":"\"}"},"aa":true}"#;
-        let sorted = sorted(json).unwrap();
-        assert_eq!(sorted, br#"{"a":{"c":"\"}","d":null},"aa":true,"b":[{"x":{},"y":1},-7]}"#);
+        let mut json = *br#"{"b":[{"y":1,"x":{}},-7],"a":{"d":null,"c":"\"}"},"aa":true}"#;
+        sort(&mut json).unwrap();
+        assert_eq!(json, *br#"{"a":{"c":"\"}","d":null},"aa":true,"b":[{"x":{},"y":1},-7]}"#);
     }
 }

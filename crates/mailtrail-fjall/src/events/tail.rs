@@ -215,7 +215,7 @@ fn make(folder: &Path, size: u64) -> io::Result<File> {
 
 /// In small steps, each synced: a large one holds up that of a group.
 fn zeros(file: &File, mut from: u64, to: u64) -> io::Result<()> {
-    let step = vec![0; 1 << 16];
+    let step = vec![0; 1 << 18];
     while from < to {
         let length = usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX);
         let step = step.get(..length.min(step.len())).unwrap_or_default();

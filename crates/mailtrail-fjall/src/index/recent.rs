@@ -7,6 +7,7 @@ use mailtrail_core::fold::ById;
 use mailtrail_core::id::Category;
 use mailtrail_core::store::{Filter, Head};
 use mailtrail_core::{EventId, StreamId};
+use smallvec::SmallVec;
 
 /// Positions by id, stream and type.
 #[derive(Debug, Default)]
@@ -23,7 +24,7 @@ pub(crate) struct Recent {
 pub(super) struct Run {
     /// The version of the first.
     pub(super) first: u64,
-    pub(super) positions: Vec<u64>,
+    pub(super) positions: SmallVec<[u64; 2]>,
 }
 
 impl Run {

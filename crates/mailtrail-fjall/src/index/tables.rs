@@ -33,6 +33,7 @@ pub(crate) struct Tables {
 }
 
 type Kind = [u8; 31];
+type PageKey = [u8; 35];
 
 impl Tables {
     pub(super) fn open(path: &Path, cache_bytes: u64) -> Result<Self, OpenError> {
@@ -137,8 +138,7 @@ impl Tables {
         ids.sort_unstable();
         let ids = ids.into_iter().map(|(id, at)| (*id.as_bytes(), at.to_be_bytes()));
         ingest(&self.ids, head, ids)?;
-        let pages = self.pages(recent)?.into_iter().map(|(key, at)| (key, encoded(&at)));
-        ingest(&self.streams, head, pages)?;
+        ingest(&self.streams, head, self.pages(recent)?.into_iter())?;
         let kinds = chunks(recent);
         let known: BTreeSet<Kind> =
             kinds.keys().filter_map(|key| key.first_chunk::<31>().copied()).collect();
@@ -147,9 +147,9 @@ impl Tables {
         Ok(())
     }
 
-    /// The pages that change.
-    fn pages(&self, recent: &Recent) -> Result<BTreeMap<Vec<u8>, Vec<u64>>, ReadError> {
-        let mut pages = BTreeMap::new();
+    /// The pages that change, in order of their keys.
+    fn pages(&self, recent: &Recent) -> Result<Vec<(PageKey, Vec<u8>)>, ReadError> {
+        let mut pages = Vec::with_capacity(recent.streams.len());
         for (stream, run) in &recent.streams {
             let mut version = run.first;
             while version < run.end() {
@@ -161,9 +161,10 @@ impl Tables {
                 let room = usize::try_from(PAGE.saturating_sub(begun)).unwrap_or(usize::MAX);
                 positions.extend(run.from(version).iter().take(room));
                 version = page.saturating_add(1).saturating_mul(PAGE);
-                pages.extend(page_key(*stream, page).map(|key| (key, positions)));
+                pages.extend(page_key(*stream, page).map(|key| (key, encoded(&positions))));
             }
         }
+        pages.sort_unstable();
         Ok(pages)
     }
 
@@ -248,9 +249,12 @@ fn kind_key(kind: &Kind, position: u64) -> Vec<u8> {
 }
 
 /// `None` where a stream is longer than 2 trillion events.
-fn page_key(stream: StreamId, page: u64) -> Option<Vec<u8>> {
+fn page_key(stream: StreamId, page: u64) -> Option<PageKey> {
     let page = u32::try_from(page).ok()?;
-    Some([&stream.to_bytes()[..], &page.to_be_bytes()].concat())
+    let mut key = [0; 35];
+    let parts = stream.to_bytes().into_iter().chain(page.to_be_bytes());
+    key.iter_mut().zip(parts).for_each(|(to, byte)| *to = byte);
+    Some(key)
 }
 
 fn position_of(value: &[u8]) -> Option<u64> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
@@ -62,9 +62,10 @@ impl Server {
     ///
     /// # Panics
     /// Outside a tokio runtime with I/O and time.
+    #[expect(clippy::unused_async, reason = "only on a runtime there is a listener")]
     pub async fn bind(self, addr: SocketAddr) -> Result<Running, BindError> {
         let listen = |cause| BindError::Listen { addr, cause };
-        let listener = TcpListener::bind(addr).await.map_err(listen)?;
+        let listener = self::listen(addr).map_err(listen)?;
         let local_addr = listener.local_addr().map_err(listen)?;
         let (stop, stopping) = watch::channel(false);
         let shared = Arc::new(self.shared);
@@ -144,6 +145,16 @@ impl fmt::Debug for Shared {
     }
 }
 
+/// Many servers may come at once after a broadcast. Whom the queue has no room for tries again after a second.
+fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // Else a server that is started again waits for the connections of the one before.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(WAITING)
+}
+
 async fn serve(listener: TcpListener, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     let mut sessions = JoinSet::new();
     let (peers, tally, limits) = (Peers::default(), &shared.tally, &shared.limits);
@@ -191,6 +202,8 @@ async fn refuse(mut stream: TcpStream, reply: &str) {
 const TOO_MANY: &str = "421 4.3.2 too many clients, come again\r\n";
 const TOO_MANY_OF_PEER: &str = "421 4.7.0 too many connections of yours, come again\r\n";
 
+/// So many connections may wait to be accepted.
+const WAITING: u32 = 1_024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
@@ -239,6 +252,16 @@ mod tests {
         let _first = greeted(&server).await;
         let second = TcpStream::connect(server.local_addr()).await.unwrap();
         assert_eq!(rest(second).await, "421 4.3.2 too many clients, come again\r\n");
+    }
+
+    /// The test has the only thread: the server accepts nobody before it waits.
+    #[tokio::test]
+    async fn a_burst_waits_to_be_accepted_and_not_for_a_second_try() {
+        let server = serve_one().await;
+        let (addr, soon) = (server.local_addr(), Duration::from_millis(900));
+        let burst: Vec<_> =
+            (0..200).map(|_| std::net::TcpStream::connect_timeout(&addr, soon).unwrap()).collect();
+        assert_eq!(burst.len(), 200);
     }
 
     #[tokio::test]

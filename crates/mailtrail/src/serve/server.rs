@@ -11,6 +11,7 @@ use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use tokio::net::TcpSocket;
 use tokio::task::JoinHandle;
 
 use super::client::resolve;
@@ -80,8 +81,7 @@ impl Server {
     /// Outside of a tokio runtime.
     pub fn bind(self, address: SocketAddr) -> Result<Running, ServeError> {
         let bind = |cause| ServeError::Bind { address, cause };
-        let listener = TcpListener::bind(address).map_err(bind)?;
-        listener.set_nonblocking(true).map_err(bind)?;
+        let listener = listen(address).map_err(bind)?;
         let local = listener.local_addr().map_err(bind)?;
         let guard = Guard::new(&self.limits);
         let service = self
@@ -103,6 +103,16 @@ impl Server {
         };
         Ok(Running { local, handle, task })
     }
+}
+
+/// A provider may send much at once. Whom the queue has no room for tries again after a second.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // Else a server that is started again waits for the connections of the one before.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(WAITING)?.into_std()
 }
 
 /// Waits no longer for the head of a request.
@@ -154,4 +164,24 @@ pub enum ServeError {
         #[source]
         cause: io::Error,
     },
+}
+
+/// So many connections may wait to be accepted.
+const WAITING: u32 = 1_024;
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_burst_waits_to_be_accepted_and_not_for_a_second_try() {
+        let listener = listen(([127, 0, 0, 1], 0).into()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let soon = Duration::from_millis(900);
+        let burst: Vec<_> =
+            (0..200).map(|_| TcpStream::connect_timeout(&address, soon).unwrap()).collect();
+        assert_eq!(burst.len(), 200, "nobody was accepted yet");
+    }
 }

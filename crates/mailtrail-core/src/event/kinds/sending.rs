@@ -16,12 +16,12 @@ payload! {
         /// The host that we talk to.
         #[serde(skip_serializing_if = "Option::is_none")]
         host: Option<Box<str>>,
-        /// The Message-ID that we gave, without angle brackets.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        message_id: Option<Box<str>>,
         /// The streams of the keys by which feedback may name this delivery.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         keys: Vec<StreamId>,
+        /// The Message-ID that we gave, without angle brackets.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        message_id: Option<Box<str>>,
     }
 }
 
@@ -40,26 +40,26 @@ pub enum SentStage {
 payload! {
     /// Someone took the message.
     Sent {
-        /// How far it got.
-        stage: SentStage,
         /// Our attempt, if it was ours.
         #[serde(skip_serializing_if = "Option::is_none")]
         attempt: Option<u32>,
-        /// The streams of the keys by which feedback may name this delivery.
-        #[serde(skip_serializing_if = "Vec::is_empty")]
-        keys: Vec<StreamId>,
-        /// Who took it.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        host: Option<Box<str>>,
-        /// Its reply.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        reply_code: Option<ReplyCode>,
         /// Its enhanced code.
         #[serde(skip_serializing_if = "Option::is_none")]
         enhanced_code: Option<EnhancedCode>,
+        /// Who took it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        host: Option<Box<str>>,
+        /// The streams of the keys by which feedback may name this delivery.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        keys: Vec<StreamId>,
         /// What it calls the message.
         #[serde(skip_serializing_if = "Option::is_none")]
         queue_id: Option<Box<str>>,
+        /// Its reply.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reply_code: Option<ReplyCode>,
+        /// How far it got.
+        stage: SentStage,
         /// What was said, if we said it.
         #[serde(skip_serializing_if = "Option::is_none")]
         transcript: Option<Box<Transcript>>,
@@ -69,17 +69,17 @@ payload! {
 payload! {
     /// An attempt failed, and whoever made it will try again.
     Deferred {
-        /// What was stated.
-        diagnosis: Diagnosis,
         /// Our attempt, if it was ours.
         #[serde(skip_serializing_if = "Option::is_none")]
         attempt: Option<u32>,
-        /// When the next one is.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        next_attempt: Option<DateTime<Utc>>,
+        /// What was stated.
+        diagnosis: Diagnosis,
         /// The streams of the keys by which feedback may name this delivery.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         keys: Vec<StreamId>,
+        /// When the next one is.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        next_attempt: Option<DateTime<Utc>>,
         /// What was said, if we said it.
         #[serde(skip_serializing_if = "Option::is_none")]
         transcript: Option<Box<Transcript>>,
@@ -96,11 +96,11 @@ impl Deferred {
 payload! {
     /// Given up.
     Bounced {
-        /// What was stated.
-        diagnosis: Diagnosis,
         /// Our attempt, if it was ours.
         #[serde(skip_serializing_if = "Option::is_none")]
         attempt: Option<u32>,
+        /// What was stated.
+        diagnosis: Diagnosis,
         /// The streams of the keys by which feedback may name this delivery.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         keys: Vec<StreamId>,
@@ -139,23 +139,23 @@ pub enum ConfirmedBy {
 payload! {
     /// The recipient's server took the message.
     Delivered {
-        /// Who says so.
-        confirmed_by: ConfirmedBy,
         /// Our attempt, if it was ours.
         #[serde(skip_serializing_if = "Option::is_none")]
         attempt: Option<u32>,
-        /// The server.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        host: Option<Box<str>>,
-        /// Its reply.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        reply_code: Option<ReplyCode>,
+        /// Who says so.
+        confirmed_by: ConfirmedBy,
         /// Its enhanced code.
         #[serde(skip_serializing_if = "Option::is_none")]
         enhanced_code: Option<EnhancedCode>,
+        /// The server.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        host: Option<Box<str>>,
         /// The streams of the keys by which feedback may name this delivery.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         keys: Vec<StreamId>,
+        /// Its reply.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reply_code: Option<ReplyCode>,
         /// What was said, if we said it.
         #[serde(skip_serializing_if = "Option::is_none")]
         transcript: Option<Box<Transcript>>,

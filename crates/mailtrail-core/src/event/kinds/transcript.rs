@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::diagnosis::{EnhancedCode, ReplyCode};
 use crate::event::Event;
@@ -46,28 +46,35 @@ impl Stage {
 payload! {
     /// How a connection was encrypted.
     Encryption {
-        /// The version, as `TLSv1.3`.
-        version: Box<str>,
         /// Whether the certificate was good for the host, by the authorities that were asked.
         verified: bool,
+        /// The version, as `TLSv1.3`.
+        version: Box<str>,
     }
 }
 
 payload! {
     /// A reply. Its text is in [`Private::replies`](crate::event::Private::replies), at the same place.
     Said {
-        /// What it answers.
-        stage: Stage,
-        /// Its code.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        reply_code: Option<ReplyCode>,
+        /// When it came.
+        #[serde(skip_serializing_if = "Option::is_none", serialize_with = "in_one_piece")]
+        at: Option<DateTime<Utc>>,
         /// Its enhanced code.
         #[serde(skip_serializing_if = "Option::is_none")]
         enhanced_code: Option<EnhancedCode>,
-        /// When it came.
+        /// Its code.
         #[serde(skip_serializing_if = "Option::is_none")]
-        at: Option<DateTime<Utc>>,
+        reply_code: Option<ReplyCode>,
+        /// What it answers.
+        stage: Stage,
     }
+}
+
+/// As `chrono` writes it, which gives it to `serde_json` letter by letter.
+#[expect(clippy::ref_option, reason = "serde calls it so")]
+fn in_one_piece<S: Serializer>(at: &Option<DateTime<Utc>>, to: S) -> Result<S::Ok, S::Error> {
+    let text = at.map(|at| at.to_rfc3339_opts(SecondsFormat::AutoSi, true));
+    text.serialize(to)
 }
 
 payload! {
@@ -77,12 +84,12 @@ payload! {
         /// The address of the host.
         #[serde(skip_serializing_if = "Option::is_none")]
         address: Option<IpAddr>,
-        /// How it was encrypted, if it was.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        tls: Option<Encryption>,
         /// The replies.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         replies: Vec<Said>,
+        /// How it was encrypted, if it was.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        tls: Option<Encryption>,
     }
 }
 
@@ -114,6 +121,22 @@ impl Event {
             | Self::AddressClaimed(_)
             | Self::AddressBlocked(_)
             | Self::AddressUnblocked(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_time_is_written_as_chrono_writes_it(seconds in any::<i32>(), nanos in prop_oneof![Just(0), Just(7_000_000), 0..1_000_000_000_u32]) {
+            let at = DateTime::from_timestamp(seconds.into(), nanos);
+            let said = serde_json::to_value(Said { at, ..Said::default() }).unwrap();
+            prop_assert_eq!(&said["at"], &serde_json::to_value(at).unwrap());
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the store knows about a delivery before an attempt.
 
-use mailtrail_core::event::{Envelope, Event, Private, Row};
+use mailtrail_core::event::{Deferred, Event, NewEvent, Private, Queued, Row};
 use mailtrail_core::store::ReadError;
 use mailtrail_core::{
     DeliveryId, EmailAddress, EventStore, EventStoreExt, Evidence, Expected, StreamId,
@@ -37,13 +37,27 @@ impl Trail {
         delivery: DeliveryId,
     ) -> Result<Option<Self>, ReadError> {
         let events = store.stream(StreamId::delivery(delivery)).await?;
-        let Some((row, private)) = events.iter().find_map(queued) else { return Ok(None) };
+        let (mut evidence, mut planned, mut put_back) = (Evidence::default(), None, 0_u32);
+        for envelope in &events {
+            let NewEvent { event_id, occurred_at, .. } = envelope.event;
+            let Ok(fact) = envelope.fact() else {
+                evidence.add_foreign(event_id, occurred_at);
+                continue;
+            };
+            evidence.add(event_id, occurred_at, &fact);
+            match fact.event {
+                Event::Queued(Queued { row, .. }) if planned.is_none() => {
+                    planned = Some((row, envelope.private()));
+                }
+                Event::Deferred(deferred) if is_put_back(&deferred) => {
+                    put_back = put_back.saturating_add(1);
+                }
+                _ => {}
+            }
+        }
+        let Some((row, private)) = planned else { return Ok(None) };
         let address = private.address.as_deref().map(EmailAddress::parse);
         let Some(Ok(address)) = address else { return Ok(None) };
-        let mut evidence = Evidence::default();
-        for envelope in &events {
-            evidence.add_envelope(envelope);
-        }
         for key in evidence.keys().to_vec() {
             for envelope in store.stream(key).await? {
                 evidence.add_envelope(&envelope);
@@ -51,8 +65,6 @@ impl Trail {
         }
         let last = events.last().map(|envelope| envelope.version);
         let expected = last.map_or(Expected::NoStream, Expected::Exact);
-        let put_back = events.iter().filter(|envelope| is_put_back(envelope)).count();
-        let put_back = u32::try_from(put_back).unwrap_or(u32::MAX);
         Ok(Some(Self { row, private, address, evidence, expected, put_back }))
     }
 
@@ -62,17 +74,6 @@ impl Trail {
     }
 }
 
-fn queued(envelope: &Envelope) -> Option<(Row, Private)> {
-    match envelope.fact().ok()?.event {
-        Event::Queued(queued) => Some((queued.row, envelope.private())),
-        _ => None,
-    }
-}
-
-fn is_put_back(envelope: &Envelope) -> bool {
-    if envelope.event.event_type.as_str() != "deferred" {
-        return false;
-    }
-    let Ok(fact) = envelope.fact() else { return false };
-    matches!(&fact.event, Event::Deferred(deferred) if deferred.diagnosis.rule.as_deref() == Some(PUT_BACK))
+fn is_put_back(deferred: &Deferred) -> bool {
+    deferred.diagnosis.rule.as_deref() == Some(PUT_BACK)
 }
