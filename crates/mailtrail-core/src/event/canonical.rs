@@ -248,7 +248,7 @@ mod tests {
         let host = || Some("mx.example".into());
         in_order(&Attempted { host: host(), message_id: host(), ..Attempted::default() });
         let (reply_code, enhanced_code) = (said.reply_code, said.enhanced_code);
-        let sent = Sent { host: host(), reply_code, enhanced_code, ..Sent::default() };
+        let sent = Sent { enhanced_code, host: host(), reply_code, ..Sent::default() };
         in_order(&Sent {
             attempt: Some(1),
             queue_id: host(),
@@ -257,7 +257,7 @@ mod tests {
         });
         let delivered =
             Delivered { attempt: Some(1), host: host(), transcript, ..Delivered::default() };
-        in_order(&Delivered { reply_code, enhanced_code, ..delivered });
+        in_order(&Delivered { enhanced_code, reply_code, ..delivered });
         in_order(&Private { text: host(), replies: vec!["Ok".into()], ..Private::default() });
     }
 
