@@ -1,5 +1,6 @@
 //! What each event says: the facts that go into `data`, and the personal part.
 
+/// Fields that stand in the order of their names are written in that order, which RFC 8785 asks for: nothing has to be moved.
 macro_rules! payload {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* }) => {
         $(#[$doc])*
