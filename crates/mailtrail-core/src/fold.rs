@@ -102,8 +102,8 @@ pub fn is_evidence(category: Category) -> bool {
     matches!(category, Category::DELIVERY | Category::KEY | Category::MESSAGE)
 }
 
-/// The ids are hashes already, and nobody but the holder of the namespace can choose them: their
-/// first bytes serve as they are.
+/// Ids are hashes already, or drawn by us, and nobody but the holder of the namespace can choose them: their bytes serve
+/// nearly as they are. A log that is imported brings its own event ids: chosen to collide, they cost time, and nothing else.
 pub type ById = BuildHasherDefault<IdHasher>;
 
 /// See [`ById`].

@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 pub(crate) struct Recent {
     pub(super) ids: HashMap<EventId, u64, ById>,
     pub(super) streams: HashMap<StreamId, Run, ById>,
-    pub(super) kinds: HashMap<(Category, EventType), Vec<u64>, ById>,
+    pub(super) kinds: HashMap<(Category, EventType), Vec<u64>>,
     /// The last event.
     pub(super) head: Head,
 }
