@@ -53,10 +53,10 @@ pub(crate) fn open<T>(
 
 /// A keyspace of a database, made if it isn't there.
 ///
-/// Its large tables have their filters and indexes in pieces. On most levels fjall has each as one block: of tables with
-/// millions of keys these are megabytes, which no cache keeps, and each lookup reads them from the file again. Those of small
-/// tables, which were written last, are one block: each lookup asks all of them, and to look for the piece takes longer than to
-/// look into it.
+/// Its tables have their filters and indexes in pieces, from the third level on. On most levels fjall has each as one block: of
+/// tables with millions of keys these are megabytes, which no cache keeps, and each lookup reads them from the file again. On the
+/// first two levels they are few, and one block: each lookup asks the tables that were written last, and to look for the piece
+/// takes longer than to look into it.
 pub(crate) fn keyspace(
     database: &fjall::Database,
     name: &str,
