@@ -260,8 +260,8 @@ mod tests {
         let server = serve_one().await;
         let (addr, soon) = (server.local_addr(), Duration::from_millis(900));
         let burst: Vec<_> =
-            (0..200).map(|_| std::net::TcpStream::connect_timeout(&addr, soon).unwrap()).collect();
-        assert_eq!(burst.len(), 200);
+            (0..200).map(|_| std::net::TcpStream::connect_timeout(&addr, soon)).collect();
+        assert!(burst.iter().all(Result::is_ok), "{burst:?}");
     }
 
     #[tokio::test]

@@ -180,8 +180,7 @@ mod tests {
         let listener = listen(([127, 0, 0, 1], 0).into()).unwrap();
         let address = listener.local_addr().unwrap();
         let soon = Duration::from_millis(900);
-        let burst: Vec<_> =
-            (0..200).map(|_| TcpStream::connect_timeout(&address, soon).unwrap()).collect();
-        assert_eq!(burst.len(), 200, "nobody was accepted yet");
+        let burst: Vec<_> = (0..200).map(|_| TcpStream::connect_timeout(&address, soon)).collect();
+        assert!(burst.iter().all(Result::is_ok), "{burst:?}");
     }
 }
