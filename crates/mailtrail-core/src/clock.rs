@@ -24,13 +24,14 @@ impl<F: Fn() -> DateTime<Utc> + Send + Sync> Clock for F {
 ///
 /// What lies outside is no time of a fact; the caller keeps its text instead.
 pub fn plausible(claimed: DateTime<Utc>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    let earliest = DateTime::from_timestamp(EARLIEST_SECONDS, 0)?;
-    let latest = now.checked_add_signed(TimeDelta::days(1))?;
-    (earliest..=latest).contains(&claimed).then_some(claimed)
+    if claimed > now && claimed > now.checked_add_signed(TimeDelta::days(1))? {
+        return None;
+    }
+    (claimed >= EARLIEST?).then_some(claimed)
 }
 
 /// 2000-01-01T00:00:00Z.
-const EARLIEST_SECONDS: i64 = 946_684_800;
+const EARLIEST: Option<DateTime<Utc>> = DateTime::from_timestamp(946_684_800, 0);
 
 #[cfg(test)]
 mod tests {

@@ -265,7 +265,7 @@ impl Keys {
         let (body, mac) = bytes.split_at_checked(BODY_LENGTH).ok_or(TokenError::Malformed)?;
         let [VERSION, key_id, id @ ..] = body else { return Err(TokenError::Malformed) };
         let delivery = <[u8; 16]>::try_from(id).map_err(|_| TokenError::Malformed)?;
-        let ring = self.ring();
+        let ring = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let key = std::iter::once(&ring.signing)
             .chain(&ring.others)
             .find(|key| key.id == *key_id)

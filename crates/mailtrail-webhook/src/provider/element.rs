@@ -4,13 +4,13 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use mailtrail_core::event::RawHash;
-use serde::de::{DeserializeSeed, IgnoredAny};
+use serde::de::IgnoredAny;
 use serde_json::Deserializer;
 use serde_json::value::RawValue;
 use serde_json_borrow::{OwnedValue, Value};
 
 use super::fields::Fields;
-use super::wanted::{Pick, Picked, Wanted};
+use super::wanted::{Picked, Values, Wanted};
 use crate::form::Form;
 
 /// One element of a request, as the provider wrote it.
@@ -197,7 +197,7 @@ pub(super) struct Items<'a> {
     rest: &'a str,
     wanted: Option<&'a Wanted>,
     /// For the values of the next element.
-    values: Vec<Option<Value<'a>>>,
+    values: Values<'a>,
     room: usize,
     pieces: std::vec::IntoIter<&'a [u8]>,
 }
@@ -207,20 +207,20 @@ impl<'a> Items<'a> {
         let text = std::str::from_utf8(items).ok();
         let pieces = text.map_or_else(|| pieces(items, ELEMENTS), |_| Vec::new()).into_iter();
         let rest = text.unwrap_or_default().trim_ascii_start();
-        Self { rest, wanted, values: Vec::new(), room: ELEMENTS, pieces }
+        Self { rest, wanted, values: Values::new(), room: ELEMENTS, pieces }
     }
 
     /// The next item, and what stands behind its comma or bracket.
     fn read(&mut self) -> Option<(Element<'a>, &'a str)> {
-        let mut reader = Deserializer::from_str(self.rest);
-        let value = match self.wanted {
-            Some(wanted) => {
-                let pick = Pick { wanted, room: std::mem::take(&mut self.values) };
-                Parsed::Picked(pick.deserialize(&mut reader).ok()?)
-            }
-            None => Parsed::Borrowed(serde::Deserialize::deserialize(&mut reader).ok()?),
+        let (value, end) = if let Some(wanted) = self.wanted {
+            let room = std::mem::take(&mut self.values);
+            let (picked, end) = Picked::read(self.rest, wanted, room)?;
+            (Parsed::Picked(picked), end)
+        } else {
+            let mut reader = Deserializer::from_str(self.rest);
+            let value = serde::Deserialize::deserialize(&mut reader).ok()?;
+            (Parsed::Borrowed(value), reader.into_iter::<IgnoredAny>().byte_offset())
         };
-        let end = reader.into_iter::<IgnoredAny>().byte_offset();
         let (item, behind) = self.rest.split_at_checked(end)?;
         let behind = behind.trim_ascii_start();
         let next = behind.strip_prefix([',', ']'])?.trim_ascii_start();
