@@ -61,7 +61,7 @@ pub(crate) struct Sizes {
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self { cache_bytes: 64 << 20, index_every: 1 << 16 }
+        Self { cache_bytes: 64 << 20, index_every: 1 << 18 }
     }
 }
 
@@ -78,7 +78,7 @@ impl Options {
         self
     }
 
-    /// Writes the index to disk after so many events (65,536 if not said). Until then they are in memory, about 150
+    /// Writes the index to disk after so many events (262,144 if not said). Until then they are in memory, about 150
     /// bytes each, and are read again at opening after a crash.
     pub fn index_every(mut self, events: usize) -> Self {
         self.sizes.index_every = events;

@@ -319,6 +319,6 @@ impl Drop for Indexer {
 }
 
 /// So many times as much waits for what is being written.
-const MOST: usize = 4;
+const MOST: usize = 2;
 /// Fewer events are not written when the store is closed.
 const WORTH: usize = 4_096;
