@@ -10,7 +10,8 @@ use serde_json::value::RawValue;
 use serde_json_borrow::{OwnedValue, Value};
 
 use super::fields::Fields;
-use super::wanted::{Picked, Values, Wanted};
+use super::picked::{Picked, Values};
+use super::wanted::Wanted;
 use crate::form::Form;
 
 /// One element of a request, as the provider wrote it.

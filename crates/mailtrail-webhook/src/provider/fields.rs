@@ -6,7 +6,7 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use serde_json_borrow::{ObjectAsVec, Value};
 
 use super::path::Locate;
-use super::wanted::Picked;
+use super::picked::Picked;
 
 /// The members of an object.
 #[derive(Debug, Clone, Copy)]

@@ -15,6 +15,7 @@ mod mapping;
 #[cfg(feature = "mock")]
 pub mod mock;
 mod path;
+mod picked;
 mod reader;
 mod signature;
 mod wanted;
