@@ -72,7 +72,7 @@ impl Options {
         self
     }
 
-    /// With this much memory for the index's cache (64 MiB if not said).
+    /// With this much memory for the index's cache (64 MiB if not said). Filters of the index take up to about 15 MiB more.
     pub fn cache_bytes(mut self, bytes: u64) -> Self {
         self.sizes.cache_bytes = bytes;
         self
