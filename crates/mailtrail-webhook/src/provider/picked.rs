@@ -207,6 +207,19 @@ mod tests {
         })
     }
 
+    #[test]
+    fn names_are_told_apart_also_where_they_are_long_or_escaped() {
+        let [one, other] = ["subscription_aa_identifier", "subscription_bb_identifier"];
+        let wanted = Wanted::of([one, "a", "é", ""]);
+        let text = format!(r#"{{"{other}":1,"\u0061":2,"{one}":3,"\u00e9":4,"\u0061":5,"":6}}"#);
+        let (picked, _) = Picked::read(&text, &wanted, Values::new()).unwrap();
+        let number = |name| picked.get(name, None).and_then(Value::as_u64);
+        assert_eq!(
+            [one, "a", "é", "", other].map(number),
+            [Some(3), Some(2), Some(4), Some(6), None]
+        );
+    }
+
     proptest! {
         #[test]
         fn picks_what_a_whole_object_has(
