@@ -24,6 +24,7 @@ impl<F: Fn() -> DateTime<Utc> + Send + Sync> Clock for F {
 ///
 /// What lies outside is no time of a fact; the caller keeps its text instead.
 pub fn plausible(claimed: DateTime<Utc>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    // Nearly all lie in the past: the day is added only for the rest.
     if claimed > now && claimed > now.checked_add_signed(TimeDelta::days(1))? {
         return None;
     }

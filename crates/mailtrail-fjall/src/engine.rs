@@ -56,7 +56,8 @@ pub(crate) fn open<T>(
 /// Its tables have their filters and indexes in pieces, but for the second level, where each is one block that stays in memory:
 /// that is found faster, and the level has some 256 MiB, so that its filters have about 15 MiB. Elsewhere a block would be in
 /// the cache, which has four shards for each processor. A block of megabytes pushes others out of its shard, or never gets into
-/// it, and then each lookup reads it from the file again. The first level's tables are ingested, which fjall never keeps.
+/// it, and then each lookup reads it from the file again. The first level's tables are ingested, and fjall keeps none
+/// of these in memory before they are opened again.
 pub(crate) fn keyspace(
     database: &fjall::Database,
     name: &str,

@@ -79,7 +79,8 @@ impl Options {
     }
 
     /// Writes the index to disk after so many events (262,144 if not said). Until then they are in memory, about 150
-    /// bytes each, and are read again at opening after a crash.
+    /// bytes each, and are read again at opening after a crash. While so many are written, up to twice as many more come in
+    /// before an append waits.
     pub fn index_every(mut self, events: usize) -> Self {
         self.sizes.index_every = events;
         self
